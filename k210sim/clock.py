@@ -1,0 +1,79 @@
+"""Virtual time: the only clock the simulated board knows.
+
+Parts and engines charge what they do (`advance_ns`), read `now_ns`, and set alarms. How virtual
+time relates to the host's is the mode's business:
+
+`virtual`, `max`
+    Time moves only by what is charged. Same input, same times, every run.
+`real`
+    The same, but never ahead of the wall: charging sleeps until the host has caught up, and
+    idling (waiting for input) lets virtual time follow the wall.
+"""
+
+from __future__ import annotations
+
+import heapq
+import itertools
+import time
+from collections.abc import Callable
+
+MODES = ("real", "virtual", "max")
+
+
+class Clock:
+    """Virtual nanoseconds since power-on, with alarms.
+
+    Alarms fire inside `advance_ns`, in order of their time, with the clock set to that time.
+    """
+
+    def __init__(self, mode: str = "virtual"):
+        if mode not in MODES:
+            raise ValueError(f"clock mode {mode!r}: expected one of {', '.join(MODES)}")
+        self.mode = mode
+        self.now_ns = 0
+        self._alarms: list[tuple[int, int, Callable[[], None]]] = []
+        self._order = itertools.count()
+        self._cancelled: set[int] = set()
+        self._wall_start = time.monotonic_ns()
+
+    def advance_ns(self, ns: int) -> None:
+        """Let `ns` nanoseconds of device time pass, firing the alarms that fall due."""
+        target = self.now_ns + int(ns)
+        while self._alarms and self._alarms[0][0] <= target:
+            at, number, callback = heapq.heappop(self._alarms)
+            if number in self._cancelled:
+                self._cancelled.discard(number)
+                continue
+            self.now_ns = max(self.now_ns, at)
+            callback()
+        self.now_ns = max(self.now_ns, target)
+
+    def alarm(self, at_ns: int, callback: Callable[[], None]) -> int:
+        """Call `callback` once when virtual time reaches `at_ns`; returns a number to cancel with."""
+        number = next(self._order)
+        heapq.heappush(self._alarms, (int(at_ns), number, callback))
+        return number
+
+    def cancel(self, number: int) -> None:
+        """Forget an alarm; cancelling one that fired is harmless."""
+        if any(n == number for _, n, _ in self._alarms):
+            self._cancelled.add(number)
+
+    def next_alarm_ns(self) -> int | None:
+        """The time of the next alarm, or None."""
+        while self._alarms and self._alarms[0][1] in self._cancelled:
+            self._cancelled.discard(heapq.heappop(self._alarms)[1])
+        return self._alarms[0][0] if self._alarms else None
+
+    def ahead_of_wall_s(self) -> float:
+        """In `real` mode, how many seconds virtual time is ahead of the wall; else 0."""
+        if self.mode != "real":
+            return 0.0
+        return (self.now_ns - (time.monotonic_ns() - self._wall_start)) / 1e9
+
+    def follow_wall(self) -> None:
+        """In `real` mode, catch up with the wall (the board was idle, waiting for input)."""
+        if self.mode == "real":
+            behind = time.monotonic_ns() - self._wall_start - self.now_ns
+            if behind > 0:
+                self.advance_ns(behind)

@@ -1,0 +1,19 @@
+"""Shared fixtures. Real models and recorded answers of the firmware are not part of the project:
+tests that want them find them at $K210SIM_SHARED or ../shared and skip elsewhere."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+SHARED = Path(os.environ.get("K210SIM_SHARED", Path(__file__).resolve().parents[2] / "shared"))
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    """The folder with real models, pictures and goldens."""
+    if not (SHARED / "models").is_dir():
+        pytest.skip(f"no shared models and goldens at {SHARED} (set K210SIM_SHARED)")
+    return SHARED
