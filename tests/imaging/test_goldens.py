@@ -1,0 +1,54 @@
+"""The recorded answers of the firmware's image library, run against k210sim.imaging.
+
+Only calls the stand-in knows are run; the guest's whole `image` module meets all of them in
+tests/modules.
+"""
+
+import json
+import re
+
+import numpy as np
+import pytest
+from imaging_stand_in import Image, Module, as_recorded, load_input
+
+# Text is drawn with our own glyphs: their pixels differ from the firmware's, their widths do not.
+OWN_GLYPHS = re.compile(r"draw_string")
+
+
+def known(case) -> bool:
+    calls = re.findall(r"\.(\w+)\(", case["call"] + case.get("expr", ""))
+    return all(hasattr(Image, c) or hasattr(Module, c) for c in calls)
+
+
+@pytest.fixture(scope="module")
+def folder(shared):
+    return shared / "golden" / "maixpy" / "image"
+
+
+def cases(folder):
+    for line in (folder / "index.jsonl").read_text().splitlines():
+        case = json.loads(line)
+        if isinstance(case.get("pixels"), list) and known(case):
+            yield case
+
+
+FAMILIES = ("draw", "convert")
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_recorded_pixels(folder, family):
+    inputs, wanted = np.load(folder / "inputs.npz"), np.load(folder / f"{family}.npz")
+    run, wrong = 0, []
+    for case in cases(folder):
+        if case["family"] != family or OWN_GLYPHS.search(case["call"]):
+            continue
+        names = {"img": Image(load_input(inputs, case["input"])), "image": Module(inputs)}
+        exec(case["call"], names)
+        want = wanted[case["name"]]
+        have = as_recorded(names["img"].a, want)
+        run += 1
+        if have.shape != want.shape or have.dtype != want.dtype:
+            wrong.append(f"{case['name']}: {have.dtype} {have.shape}, not {want.shape}")
+        elif not np.array_equal(have, want):
+            wrong.append(f"{case['name']}: {np.count_nonzero(have != want)} pixels differ")
+    assert run and not wrong, "\n".join(wrong)
