@@ -1,0 +1,85 @@
+"""One KPU layer as numbers and arrays, read from its registers and tables, ready for kernels."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from k210sim.errors import KmodelError
+from k210sim.kpu.kmodel.writer import POOL_STRIDE
+from k210sim.kpu.layer_regs import Activation, BatchNorm, LayerRegs
+
+RULES = {"even": 0, "up": 1}
+
+
+@dataclass
+class ConvParams:
+    """in_shape (C, H, W); weights uint8 or uint16 [out, in, taps] ([C, taps] if depthwise);
+    norm int64[out, 4] = const, mul, shift, add; segments int64[n, 5], see `segments`."""
+
+    in_shape: tuple[int, int, int]
+    out_shape: tuple[int, int, int]
+    taps: int
+    depthwise: bool
+    pool: int
+    pad_value: int
+    arg_x: int
+    shr_x: int
+    weights: np.ndarray
+    norm: np.ndarray
+    segments: np.ndarray
+    rule: int
+
+    @classmethod
+    def from_layer(cls, regs: LayerRegs, weights, bn, act: bytes, rule: str = "even") -> ConvParams:
+        """Check the registers and derive the constants. Raises KmodelError for what is not
+        described: unknown kernel or pool types, first_stride, bypass_conv, full_add, and an
+        output size that is not the input's divided by the pool's stride."""
+        for name in ("first_stride", "bypass_conv", "full_add", "pad_type"):
+            if getattr(regs, name):
+                raise KmodelError(f"register bit {name} is set, it is not simulated", field=name)
+        if regs.pool_type >= len(POOL_STRIDE):
+            raise KmodelError(f"pool type {regs.pool_type}, expected 0 to {len(POOL_STRIDE) - 1}",
+                              field="pool_type")
+        stride = POOL_STRIDE[regs.pool_type]
+        channels, height, width = regs.in_shape
+        want = (regs.out_channels, height // stride, width // stride)
+        if regs.out_shape != want:
+            raise KmodelError(f"output {regs.out_shape}, pool type {regs.pool_type} on the input "
+                              f"{regs.in_shape} gives {want}", field="o_row_wid")
+        if regs.depthwise and regs.out_channels > channels:
+            raise KmodelError(f"depthwise with {channels} input and {regs.out_channels} output "
+                              "channels", field="o_ch_num")
+        taps, out = regs.taps, regs.out_channels
+        shape = (out, taps) if regs.depthwise else (out, channels, taps)
+        weights = np.ascontiguousarray(weights).reshape(shape)
+        sums = weights.reshape(out, -1).sum(axis=1, dtype=np.int64)
+        terms = 1 if regs.depthwise else channels
+        const = ((regs.arg_w * sums) >> regs.shr_w) + regs.arg_add * terms
+        table = BatchNorm.unpack(bn)
+        norm = np.stack([const, table.mul, table.shift, table.add], axis=1)
+        return cls(regs.in_shape, regs.out_shape, taps, regs.depthwise, regs.pool_type,
+                   regs.pad_value, regs.arg_x, regs.shr_x, weights, np.ascontiguousarray(norm),
+                   segments(Activation.unpack(act), rule), RULES[rule])
+
+
+def segments(act: Activation, rule: str) -> np.ndarray:
+    """The reachable segments, int64[n, 5] = threshold, start, mul, shift, bias, ascending.
+
+    The chip takes the last segment whose start lies below y ("even": strictly, "up": or at it), so
+    a segment below a later one with a lower start is never reached. A value holds segment s while
+    threshold[s] < y <= threshold[s+1]. Row 0 also serves values below every start (a guess: a
+    table starts at -2**35, the lowest value there is).
+    """
+    keys = act.x_start - (1 if rule == "up" else 0)
+    rows, lowest = [], None
+    for i in range(len(keys) - 1, -1, -1):
+        if lowest is None or keys[i] < lowest:
+            lowest = keys[i]
+            rows.append(i)
+    rows.reverse()
+    if rows[0] != 0:
+        rows.insert(0, 0)
+    table = [(keys[i], act.x_start[i], act.mul[i], act.shift[i], act.bias[i]) for i in rows]
+    return np.array(table, np.int64)

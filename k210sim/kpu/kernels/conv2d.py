@@ -1,0 +1,256 @@
+"""Portable convolution kernels: exact sums, batch norm and activation of one KPU layer.
+
+Shapes. A layer's input arrives as planes, uint8[channels, pitch]: for 3x3 each plane is the map
+with its one-pixel border of pad_value, (H+2) rows of W+2 bytes; for 1x1 the bare map. A flat
+position p of a plane is the output pixel whose top left tap is byte p, so one run of positions
+covers many rows; the two positions behind each row's end are computed and thrown away. `runs` is
+int64[n, 2]: first position and length; planes must reach 64 bytes plus the largest tap offset
+past the last run's end.
+
+Arithmetic (per output channel o, int64 unless said):
+    acc = sum(w*x) + sx[p] + const[o]       sum in int32 for 8-bit weights: at most
+                                            1024*9*255*255 < 2**31; in int64 for 16-bit weights
+    y   = ((acc * mul[o]) >> shift[o]) + add[o]
+    out = clamp(round((y - start) * seg_mul >> seg_shift) + bias) of the segment y lies in
+`acc`, a scratch array, selects the width: int32[4, TILE] or int64[4, TILE]. Products beyond 64
+bits wrap; the vendor's tables keep y inside 36 bits.
+
+Segments come pruned by `segments()` in plans.py: strictly ascending thresholds, `thr[s] < y`.
+Row 0 of the segment table is the one that holds when no threshold is passed.
+Source: nncase src/common/include/kernels/k210/k210_kernels.h and runtime_op_utility.h
+(carry_shift); the older rule from nncase v0.1.0 K210Conv2d.cs.
+"""
+
+import numpy as np
+from numba import njit
+
+TILE = 512
+RULE_EVEN, RULE_UP = 0, 1
+
+
+@njit("void(int64[::1], int64, int64[:, ::1], int64, uint8[::1], int64)", cache=True, nogil=True)
+def activate(y, count, seg, rule, out, at):
+    """Bytes of `count` values y into out[at:]. seg: int64[n, 5] = threshold, start, mul, shift,
+    bias. rule 0: nearest, ties to even on the floored quotient, one step toward zero's other side
+    below zero (nncase 0.2 and later); rule 1: half up, half away below zero (nncase 0.1)."""
+    low = y[0]
+    high = y[0]
+    for j in range(count):
+        low = min(low, y[j])
+        high = max(high, y[j])
+    n = seg.shape[0]
+    for s in range(n):
+        if s > 0 and seg[s, 0] >= high:
+            break
+        if s + 1 < n and seg[s + 1, 0] < low:
+            continue
+        threshold = seg[s, 0]
+        start = seg[s, 1]
+        mul = seg[s, 2]
+        shift = min(seg[s, 3], np.int64(62))
+        bias = seg[s, 4]
+        if s == 0:
+            threshold = np.int64(-(2**63))
+        if mul == 0:
+            fixed = np.uint8(min(max(bias, np.int64(0)), np.int64(255)))
+            for j in range(count):
+                out[at + j] = fixed if y[j] > threshold else out[at + j]
+            if s == 0:
+                for j in range(count):
+                    out[at + j] = fixed
+        elif shift == 0:
+            for j in range(count):
+                r = (y[j] - start) * mul + bias
+                v = np.uint8(min(max(r, np.int64(0)), np.int64(255)))
+                out[at + j] = v if y[j] >= threshold + (s > 0) else out[at + j]
+        elif rule == 1:
+            for j in range(count):
+                u = ((y[j] - start) * mul) >> (shift - 1)
+                step = np.int64(1) if u >= 0 else np.int64(-1)
+                r = (u >> 1) + (u & 1) * step + bias
+                v = np.uint8(min(max(r, np.int64(0)), np.int64(255)))
+                out[at + j] = v if y[j] >= threshold + (s > 0) else out[at + j]
+        elif mul > 0 and s > 0:
+            half = (np.int64(1) << (shift - 1)) - 1
+            for j in range(count):
+                t = (y[j] - start) * mul
+                r = ((t + half + ((t >> shift) & 1)) >> shift) + bias
+                v = np.uint8(min(max(r, np.int64(0)), np.int64(255)))
+                out[at + j] = v if y[j] > threshold else out[at + j]
+        else:
+            half = np.int64(1) << (shift - 1)
+            for j in range(count):
+                t = (y[j] - start) * mul
+                whole = t >> shift
+                part = t - (whole << shift)
+                step = np.int64(-1) if t < 0 else np.int64(1)
+                up = part > half or (part == half and (whole & 1) == 1)
+                r = whole + (step if up else np.int64(0)) + bias
+                v = np.uint8(min(max(r, np.int64(0)), np.int64(255)))
+                out[at + j] = v if y[j] >= threshold + (s > 0) else out[at + j]
+
+
+@njit(["void(uint8[:, ::1], int64[::1], int64[:, ::1], int64, int64, int64[::1])"],
+      cache=True, nogil=True)
+def input_sums(x, offsets, runs, arg_x, shr_x, sx):
+    """sx[p] = (arg_x * sum of x over channels and taps) >> shr_x, int64, at every run position."""
+    total = np.zeros(x.shape[1], np.int64)
+    for c in range(x.shape[0]):
+        for p in range(x.shape[1]):
+            total[p] += np.int64(x[c, p])
+    for k in range(runs.shape[0]):
+        for p in range(runs[k, 0], runs[k, 0] + runs[k, 1]):
+            s = np.int64(0)
+            for t in range(offsets.shape[0]):
+                s += total[p + offsets[t]]
+            sx[p] = (arg_x * s) >> shr_x
+
+
+@njit(["void(uint8[:, ::1], uint8[:, ::1], int64, int64[:, ::1], int32[:, ::1], int64[::1], "
+       "int64[:, ::1], int64[:, ::1], int64, uint8[:, ::1], int64, int64)",
+       "void(uint8[:, ::1], uint16[:, ::1], int64, int64[:, ::1], int64[:, ::1], int64[::1], "
+       "int64[:, ::1], int64[:, ::1], int64, uint8[:, ::1], int64, int64)"],
+      cache=True, nogil=True)
+def conv1x1(x, w, channels, runs, acc, sx, norm, seg, rule, out, first, end):
+    """Output channels [first, end) of a 1x1 layer; `first` is a multiple of 4.
+
+    w: [out channels rounded up to 4, channels rounded up to 4], zeros in the fill.
+    norm: int64[out channels, 4] = const, mul, shift, add.
+    """
+    y = np.empty(acc.shape[1], np.int64)
+    for k in range(runs.shape[0]):
+        base = runs[k, 0]
+        left = runs[k, 1]
+        while left > 0:
+            n = min(left, np.int64(acc.shape[1]))
+            for o in range(first, end, 4):
+                for r in range(4):
+                    for j in range(n):
+                        acc[r, j] = 0
+                for i in range(0, w.shape[1], 4):
+                    last = channels - 1
+                    x0 = x[i]
+                    x1 = x[min(i + 1, last)]
+                    x2 = x[min(i + 2, last)]
+                    x3 = x[min(i + 3, last)]
+                    a0, a1, a2, a3 = w[o, i], w[o, i + 1], w[o, i + 2], w[o, i + 3]
+                    b0, b1, b2, b3 = w[o + 1, i], w[o + 1, i + 1], w[o + 1, i + 2], w[o + 1, i + 3]
+                    c0, c1, c2, c3 = w[o + 2, i], w[o + 2, i + 1], w[o + 2, i + 2], w[o + 2, i + 3]
+                    d0, d1, d2, d3 = w[o + 3, i], w[o + 3, i + 1], w[o + 3, i + 2], w[o + 3, i + 3]
+                    for j in range(n):
+                        v0 = np.int64(x0[base + j])
+                        v1 = np.int64(x1[base + j])
+                        v2 = np.int64(x2[base + j])
+                        v3 = np.int64(x3[base + j])
+                        acc[0, j] += a0 * v0 + a1 * v1 + a2 * v2 + a3 * v3
+                        acc[1, j] += b0 * v0 + b1 * v1 + b2 * v2 + b3 * v3
+                        acc[2, j] += c0 * v0 + c1 * v1 + c2 * v2 + c3 * v3
+                        acc[3, j] += d0 * v0 + d1 * v1 + d2 * v2 + d3 * v3
+                for r in range(min(np.int64(4), end - o)):
+                    const, mul = norm[o + r, 0], norm[o + r, 1]
+                    shift, add = norm[o + r, 2], norm[o + r, 3]
+                    for j in range(n):
+                        total = np.int64(acc[r, j]) + sx[base + j] + const
+                        y[j] = ((total * mul) >> shift) + add
+                    activate(y, n, seg, rule, out[o + r], base)
+            base += n
+            left -= n
+
+
+@njit(["void(uint8[:, ::1], uint8[:, ::1], int64[::1], int64[:, ::1], int32[:, ::1], int64[::1], "
+       "int64[:, ::1], int64[:, ::1], int64, uint8[:, ::1], int64, int64)",
+       "void(uint8[:, ::1], uint16[:, ::1], int64[::1], int64[:, ::1], int64[:, ::1], int64[::1], "
+       "int64[:, ::1], int64[:, ::1], int64, uint8[:, ::1], int64, int64)"],
+      cache=True, nogil=True)
+def conv3x3(x, w, offsets, runs, acc, sx, norm, seg, rule, out, first, end):
+    """Output channels [first, end) of a 3x3 layer; `first` is a multiple of 4.
+
+    w: [out channels rounded up to 4, channels * 9]; norm as in conv1x1.
+    """
+    y = np.empty(acc.shape[1], np.int64)
+    for k in range(runs.shape[0]):
+        base = runs[k, 0]
+        left = runs[k, 1]
+        while left > 0:
+            n = min(left, np.int64(acc.shape[1]))
+            for o in range(first, end, 4):
+                for r in range(4):
+                    for j in range(n):
+                        acc[r, j] = 0
+                for i in range(x.shape[0]):
+                    plane = x[i]
+                    for t in range(0, 9, 3):
+                        q = base + offsets[t]
+                        m = 9 * i + t
+                        a0, a1, a2 = w[o, m], w[o, m + 1], w[o, m + 2]
+                        b0, b1, b2 = w[o + 1, m], w[o + 1, m + 1], w[o + 1, m + 2]
+                        c0, c1, c2 = w[o + 2, m], w[o + 2, m + 1], w[o + 2, m + 2]
+                        d0, d1, d2 = w[o + 3, m], w[o + 3, m + 1], w[o + 3, m + 2]
+                        for j in range(n):
+                            v0 = np.int64(plane[q + j])
+                            v1 = np.int64(plane[q + j + 1])
+                            v2 = np.int64(plane[q + j + 2])
+                            acc[0, j] += a0 * v0 + a1 * v1 + a2 * v2
+                            acc[1, j] += b0 * v0 + b1 * v1 + b2 * v2
+                            acc[2, j] += c0 * v0 + c1 * v1 + c2 * v2
+                            acc[3, j] += d0 * v0 + d1 * v1 + d2 * v2
+                for r in range(min(np.int64(4), end - o)):
+                    const, mul = norm[o + r, 0], norm[o + r, 1]
+                    shift, add = norm[o + r, 2], norm[o + r, 3]
+                    for j in range(n):
+                        total = np.int64(acc[r, j]) + sx[base + j] + const
+                        y[j] = ((total * mul) >> shift) + add
+                    activate(y, n, seg, rule, out[o + r], base)
+            base += n
+            left -= n
+
+
+@njit(["void(uint8[:, ::1], uint8[:, ::1], int64[::1], int64[:, ::1], int64, int64, "
+       "int64[:, ::1], int64[:, ::1], int64, uint8[:, ::1], int64, int64)",
+       "void(uint8[:, ::1], uint16[:, ::1], int64[::1], int64[:, ::1], int64, int64, "
+       "int64[:, ::1], int64[:, ::1], int64, uint8[:, ::1], int64, int64)"],
+      cache=True, nogil=True)
+def depthwise(x, w, offsets, runs, arg_x, shr_x, norm, seg, rule, out, first, end):
+    """Channels [first, end) of a depthwise layer, 1x1 or 3x3 by the number of offsets.
+
+    The sum of inputs is each channel's own, so it is formed here. w: [channels, taps].
+    """
+    acc = np.empty(TILE, np.int64)
+    own = np.empty(TILE, np.int64)
+    for c in range(first, end):
+        plane = x[c]
+        const, mul, shift, add = norm[c, 0], norm[c, 1], norm[c, 2], norm[c, 3]
+        for k in range(runs.shape[0]):
+            base = runs[k, 0]
+            left = runs[k, 1]
+            while left > 0:
+                n = min(left, np.int64(TILE))
+                if offsets.shape[0] == 9:
+                    q0, q1, q2 = base + offsets[0], base + offsets[3], base + offsets[6]
+                    w0, w1, w2 = np.int32(w[c, 0]), np.int32(w[c, 1]), np.int32(w[c, 2])
+                    w3, w4, w5 = np.int32(w[c, 3]), np.int32(w[c, 4]), np.int32(w[c, 5])
+                    w6, w7, w8 = np.int32(w[c, 6]), np.int32(w[c, 7]), np.int32(w[c, 8])
+                    for j in range(n):
+                        v0 = np.int32(plane[q0 + j])
+                        v1 = np.int32(plane[q0 + j + 1])
+                        v2 = np.int32(plane[q0 + j + 2])
+                        v3 = np.int32(plane[q1 + j])
+                        v4 = np.int32(plane[q1 + j + 1])
+                        v5 = np.int32(plane[q1 + j + 2])
+                        v6 = np.int32(plane[q2 + j])
+                        v7 = np.int32(plane[q2 + j + 1])
+                        v8 = np.int32(plane[q2 + j + 2])
+                        acc[j] = np.int32(w0 * v0 + w1 * v1 + w2 * v2 + w3 * v3 + w4 * v4
+                                          + w5 * v5 + w6 * v6 + w7 * v7 + w8 * v8)
+                        own[j] = np.int32(v0 + v1 + v2 + v3 + v4 + v5 + v6 + v7 + v8)
+                else:
+                    weight = np.int64(w[c, 0])
+                    for j in range(n):
+                        own[j] = np.int64(plane[base + j])
+                        acc[j] = weight * own[j]
+                for j in range(n):
+                    total = acc[j] + ((arg_x * own[j]) >> shr_x) + const
+                    acc[j] = ((total * mul) >> shift) + add
+                activate(acc, n, seg, rule, out[c], base)
+                base += n
+                left -= n
