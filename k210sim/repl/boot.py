@@ -1,0 +1,125 @@
+"""From reset to the prompt: boot log, start-up script, boot.py and main.py.
+
+Ref: MaixPy-v1 v0.6.3, port/src/maixpy_main.c (order of boot) and port/builtin_py/_boot.py
+(what the start-up script does, not its text).
+"""
+
+from __future__ import annotations
+
+from k210sim.repl import wording
+from k210sim.repl.interpreter import Interpreter
+from k210sim.repl.modes import Repl
+from k210sim.serialport.uart import UartPort
+
+STARTUP_NAME = "_boot.py"
+INTERRUPT_WINDOW_MS = 200
+
+# The start-up script proper, run in `__main__` as the firmware runs its own: it leaves the names
+# os, sys and time behind and nothing else.
+STARTUP = f"""\
+import os, sys, time
+
+sys.path += ['', '.']
+if 'sd' in os.listdir('/'):
+    os.chdir('/sd')
+    sys.path.append('/sd')
+else:
+    os.chdir('/flash')
+sys.path.append('/flash')
+
+print({wording.INIT_END!r})
+for _ in range({INTERRUPT_WINDOW_MS}):
+    time.sleep_ms(1)  # here Ctrl-C still prevents boot.py and main.py
+del _
+
+if 'main.py' not in os.listdir():
+    with open('main.py', 'wb') as _f:
+        _f.write(_main)
+    del _f
+del _main
+if 'sd' in os.listdir('/'):
+    for _name in ('boot.py', 'main.py'):
+        if 'cover.' + _name in os.listdir('/sd'):
+            with open('/sd/cover.' + _name) as _f:
+                _new = _f.read()
+            _old = None
+            if _name in os.listdir('/flash'):
+                with open('/flash/' + _name) as _f:
+                    _old = _f.read()
+            if _new != _old:
+                with open('/flash/' + _name, 'w') as _f:
+                    _f.write(_new)
+                import machine
+                machine.reset()
+            del _f, _new, _old
+    del _name
+print({wording.ART!r})
+"""
+
+# What a board without a main.py is given: it greets on the panel and ends at the prompt. The
+# firmware's own one also looks at the BOOT key for a camera test and shows adverts.
+DEFAULT_MAIN = b"""\
+import gc, image, lcd, sys
+
+lcd.init()
+picture = image.Image(size=(lcd.width(), lcd.height()))
+picture.draw_rectangle((0, 0, lcd.width(), lcd.height()), fill=True, color=(255, 0, 0))
+release = 'V{}.{}.{}'.format(*sys.implementation.version)
+picture.draw_string(60, lcd.height() // 4, 'Welcome to MaixPy-v1', color=(255, 255, 255), scale=2)
+picture.draw_string(140, lcd.height() // 2, release, color=(255, 255, 255))
+lcd.display(picture)
+del picture, release
+gc.collect()
+"""
+
+
+class Boot:
+    """Runs the steps of a reset. `cold` lines come only with power-on and system reset."""
+
+    def __init__(
+        self,
+        port: UartPort,
+        interpreter: Interpreter,
+        repl: Repl,
+        *,
+        flash_id: tuple[int, int],
+        frequencies: wording.Frequencies,
+    ):
+        self._port = port
+        self._interpreter = interpreter
+        self._repl = repl
+        self._flash_id = flash_id
+        self._frequencies = frequencies
+
+    def cold(self) -> None:
+        """The lines of the chip; `warm` follows."""
+        self._port.write(wording.cold_boot_log(self._frequencies, *self._flash_id))
+
+    def warm(self, *, run_main: bool = True) -> None:
+        """Heap line, start-up script, boot.py and (friendly mode only) main.py.
+
+        run_main : False leaves main.py alone, as in raw mode
+        """
+        self._repl.readline.history = []
+        self._port.write(wording.heap_line(*self._interpreter.heap_range()))
+        if self._startup():
+            self._run_file("boot.py")
+            if run_main and self._repl.friendly:
+                self._run_file("main.py")
+
+    def soft_reset_line(self) -> None:
+        self._port.write(wording.SOFT_REBOOT)
+
+    def _startup(self) -> bool:
+        """The start-up script; when it does not end by itself the user's files are not run."""
+        source = b"_main = " + repr(DEFAULT_MAIN).encode() + b"\n" + STARTUP.encode()
+        outcome = self._repl.run(source, filename=STARTUP_NAME, mode="exec")
+        self._port.write_cooked(outcome.traceback)
+        return outcome.kind == "ok"
+
+    def _run_file(self, name: str) -> None:
+        """Run a user's file if it is there; an error in it is shown and does no more."""
+        source = self._interpreter.read_if_exists(name)
+        if source is not None:
+            outcome = self._repl.run(source, filename=name, mode="exec")
+            self._port.write_cooked(outcome.traceback)

@@ -1,0 +1,294 @@
+"""The built-in firmware as one running thing: boots, prompts, resets, in a thread of its own.
+
+Everything the guest does happens in that thread. Other threads talk to it through the serial
+port, or hand it work (`call`, `run_program`) that it does when it is back at the prompt.
+"""
+
+from __future__ import annotations
+
+import concurrent.futures
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from k210sim.clock import Clock
+from k210sim.errors import InternalError, K210SimError, TimeoutExpired
+from k210sim.repl import wording
+from k210sim.repl.boot import Boot
+from k210sim.repl.interpreter import Interpreter, Outcome, SystemReset
+from k210sim.repl.modes import STDIN, Repl
+from k210sim.serialport.uart import PortClosed, UartPort
+
+STACK_BYTES = 256 << 20  # virtual; the guest's own recursion is limited by the runtime
+STOP_GRACE_S = 5.0  # how long a guest gets to notice an interrupt or power-off
+MAIN_WINDOW_NS = 1_000_000_000  # virtual time after which a main.py is taken to run for ever
+
+
+@dataclass(frozen=True)
+class ProgramResult:
+    """How a program run by `run_program` ended, and what it sent meanwhile."""
+
+    outcome: Outcome
+    output: bytes  # as on the wire, without the traceback
+    timed_out: bool
+    virtual_ns: int
+
+
+class _Capture:
+    def __init__(self):
+        self.data = bytearray()
+
+    def deliver(self, data: bytes) -> None:
+        self.data += data
+
+
+class Firmware:
+    """The built-in firmware.
+
+    make_interpreter : called at every power-on and system reset, in the firmware's thread, with
+        this object; the interpreter prints through `.port` and reads lines with
+        `.input_line(prompt)`
+    flash_id : manufacturer and device byte of the flash chip, for the boot log
+    run_main : False leaves main.py alone when booting
+    """
+
+    def __init__(
+        self,
+        clock: Clock,
+        port: UartPort,
+        make_interpreter: Callable[[Firmware], Interpreter],
+        *,
+        flash_id: tuple[int, int] = (0xC8, 0x17),
+        frequencies: wording.Frequencies | None = None,
+        release: wording.Release | None = None,
+        run_main: bool = True,
+    ):
+        self.clock = clock
+        self.port = port
+        self.release = release or wording.Release()
+        self.run_main = run_main
+        self.interpreter: Interpreter | None = None
+        self.repl: Repl | None = None
+        self.failure: BaseException | None = None
+        self._make_interpreter = make_interpreter
+        self._flash_id = flash_id
+        self._frequencies = frequencies or wording.Frequencies()
+        self._jobs: deque[tuple[Callable[[], Any], concurrent.futures.Future]] = deque()
+        self._at_prompt = threading.Event()
+        self._dead = threading.Event()
+        self._thread: threading.Thread | None = None
+
+    # --- from other threads ---------------------------------------------------------------------
+
+    def start(self) -> None:
+        """Power on: returns at once, the firmware boots in its thread."""
+        self.port.open()
+        self._dead.clear()
+        self._at_prompt.clear()
+        self.failure = None
+        old = threading.stack_size(STACK_BYTES)
+        try:
+            self._thread = threading.Thread(target=self._main, name="k210 firmware", daemon=True)
+            self._thread.start()
+        finally:
+            threading.stack_size(old)
+
+    def stop(self) -> None:
+        """Power off, under whatever is running. Raises InternalError if it cannot be stopped."""
+        if self._thread is None:
+            return
+        self.port.close()
+        if self._thread is not threading.current_thread():
+            self._thread.join(STOP_GRACE_S)
+            if self._thread.is_alive():
+                raise InternalError("the guest program did not stop when the board was powered off")
+        self._thread = None
+
+    @property
+    def alive(self) -> bool:
+        return self._thread is not None and not self._dead.is_set()
+
+    @property
+    def at_prompt(self) -> bool:
+        return self._at_prompt.is_set()
+
+    def wait_booted(self, timeout: float | None = None) -> bool:
+        """Wait for the first prompt, or until main.py has clearly come to stay.
+
+        timeout : seconds of wall time. True at the prompt.
+        """
+        deadline = None if timeout is None else time.monotonic() + timeout
+        while not self._at_prompt.wait(0.005):
+            if self._dead.is_set():
+                self._raise_failure()
+                return False
+            if self.clock.now_ns > MAIN_WINDOW_NS + self._boot_ns:
+                return False
+            if deadline is not None and time.monotonic() > deadline:
+                return False
+        return True
+
+    def interrupt(self) -> None:
+        """Ctrl-C at a running program; without one nothing happens."""
+        if not self._at_prompt.is_set():
+            self.port.host_send(b"\x03")
+
+    def call(self, job: Callable[[], Any], timeout: float | None = None) -> Any:
+        """Run `job` in the firmware's thread at the prompt and return what it returns.
+
+        Raises TimeoutExpired when the prompt is not reached in `timeout` seconds of wall time.
+        """
+        if threading.current_thread() is self._thread:
+            return job()
+        future = self._submit(job)
+        try:
+            return future.result(timeout)
+        except concurrent.futures.CancelledError:
+            raise K210SimError("the board went off") from self.failure
+        except concurrent.futures.TimeoutError:
+            if future.cancel():
+                why = "the device did not come back to its prompt"
+                raise TimeoutExpired(f"{why} within {timeout:g} s") from None
+            return future.result()
+
+    def run_program(
+        self, source: bytes, *, filename: str = STDIN, timeout: float | None = 10.0
+    ) -> ProgramResult:
+        """Run a program as the raw prompt would, from any thread.
+
+        A program that is running (a main.py) is interrupted first. timeout : seconds of wall
+        time, after which the program gets a Ctrl-C, and if it survives that the board loses its
+        power.
+        """
+        if self.alive and not self._at_prompt.is_set():
+            self.interrupt()
+        started = threading.Event()
+        expired = threading.Event()
+
+        def job() -> ProgramResult:
+            started.set()
+            capture = _Capture()
+            self.port.attach(capture)
+            before = self.clock.now_ns
+            try:
+                outcome = self.repl.run(source, filename=filename, mode="exec")
+            finally:
+                self.port.detach(capture)
+            passed = self.clock.now_ns - before
+            self.port.write_cooked(outcome.traceback)
+            return ProgramResult(outcome, bytes(capture.data), expired.is_set(), passed)
+
+        future = self._submit(job)
+        if not started.wait(STOP_GRACE_S + (timeout or 0)) and future.cancel():
+            raise TimeoutExpired("the running program did not give way to the one to execute")
+        try:
+            return future.result(timeout)
+        except concurrent.futures.CancelledError:
+            raise K210SimError("the board went off") from self.failure
+        except concurrent.futures.TimeoutError:
+            expired.set()
+        except KeyboardInterrupt:
+            self.port.host_send(b"\x03")
+            raise
+        deadline = time.monotonic() + STOP_GRACE_S
+        while time.monotonic() < deadline:
+            # Once is enough for most; a program that catches it gets it again.
+            self.port.host_send(b"\x03")
+            try:
+                return future.result(0.5)
+            except concurrent.futures.TimeoutError:
+                continue
+        self.stop()
+        raise TimeoutExpired(f"the program ran for more than {timeout:g} s and ignored Ctrl-C")
+
+    def _submit(self, job: Callable[[], Any]) -> concurrent.futures.Future:
+        if not self.alive:
+            self._raise_failure()
+            raise K210SimError("the board is off; call power_on() first")
+        future: concurrent.futures.Future = concurrent.futures.Future()
+        self._jobs.append((job, future))
+        self.port.wake()
+        if self._dead.is_set():
+            future.cancel()
+        return future
+
+    # --- in the firmware's thread ---------------------------------------------------------------
+
+    def input_line(self, prompt: bytes) -> tuple[int, bytes]:
+        """What the guest's `input()` needs; see Repl.input_line."""
+        return self.repl.input_line(prompt)
+
+    def _main(self) -> None:
+        try:
+            while True:
+                try:
+                    self._life()
+                except SystemReset:
+                    self.port.clear_input()
+        except PortClosed:
+            pass
+        except BaseException as error:
+            self.failure = error
+        finally:
+            self._dead.set()
+            self._at_prompt.clear()
+            for _, future in self._jobs:
+                future.cancel()
+            self._jobs.clear()
+
+    def _life(self) -> None:
+        """From power-on or system reset to the next one, which ends it with an exception."""
+        self._boot_ns = self.clock.now_ns
+        self.interpreter = self._make_interpreter(self)
+        self.repl = Repl(self.port, self.interpreter, self.release)
+        boot = Boot(
+            self.port,
+            self.interpreter,
+            self.repl,
+            flash_id=self._flash_id,
+            frequencies=self._frequencies,
+        )
+        boot.cold()
+        while True:
+            boot.warm(run_main=self.run_main)
+            self.repl.start()
+            self._serve()
+            boot.soft_reset_line()
+            self.interpreter.soft_reset()
+            self.port.clear_input()
+
+    def _serve(self) -> None:
+        """The prompt, until a soft reset is asked for."""
+        while True:
+            self._at_prompt.set()
+            self._do_jobs()
+            byte = self.port.read_byte(idle=True)
+            if byte is None:
+                continue
+            self._at_prompt.clear()
+            if self.repl.process(byte):
+                return
+
+    def _do_jobs(self) -> None:
+        while self._jobs:
+            job, future = self._jobs.popleft()
+            if not future.set_running_or_notify_cancel():
+                continue
+            self._at_prompt.clear()
+            try:
+                future.set_result(job())
+            except (PortClosed, SystemReset) as error:
+                future.set_exception(K210SimError("the board was reset under the program"))
+                raise error
+            except BaseException as error:
+                future.set_exception(error)
+        self._at_prompt.set()
+
+    def _raise_failure(self) -> None:
+        if self.failure is not None:
+            raise InternalError(f"the firmware ended: {self.failure!r}") from self.failure
+
+    _boot_ns = 0
