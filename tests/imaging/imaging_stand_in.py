@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from k210sim.imaging import colour, draw, formats
+from k210sim.imaging import ai, colour, draw, formats, text, transform
 
 
 def load_input(archive, name: str) -> np.ndarray:
@@ -30,8 +30,9 @@ def _numbers(args, count):
 class Image:
     """One guest image: `a` is its array."""
 
-    def __init__(self, array):
+    def __init__(self, array, behind=b""):
         self.a = array
+        self.behind = behind  # what follows the pixels in memory
 
     def _colour(self, value):
         kind = formats.kind_of(self.a)
@@ -92,6 +93,62 @@ class Image:
     def __setitem__(self, index, value):
         self.a.flat[index] = value
 
+    def _region(self, roi):
+        height, width = self.a.shape
+        x, y, w, h = roi or (0, 0, width, height)
+        left, top = max(0, x), max(0, y)
+        return left, top, min(x + w, width) - left, min(y + h, height) - top
+
+    def draw_string(
+        self, x, y, string, color=-1, scale=1.0, x_spacing=0, y_spacing=2, mono_space=False, **_
+    ):
+        rest = (scale, x_spacing, y_spacing, mono_space)
+        text.draw_string(self.a, x, y, string.encode(), self._colour(color), *rest)
+        return self
+
+    def resize(self, w, h):
+        return Image(transform.resize(self.a, w, h, self.behind))
+
+    def cut(self, *box):
+        return Image(transform.cut(self.a, *box))
+
+    def copy(self, roi=None, x_scale=1.0, y_scale=1.0, copy_to_fb=False):
+        return Image(transform.copy(self.a, *self._region(roi), x_scale, y_scale))
+
+    def crop(self, roi=None, x_scale=1.0, y_scale=1.0):
+        self.a = self.copy(roi, x_scale, y_scale).a
+        return self
+
+    def mean_pooled(self, x, y):
+        return Image(transform.mean_pool(self.a, x, y))
+
+    def mean_pool(self, x, y):
+        self.a = self.mean_pooled(x, y).a
+
+    def midpoint_pooled(self, x, y, bias=0.5):
+        return Image(transform.midpoint_pool(self.a, x, y, int(bias * 256)))
+
+    def lens_corr(self, strength=1.8, zoom=1.0):
+        transform.lens_corr(self.a, strength, zoom)
+
+    def stretch(self, least, greatest):
+        ai.stretch(self.a, least, greatest)
+
+    def strech_char(self, de_dark):
+        if self.a.dtype == np.uint8:
+            ai.strech_char(self.a, de_dark)
+
+    def to_bytes(self):
+        return bytearray(formats.to_memory(self.a))
+
+
+def load_image(archive, name: str) -> Image:
+    """A recorded input; one made gray in place still has half its colours behind its pixels."""
+    behind = b""
+    if name.endswith("_g"):
+        behind = archive[name[:-2]].tobytes()[archive[name].size :]
+    return Image(load_input(archive, name), behind)
+
 
 class Module:
     """The `image` module."""
@@ -102,4 +159,4 @@ class Module:
     def Image(self, path=None, size=None):  # noqa: N802 - the guest's name
         if path is None:
             return Image(formats.blank(*size))
-        return Image(load_input(self._archive, path.rsplit("/", 1)[1].removesuffix(".bmp")))
+        return load_image(self._archive, path.rsplit("/", 1)[1].removesuffix(".bmp"))
