@@ -219,6 +219,12 @@ def kmodel(layers: list[IntegerLayer]) -> bytes:
     return builder.build()
 
 
+def write_description(description: dict) -> None:
+    """The model's .json: one line a key, so that a change shows as one."""
+    lines = [f" {json.dumps(key)}: {json.dumps(value)}" for key, value in description.items()]
+    KMODEL.with_suffix(".json").write_text("{\n" + ",\n".join(lines) + "\n}\n")
+
+
 def build() -> tuple[bytes, dict]:
     """The shipped model and its description, from the checkpoint and ranges of this folder."""
     with np.load(CHECKPOINT) as arrays:
@@ -248,7 +254,7 @@ def main() -> None:
     KMODEL.write_bytes(data)
     print(f"{KMODEL.name}: {len(data)} bytes, sha256 {description['sha256']}")
     # What was measured belongs to the old bytes; `evaluate --update` measures the new ones.
-    KMODEL.with_suffix(".json").write_text(json.dumps(description, indent=1) + "\n")
+    write_description(description)
 
 
 if __name__ == "__main__":
