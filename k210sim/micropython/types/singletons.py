@@ -1,0 +1,75 @@
+"""None, Ellipsis, NotImplemented and `object`.
+
+The firmware gives Ellipsis and NotImplemented one nameless type, so `type(...)` prints
+`<class ''>`; here they are two types with the same empty name.
+"""
+
+from __future__ import annotations
+
+from k210sim.micropython import layout as L
+from k210sim.micropython import ops
+from k210sim.micropython.native import GuestType, NativeFunction, native
+
+NO_ARGS = NativeFunction("", None, 0, 0)
+
+
+def address_hash(o: int) -> int:
+    """The hash most objects have: their own word, as a small int."""
+    word = ((o << 1) | 1) & 0xFFFFFFFFFFFFFFFF
+    return word - (1 << 64) if word >> 63 else word
+
+
+def generic_unary(op: int, o: int) -> int | None:
+    """What types without operators of their own support: being hashed by address."""
+    return address_hash(o) if op == ops.HASH else None
+
+
+class NoneType(GuestType):
+    name = "NoneType"
+
+    def print(self, vm, o, kind):
+        return "null" if kind == ops.PRINT_JSON else "None"
+
+    def unary_op(self, vm, op, o):
+        return generic_unary(op, o)
+
+
+class EllipsisType(GuestType):
+    name = ""
+    core_name = "ellipsis"
+
+    def print(self, vm, o, kind):
+        return "Ellipsis"
+
+
+class NotImplementedObject(GuestType):
+    name = ""
+    core_name = "NotImplementedType"
+
+    def print(self, vm, o, kind):
+        return "NotImplemented"
+
+
+class ObjectType(GuestType):
+    """`object`: instantiable, and the (only nominal) root of user classes."""
+
+    name = "object"
+
+    def make_new(self, vm, type_word, args, kw):
+        vm.check_args(NO_ARGS, len(args), len(kw))
+        return vm.new_object(type_word, 16)
+
+    @native(1, name="__init__")
+    def init(vm, self):
+        return L.NONE
+
+    @native(1, name="__new__", kind="static")
+    def new(vm, cls):
+        from k210sim.micropython.types.classes import new_instance
+
+        if not vm.is_type(cls, "type") or not vm.types[cls].is_user:
+            raise vm.error("TypeError", "__new__ arg must be a user-type")
+        return new_instance(vm, cls)[0]
+
+
+TYPES = (NoneType, EllipsisType, NotImplementedObject, ObjectType)
