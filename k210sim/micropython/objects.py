@@ -7,6 +7,7 @@ import struct
 from k210sim.micropython import layout as L
 from k210sim.micropython.layout import NULL, RAM_BASE, TYPE
 from k210sim.micropython.native import Arg, GuestError, GuestType, NativeFunction
+from k210sim.micropython.qstr import qstr_hash
 
 _F32 = struct.Struct("<f")
 
@@ -215,7 +216,7 @@ class Objects:
         """A str or bytes object on the heap, header and data."""
         o = self.new_object(TYPE[type_name], 32)
         at = (o - RAM_BASE) >> 3
-        self.words[at + 1] = _hash(data)
+        self.words[at + 1] = qstr_hash(data)
         self.words[at + 2] = len(data)
         addr = self.malloc(len(data) + 1)
         self.words[at + 3] = addr
@@ -527,7 +528,7 @@ class Objects:
         return self.map_items(d + L.DICT_MAP)
 
     # --- exceptions -----------------------------------------------------------------------------
-    def error(self, type_name: str, message: str = "", *, formatted: bool | None = None
+    def error(self, type_name: str, message: str = "", *, formatted: bool | str | None = None
               ) -> GuestError:
         """A guest exception with a one-string message (or none), ready to `raise`."""
         return GuestError(self.new_exception(type_name, message, formatted=formatted))
@@ -591,9 +592,3 @@ class Objects:
             raise self.error("TypeError", "extra keyword arguments given")
         return values
 
-
-def _hash(data: bytes) -> int:
-    h = 5381
-    for b in data:
-        h = ((h * 33) ^ b) & 0xFFFFFFFF
-    return (h & 0xFF) or 1

@@ -13,6 +13,7 @@ from typing import Any
 from k210sim.errors import InternalError
 from k210sim.heap.gc import GcHeap
 from k210sim.micropython import layout as L
+from k210sim.micropython.execution import Execution
 from k210sim.micropython.interpreter import Interpreter
 from k210sim.micropython.layout import RAM_BASE, TYPE
 from k210sim.micropython.memory import Memory
@@ -38,7 +39,7 @@ HEAP_START = 0x802FFD80  # as the v0.6.2-75 standard image prints it
 R_FIRST_FREE = 16
 
 
-class VM(Objects, Operations, Interpreter):
+class VM(Objects, Operations, Interpreter, Execution):
     """A MicroPython on a simulated RAM.
 
     stdout(data: bytes)    receives what the guest prints, line ends as the guest wrote them
@@ -75,7 +76,7 @@ class VM(Objects, Operations, Interpreter):
         self.heap_start, self.heap_size = HEAP_START, 512 * 1024
         self.init_interpreter()
 
-    # --- the firmware image ---------------------------------------------------------------------
+    # --- the firmware image ---------------------------------------------------------------
     def rom_alloc(self, *words: int) -> int:
         """An object of the firmware image, never collected."""
         addr = self._rom_next
@@ -218,7 +219,7 @@ class VM(Objects, Operations, Interpreter):
         entry = self.rom.get(word)
         return entry[1] if isinstance(entry, tuple) else None
 
-    # --- start ------------------------------------------------------------------------------------
+    # --- start ----------------------------------------------------------------------------
     def start(self, heap_size: int | None = None) -> None:
         """Begin afresh: empty heap, no user names, `__main__` ready."""
         if heap_size is not None:
@@ -244,7 +245,7 @@ class VM(Objects, Operations, Interpreter):
         self.set_globals(main)
         self.set_root(R_PATH, self.new_list())
         self.set_root(R_ARGV, self.new_list())
-        for word, module, table in list(self.modules.values()):
+        for _word, module, table in list(self.modules.values()):
             for name, entry in module.entries.items():
                 if isinstance(entry, Lazy):
                     table[self.intern(name)] = entry.make(self)
@@ -300,7 +301,7 @@ class VM(Objects, Operations, Interpreter):
                 self.stdout(self.print_text(error.obj, 2).encode("utf-8", "surrogateescape")
                             + b"\n")
 
-    # --- time ---------------------------------------------------------------------------------------
+    # --- time -----------------------------------------------------------------------------
     def charge_ns(self, ns: int) -> None:
         """Let virtual time pass for work done."""
         self.clock.advance_ns(ns)
