@@ -8,6 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from k210sim.errors import KmodelError
+from k210sim.kpu.forecast import Forecast, forecast
 from k210sim.kpu.kmodel import layers as kl
 from k210sim.kpu.kmodel import v3
 from k210sim.kpu.kmodel.header import describe_word, identify, swap_words
@@ -111,6 +112,10 @@ class KModel:
         results = self.net.run(x, keep_layers=layers)
         outputs = [self._output(i) for i in range(len(self.model.outputs))]
         return RunResult(outputs, results) if layers else outputs
+
+    def forecast(self, cpu_hz: float = 400e6, kpu_hz: float = 400e6) -> Forecast:
+        """Predicted milliseconds on the real chip, per layer and in total (see forecast.py)."""
+        return forecast(self.model, cpu_hz, kpu_hz)
 
     def _output(self, index):
         raw = self.net.output_bytes(index).copy()
