@@ -1,0 +1,142 @@
+"""Constant folding: what the device computes while it parses.
+
+Only whole groups are folded (`1 + 2 + x` stays as it is), only integers, and never `/` or `**`.
+"""
+
+from __future__ import annotations
+
+from .errors import GuestSyntaxError
+from .nodes import Node, int_value, is_false, is_true
+from .numbers import is_small_int
+
+# A shift that needs more memory than the 512 KiB heap of the device has.
+_SHIFT_LIMIT_BITS = 8 * 518144
+
+# Integer constants of the two modules whose attributes become numbers at compile time.
+_ERRNO = {
+    "EPERM": 1, "ENOENT": 2, "EIO": 5, "EBADF": 9, "EAGAIN": 11, "ENOMEM": 12, "EACCES": 13,
+    "EEXIST": 17, "ENODEV": 19, "EISDIR": 21, "EINVAL": 22, "EOPNOTSUPP": 95, "EADDRINUSE": 98,
+    "ECONNABORTED": 103, "ECONNRESET": 104, "ENOBUFS": 105, "ENOTCONN": 107, "ETIMEDOUT": 110,
+    "ECONNREFUSED": 111, "EHOSTUNREACH": 113, "EALREADY": 114, "EINPROGRESS": 115,
+}  # fmt: skip
+
+
+def int_node(value: int) -> Node:
+    """An integer constant that was computed; it has no line."""
+    if is_small_int(value):
+        return Node("int", 0, (), value)
+    return Node("const", 0, (), ("int", value))
+
+
+def fold_logical(kind: str, operands: list[Node]) -> list[Node]:
+    """Operands of `or` / `and` that are left: neutral constants go, a deciding one ends it."""
+    neutral, deciding = (is_false, is_true) if kind == "or" else (is_true, is_false)
+    kept = []
+    for i, node in enumerate(operands):
+        if i == len(operands) - 1 or deciding(node):
+            kept.append(node)
+            break
+        if not neutral(node):
+            kept.append(node)
+    return kept
+
+
+def fold_not(node: Node) -> Node | None:
+    """`not` of a known constant."""
+    if is_false(node):
+        return Node("token", 0, (), "True")
+    if is_true(node):
+        return Node("token", 0, (), "False")
+    return None
+
+
+def fold_unary(op: str, node: Node) -> Node | None:
+    """`+`, `-`, `~` of an integer constant."""
+    value = int_value(node)
+    if value is None:
+        return None
+    return int_node(value if op == "positive" else -value if op == "negative" else ~value)
+
+
+def _shift_left(value: int, count: int) -> int:
+    if value and value.bit_length() + count > _SHIFT_LIMIT_BITS:
+        # The device asks for that many 16-bit digits and prints the size modulo 2**32.
+        size = 2 * (-(-value.bit_length() // 16) + (count + 15) // 16)
+        raise GuestSyntaxError(
+            "MemoryError", f"memory allocation failed, allocating {size & 0xFFFFFFFF} bytes"
+        )
+    return value << count if value else 0
+
+
+_TERM = {
+    "add": lambda a, b: a + b,
+    "subtract": lambda a, b: a - b,
+    "multiply": lambda a, b: a * b,
+    "lshift": _shift_left,
+    "rshift": lambda a, b: a >> b,
+    "floor_divide": lambda a, b: a // b,
+    "modulo": lambda a, b: a % b,
+}
+_BITS = {"or": lambda a, b: a | b, "xor": lambda a, b: a ^ b, "and": lambda a, b: a & b}
+
+
+def fold_bits(op: str, operands: list[Node]) -> Node | None:
+    """`|`, `^` or `&` over integer constants."""
+    total, apply = None, _BITS[op]
+    for node in operands:
+        value = int_value(node)
+        if value is None:
+            return None
+        total = value if total is None else apply(total, value)
+    return int_node(total)
+
+
+def fold_term(ops: list[str], operands: list[Node]) -> Node | None:
+    """A chain of one precedence level of arithmetic over integer constants."""
+    total = int_value(operands[0])
+    if total is None:
+        return None
+    for op, node in zip(ops, operands[1:], strict=True):
+        value, apply = int_value(node), _TERM.get(op)
+        if value is None or apply is None:
+            return None
+        if op in ("lshift", "rshift") and value < 0:
+            return None
+        if op in ("floor_divide", "modulo") and value == 0:
+            return None
+        total = apply(total, value)
+    return int_node(total)
+
+
+def module_constant(base: Node, attribute: bytes) -> Node | None:
+    """`errno.X` and `uctypes.X` as integers."""
+    if base.kind != "name":
+        return None
+    table = _MODULE_CONSTANTS.get(base.value)
+    value = table.get(attribute.decode("latin-1")) if table else None
+    return None if value is None else int_node(value)
+
+
+def _shifted(code: int, bits: int) -> int:
+    """A type code in the top `bits` of a signed 31-bit number, as uctypes has it."""
+    wide = (code << (32 - bits)) & 0xFFFFFFFF
+    return (wide - (1 << 32) if wide >> 31 else wide) >> 1
+
+
+def _uctypes_constants() -> dict[str, int]:
+    values = (
+        "UINT8 INT8 UINT16 INT16 UINT32 INT32 UINT64 INT64 BFUINT8 BFINT8 BFUINT16 BFINT16 "
+        "BFUINT32 BFINT32 FLOAT32 FLOAT64"
+    ).split()
+    table = {name: _shifted(code, 4) for code, name in enumerate(values)}
+    same = {
+        "VOID": "UINT8", "SHORT": "INT16", "USHORT": "UINT16", "INT": "INT32", "UINT": "UINT32",
+        "LONG": "INT64", "ULONG": "UINT64", "LONGLONG": "INT64", "ULONGLONG": "UINT64",
+    }  # fmt: skip
+    table.update({name: table[other] for name, other in same.items()})
+    table.update(PTR=_shifted(1, 2), ARRAY=_shifted(2, 2), BF_POS=17, BF_LEN=22)
+    table.update(LITTLE_ENDIAN=0, BIG_ENDIAN=1, NATIVE=2)
+    return table
+
+
+_MODULE_CONSTANTS = {b"errno": _ERRNO, b"uctypes": _uctypes_constants()}
