@@ -29,6 +29,36 @@ def as_rgb565(picture: np.ndarray) -> np.ndarray:
     return ((coarse * 255 * 2 + most) // (2 * most)).astype(np.uint8)
 
 
+def _draw_bar(values: np.ndarray, rng) -> None:
+    """Paint one bar of a random colour, 4 to 10 pixels thick, somewhere over the picture."""
+    height, width = values.shape[:2]
+    angle, half = rng.uniform(0, np.pi), rng.uniform(15, 110)
+    dx = np.arange(width)[None, :] - rng.uniform(0, width)
+    dy = np.arange(height)[:, None] - rng.uniform(0, height)
+    along = dx * np.cos(angle) + dy * np.sin(angle)
+    across = dy * np.cos(angle) - dx * np.sin(angle)
+    bar = (np.abs(along) < half) & (np.abs(across) < rng.uniform(2, 5))
+    values[bar] = rng.uniform(0, 255, 3)
+
+
+def disturbed(pixels: np.ndarray, rng: np.random.RandomState) -> np.ndarray:
+    """The picture in worse conditions: bars in front, out of focus, other light, more noise.
+
+    Each disturbance comes at random; uint8 (height, width, 3) in and out. Bars may hide up to
+    about a third of a small object.
+    """
+    values = pixels.astype(np.float32)
+    if rng.uniform() < 0.5:
+        for _ in range(rng.randint(1, 4)):
+            _draw_bar(values, rng)
+    if rng.uniform() < 0.25:
+        values = (values + np.roll(values, 1, 0) + np.roll(values, 1, 1)) / 3
+    values = values * rng.uniform(0.7, 1.2, 3) + rng.uniform(-20, 20)
+    if rng.uniform() < 0.5:
+        values += rng.normal(0, rng.uniform(1, 8), values.shape[:2] + (1,))
+    return np.clip(values, 0, 255).astype(np.uint8)
+
+
 def picture(seed: int) -> tuple[np.ndarray, np.ndarray]:
     """One picture and its truth.
 

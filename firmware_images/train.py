@@ -30,7 +30,14 @@ from firmware_images.network import (
     LAYERS,
     Layer,
 )
-from firmware_images.pictures import TRAINING_SEEDS, VALIDATION_SEEDS, as_rgb565, picture, planes
+from firmware_images.pictures import (
+    TRAINING_SEEDS,
+    VALIDATION_SEEDS,
+    as_rgb565,
+    disturbed,
+    picture,
+    planes,
+)
 from k210sim.camera.scene import LABELS
 
 IGNORED_OVERLAP = 0.6  # a box that fits an object this well is no wrong box, though not its own
@@ -70,19 +77,13 @@ def fit_anchors(sizes: np.ndarray, rng: np.random.RandomState) -> np.ndarray:
 
 
 def varied(pixels: np.ndarray, truth: np.ndarray, rng) -> tuple[np.ndarray, np.ndarray]:
-    """A changed copy of one picture: mirrored, other colours, light, blur, noise, RGB565."""
+    """A changed copy of one picture: mirrored, colours permuted, disturbed, mostly RGB565."""
     truth = truth.copy()
     if rng.uniform() < 0.5:
         pixels, truth[:, 1] = pixels[:, ::-1], INPUT_WIDTH - truth[:, 1] - truth[:, 3]
     if rng.uniform() < 0.5:
         pixels, truth[:, 2] = pixels[::-1], INPUT_HEIGHT - truth[:, 2] - truth[:, 4]
-    values = pixels[:, :, rng.permutation(3)].astype(np.float32)
-    if rng.uniform() < 0.25:  # out of focus: a 2x2 or 3x3 mean
-        values = (values + np.roll(values, 1, 0) + np.roll(values, 1, 1)) / 3
-    values = values * rng.uniform(0.7, 1.2, 3) + rng.uniform(-20, 20)
-    if rng.uniform() < 0.5:
-        values += rng.normal(0, rng.uniform(1, 8), values.shape[:2] + (1,))
-    changed = np.clip(values, 0, 255).astype(np.uint8)
+    changed = disturbed(pixels[:, :, rng.permutation(3)], rng)
     return (as_rgb565(changed) if rng.uniform() < 0.8 else changed), truth
 
 
