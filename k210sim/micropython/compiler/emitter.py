@@ -48,6 +48,8 @@ class Emitter:
 
     def adjust(self, slots: int) -> None:
         """Move the stack level; also marks that the last instruction was no return."""
+        if self.scanning:
+            return  # loads and stores are not written yet, so levels would mean nothing
         self.stack += slots
         if self.stack > self.scope.max_stack:
             self.scope.max_stack = self.stack

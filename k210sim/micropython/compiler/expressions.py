@@ -51,7 +51,7 @@ class Cursor:
     def __init__(self, source: bytes, filename: str, intern, find, opt_level: int):
         self.filename, self.intern, self.find = filename, intern, find
         self.depth = 0
-        self.constants: dict[bytes, int] = {}
+        self.constants: dict[bytes, Node] = {}
         self._tokens = lx.Lexer(source, opt_level).tokens()
         self.kind, self.value, self.line = "", None, 1
         self.advance()
@@ -360,9 +360,8 @@ class ExpressionParser(Cursor):
             constant = self.constants.get(value)
             if constant is None:
                 return Node("name", 0, (), value)
-            node = int_node(constant)
-            node.line = line if node.kind == "const" else 0
-            return node
+            is_object = constant.kind == "const"
+            return Node(constant.kind, line if is_object else 0, (), constant.value)
         if kind == "(":
             return self._paren(line)
         if kind == "[":

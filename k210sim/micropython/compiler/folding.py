@@ -11,6 +11,7 @@ from .numbers import is_small_int
 
 # A shift that needs more memory than the 512 KiB heap of the device has.
 _SHIFT_LIMIT_BITS = 8 * 518144
+_MACHINE_WORD_MAX = (1 << 63) - 1
 
 # Integer constants of the two modules whose attributes become numbers at compile time.
 _ERRNO = {
@@ -21,9 +22,12 @@ _ERRNO = {
 }  # fmt: skip
 
 
-def int_node(value: int) -> Node:
-    """An integer constant that was computed; it has no line."""
-    if is_small_int(value):
+def int_node(value: int, big: bool = False) -> Node:
+    """An integer constant that was computed; it has no line.
+
+    `big`: a long integer took part. The result then stays a heap object, however small it is.
+    """
+    if not big and is_small_int(value):
         return Node("int", 0, (), value)
     return Node("const", 0, (), ("int", value))
 
@@ -55,7 +59,8 @@ def fold_unary(op: str, node: Node) -> Node | None:
     value = int_value(node)
     if value is None:
         return None
-    return int_node(value if op == "positive" else -value if op == "negative" else ~value)
+    value = value if op == "positive" else -value if op == "negative" else ~value
+    return int_node(value, node.kind == "const")
 
 
 def _shift_left(value: int, count: int) -> int:
@@ -80,32 +85,45 @@ _TERM = {
 _BITS = {"or": lambda a, b: a | b, "xor": lambda a, b: a ^ b, "and": lambda a, b: a & b}
 
 
+def _stays_big(op: str, right: int, result: int, big: bool) -> bool:
+    """Whether the device holds the result of one step as a long integer."""
+    # Any shift by 64 or more goes through long integers, even that of zero.
+    return big or not is_small_int(result) or op == "lshift" and right >= 64
+
+
 def fold_bits(op: str, operands: list[Node]) -> Node | None:
     """`|`, `^` or `&` over integer constants."""
-    total, apply = None, _BITS[op]
-    for node in operands:
-        value = int_value(node)
-        if value is None:
-            return None
-        total = value if total is None else apply(total, value)
-    return int_node(total)
+    values = [int_value(node) for node in operands]
+    if None in values:
+        return None
+    total, apply = values[0], _BITS[op]
+    for value in values[1:]:
+        total = apply(total, value)
+    return int_node(total, any(node.kind == "const" for node in operands))
 
 
 def fold_term(ops: list[str], operands: list[Node]) -> Node | None:
     """A chain of one precedence level of arithmetic over integer constants."""
-    total = int_value(operands[0])
+    total, big = int_value(operands[0]), operands[0].kind == "const"
     if total is None:
         return None
     for op, node in zip(ops, operands[1:], strict=True):
         value, apply = int_value(node), _TERM.get(op)
         if value is None or apply is None:
             return None
-        if op in ("lshift", "rshift") and value < 0:
-            return None
+        if op in ("lshift", "rshift"):
+            if value < 0:
+                return None
+            if value > _MACHINE_WORD_MAX:
+                raise GuestSyntaxError(
+                    "OverflowError", "overflow converting long int to machine word"
+                )
         if op in ("floor_divide", "modulo") and value == 0:
             return None
-        total = apply(total, value)
-    return int_node(total)
+        result = apply(total, value)
+        big = _stays_big(op, value, result, big or node.kind == "const")
+        total = result
+    return int_node(total, big)
 
 
 def module_constant(base: Node, attribute: bytes) -> Node | None:

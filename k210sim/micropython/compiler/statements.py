@@ -158,13 +158,13 @@ class Parser(ExpressionParser):
         if not is_const:
             return None
         call = value.items[1]
-        number = int_value(call.items[0]) if call.value else None
-        if number is None:
+        number = call.items[0] if call.value else None
+        if number is None or int_value(number) is None:
             raise self.error("constant must be an integer", line=value.line)
         self.constants[target.value] = number
         if target.value.startswith(b"_"):
             return Node("pass", 0)
-        parts[1] = call.items[0]
+        parts[1] = number
         return None
 
     def _bare(self) -> Node:
