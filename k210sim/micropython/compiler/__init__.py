@@ -61,9 +61,7 @@ def compile_source(
     file_bytes = filename.encode("utf-8", "surrogateescape")
     try:
         strings.intern(file_bytes)
-        parser = Parser(
-            source, filename, mode, strings.intern, strings.find, opt_level
-        )
+        parser = Parser(source, filename, mode, strings.intern, strings.find, opt_level)
         tree = parser.parse()
         generator = CodeGenerator(filename, file_bytes, strings.intern, repl, opt_level)
         return generator.generate(tree)

@@ -461,4 +461,3 @@ class StatementCoder(ExpressionCoder):
         for _ in range(calls):
             self.e.call(False, 1, 0, False)
         self.e.store(name)
-

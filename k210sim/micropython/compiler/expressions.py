@@ -64,9 +64,7 @@ class Cursor:
         if self.kind == lx.INDENT:
             raise self.error("unexpected indent", "IndentationError")
         if self.kind == lx.MISMATCH:
-            raise self.error(
-                "unindent doesn't match any outer indent level", "IndentationError"
-            )
+            raise self.error("unindent doesn't match any outer indent level", "IndentationError")
         raise self.error("invalid syntax")
 
     def error(self, message: str, kind: str = "SyntaxError", line=None) -> GuestSyntaxError:

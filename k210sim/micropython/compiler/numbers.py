@@ -81,9 +81,7 @@ def quoted(text: bytes) -> str:
     """Text in quotes as the firmware's messages show it (bytes style escapes)."""
     quote = '"' if b"'" in text and b'"' not in text else "'"
     names = {0x5C: "\\\\", 0x0A: "\\n", 0x0D: "\\r", 0x09: "\\t", ord(quote): "\\" + quote}
-    shown = [
-        names.get(c) or (chr(c) if 0x20 <= c <= 0x7E else f"\\x{c:02x}") for c in text
-    ]
+    shown = [names.get(c) or (chr(c) if 0x20 <= c <= 0x7E else f"\\x{c:02x}") for c in text]
     return quote + "".join(shown) + quote
 
 
@@ -104,9 +102,7 @@ def parse_integer(text: bytes, base: int = 0) -> int:
             break
         end += 1
     if end == 0 or body[end:].strip(_BLANKS):
-        raise NumberSyntaxError(
-            f"invalid syntax for integer with base {base}: {quoted(body)}"
-        )
+        raise NumberSyntaxError(f"invalid syntax for integer with base {base}: {quoted(body)}")
     digits = body[:end].replace(b"_", b"")
     value = _int_of_digits(digits, base) if digits else 0
     return -value if negative else value

@@ -108,6 +108,8 @@ class Scope:
     def captured_from(self, parent: Scope) -> list[tuple[Identifier, Identifier]]:
         """Pairs (identifier of `parent`, own free identifier) in the parent's order."""
         pairs = []
+        if parent.kind == "module":
+            return pairs
         for outer in parent.ids:
             if outer.kind in (CELL, FREE):
                 own = self._by_name.get(outer.name)

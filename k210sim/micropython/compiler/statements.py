@@ -78,9 +78,7 @@ class Parser(ExpressionParser):
 
     def _starts_statement(self) -> bool:
         kind = self.kind
-        return (
-            kind in STARTS_TEST or kind in self._small or kind in self._compound or kind == "*"
-        )
+        return kind in STARTS_TEST or kind in self._small or kind in self._compound or kind == "*"
 
     def _statement(self) -> list[Node]:
         compound = self._compound.get(self.kind)
