@@ -45,11 +45,20 @@ class GcHeap:
         self._mark_stack = np.zeros(self.n_blocks + 1, np.int64)
         self._extra = np.zeros(8, np.int64)
         self.auto_collect = True
-        self.threshold = -1  # blocks, -1: never
+        self.state[blocks.S_THRESHOLD] = -1
         self.collections = 0
-        self.total_bytes = self.current_bytes = self.peak_bytes = 0  # as m_malloc counts
         self.peak_used = 0
         self.extra_roots: Callable[[], Iterable[int]] = lambda: ()
+
+    def _book(index):  # noqa: N805
+        return property(lambda self: int(self.state[index]),
+                        lambda self, value: self.state.__setitem__(index, value))
+
+    total_bytes = _book(blocks.S_TOTAL)  # bytes ever asked for, as m_malloc counts them
+    current_bytes = _book(blocks.S_CURRENT)
+    peak_bytes = _book(blocks.S_PEAK)
+    threshold = _book(blocks.S_THRESHOLD)  # blocks until an early collection, -1: never
+    del _book
 
     @property
     def pool_start(self) -> int:

@@ -20,7 +20,7 @@ BLOCK = 32
 
 S_ATB, S_ATB_LEN, S_FTB, S_POOL, S_POOL_END = 0, 1, 2, 3, 4
 S_LAST_FREE, S_ALLOC_AMOUNT, S_LOCK = 5, 6, 7
-S_ZERO_FROM = 8  # result of `alloc`: where the caller's bytes end
+S_THRESHOLD, S_TOTAL, S_CURRENT, S_PEAK = 8, 9, 10, 11  # kept by the callers
 S_SIZE = 16
 
 FREE, HEAD, TAIL, MARK = 0, 1, 2, 3

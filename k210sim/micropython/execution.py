@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from k210sim.micropython.compiler import GuestSyntaxError, compile_source, continue_input
+from k210sim.micropython.interpreter import R_LOCALS
 from k210sim.micropython.layout import RAM_BASE, TYPE
 from k210sim.micropython.native import GuestError
 from k210sim.micropython.types import exceptions
@@ -37,7 +38,7 @@ class Execution:
 
     def run_module(self, fun: int, globals_word: int, locals_word: int) -> int:
         """Run module-level code in the given namespaces; its value (for `eval`)."""
-        old_globals, old_locals = self.globals, self._locals
+        old_globals, old_locals = self.globals, self.R[R_LOCALS]
         self.words[((fun - RAM_BASE) >> 3) + 1] = globals_word
         self.set_globals(globals_word)
         self.set_locals(locals_word)

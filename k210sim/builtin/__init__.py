@@ -1,0 +1,1 @@
+"""The built-in engine: our own firmware, put together from types, modules and a boot sequence."""

@@ -1,0 +1,844 @@
+"""The compiled bytecode loop: the common cases of the common opcodes.
+
+`run` executes from the registers on until it meets something it leaves to the handlers of
+`interpreter.py` (an unusual type, a native function, an exception, a full heap ...), a pending
+interrupt, or the end of its slice of operations; it then stores the registers so that the
+instruction is executed, from its start, by the handler. It therefore never has to be complete,
+only right: each case here must do exactly what the handler does. `tests/micropython` runs the
+same programs with and without it.
+
+Addresses are RAM offsets inside (`addr - RAM_BASE`), absolute in memory and registers. The type
+addresses below repeat layout.py as literals because compiled code is cached by this file alone;
+`test_fastloop_constants` compares them.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numba import njit
+
+from k210sim.heap import gc_blocks
+
+BASE = 0x80000000
+_SLOT0, _STEP = 0x80100000, 64
+T_TYPE, T_INT, T_FLOAT = _SLOT0, _SLOT0 + 4 * _STEP, _SLOT0 + 5 * _STEP
+T_BYTES, T_BYTEARRAY = _SLOT0 + 8 * _STEP, _SLOT0 + 9 * _STEP
+T_TUPLE, T_LIST, T_DICT = _SLOT0 + 12 * _STEP, _SLOT0 + 13 * _STEP, _SLOT0 + 14 * _STEP
+T_RANGE, T_FUNCTION, T_FUN_BC = _SLOT0 + 18 * _STEP, _SLOT0 + 20 * _STEP, _SLOT0 + 21 * _STEP
+T_CLOSURE, T_GEN_WRAP = _SLOT0 + 22 * _STEP, _SLOT0 + 25 * _STEP
+T_BOUND, T_MODULE = _SLOT0 + 26 * _STEP, _SLOT0 + 27 * _STEP
+NONE, TRUE, FALSE = _SLOT0 + 56 * _STEP, _SLOT0 + 57 * _STEP, _SLOT0 + 58 * _STEP
+EMPTY_TUPLE = _SLOT0 + 61 * _STEP
+ROM_END = 0x80200000
+
+R_IP, R_SP, R_CODE, R_FRAME, R_STACK, R_GLOBALS, R_EXC_SP, R_FASTN = 0, 1, 2, 3, 4, 5, 6, 7
+R_BUDGET, R_PENDING, R_OPS, R_STACK_MIN, R_LOCALS, R_ROOM = 8, 9, 10, 11, 12, 13
+FRAME_SIZE, CODE_STATE, EXC_ENTRY = 40, 40, 24
+FLAG_ACCESSORS = 2
+CALL_OVERHEAD = 208
+MAX_STATE_ON_STACK = 88
+SMALL_MAX = (1 << 62) - 1
+SMALL_MIN = -(1 << 62)
+
+_U8, _I64, _F32 = "uint8[::1]", "int64[::1]", "float32[::1]"
+
+
+@njit(f"int64({_I64}, {_U8}, int64, int64)", cache=True)
+def map_find(words, hashes, m, key):
+    """Word index of the value slot of an interned or small-int key in the map at word index `m`;
+    -1 when it is certainly absent, -2 when only the full comparison can tell."""
+    flags, alloc, table = words[m], words[m + 1], words[m + 2]
+    if alloc == 0:
+        return np.int64(-1)
+    certain = (flags & 1) != 0 and (key & 2) != 0 and (key & 1) == 0
+    first = (table - BASE) >> 3
+    if flags & 4:
+        for i in range(flags >> 3):
+            if words[first + 2 * i] == key:
+                return first + 2 * i + 1
+        return np.int64(-1) if certain else np.int64(-2)
+    if key & 1:
+        h = key >> 1
+        if h < 0:
+            return np.int64(-2)
+        pos = h % alloc
+    else:
+        pos = np.int64(hashes[key >> 2]) % alloc
+    start = pos
+    while True:
+        k = words[first + 2 * pos]
+        if k == key:
+            return first + 2 * pos + 1
+        if k == 0:
+            break
+        if k != 4 and not (k & 3):
+            certain = False
+        if key & 1 and k != 4 and not (k & 1):
+            certain = False
+        pos += 1
+        if pos == alloc:
+            pos = 0
+        if pos == start:
+            break
+    if certain or key & 1 == 0 and (flags & 1):
+        return np.int64(-1)
+    return np.int64(-2)
+
+
+@njit(f"int64({_U8}, {_I64}, {_I64}, int64)", cache=True)
+def new_block(ram, words, heap, n_bytes):
+    """A cleared block (RAM offset) with the firmware's books kept, or -1."""
+    if heap[gc_blocks.S_LOCK] > 0 or heap[gc_blocks.S_THRESHOLD] >= 0:
+        return np.int64(-1)
+    at = gc_blocks.alloc(ram, heap, n_bytes, 0)
+    if at >= 0:
+        heap[gc_blocks.S_TOTAL] += n_bytes
+        heap[gc_blocks.S_CURRENT] += n_bytes
+        if heap[gc_blocks.S_CURRENT] > heap[gc_blocks.S_PEAK]:
+            heap[gc_blocks.S_PEAK] = heap[gc_blocks.S_CURRENT]
+    return at
+
+
+@njit(f"int64({_I64}, {_F32}, int64)", cache=True)
+def truth(words, floats, o):
+    """1 or 0 for the types that are quick to judge, -1 for the rest."""
+    if o == TRUE:
+        return np.int64(1)
+    if o == FALSE or o == NONE:
+        return np.int64(0)
+    if o & 1:
+        return np.int64(1) if o != 1 else np.int64(0)
+    if o & 2:
+        return np.int64(1) if o >> 2 != 1 else np.int64(0)
+    at = (o - BASE) >> 3
+    t = words[at]
+    if t == T_LIST:
+        return np.int64(1) if words[at + 2] != 0 else np.int64(0)
+    if t == T_TUPLE:
+        return np.int64(1) if words[at + 1] != 0 else np.int64(0)
+    if t == T_DICT:
+        return np.int64(1) if words[at + 1] >> 3 != 0 else np.int64(0)
+    if t == T_FLOAT:
+        return np.int64(1) if floats[(o - BASE + 8) >> 2] != 0 else np.int64(0)
+    return np.int64(-1)
+
+
+@njit(f"int64({_U8}, {_I64}, {_F32}, {_I64}, int64, float32)", cache=True)
+def new_float(ram, words, floats, heap, unused, value):
+    """A float object (address), or 0."""
+    at = new_block(ram, words, heap, 16)
+    if at < 0:
+        return np.int64(0)
+    words[at >> 3] = T_FLOAT
+    floats[(at + 8) >> 2] = value
+    return at + BASE
+
+
+@njit(f"int64({_U8}, {_I64}, {_F32}, {_I64}, int64, int64, int64)", cache=True)
+def arithmetic(ram, words, floats, heap, op, a, b):
+    """Result word of a binary operator on small ints and floats; 0 when it is not one of the
+    quick cases. Operator numbers: ops.py."""
+    if a & 1 and b & 1:
+        x, y = a >> 1, b >> 1
+        if op == 0:
+            return np.int64(TRUE if x < y else FALSE)
+        if op == 1:
+            return np.int64(TRUE if x > y else FALSE)
+        if op == 2:
+            return np.int64(TRUE if x == y else FALSE)
+        if op == 3:
+            return np.int64(TRUE if x <= y else FALSE)
+        if op == 4:
+            return np.int64(TRUE if x >= y else FALSE)
+        if op == 5:
+            return np.int64(TRUE if x != y else FALSE)
+        if op < 9:
+            return np.int64(0)
+        if op < 21:
+            op += 12
+        if op == 26:
+            r = x + y
+        elif op == 27:
+            r = x - y
+        elif op == 28:
+            if x > 0x7FFFFFFF or x < -0x7FFFFFFF or y > 0x3FFFFFFF or y < -0x3FFFFFFF:
+                return np.int64(0)
+            r = x * y
+        elif op == 29:
+            if y == 0:
+                return np.int64(0)
+            r = x // y
+        elif op == 31:
+            if y == 0:
+                return np.int64(0)
+            r = x % y
+        elif op == 21:
+            r = x | y
+        elif op == 22:
+            r = x ^ y
+        elif op == 23:
+            r = x & y
+        elif op == 24:
+            if y < 0 or y > 30 or x > 0x7FFFFFFF or x < -0x7FFFFFFF:
+                return np.int64(0)
+            r = x << y
+        elif op == 25:
+            if y < 0:
+                return np.int64(0)
+            r = x >> (y if y < 63 else 63)
+        else:
+            return np.int64(0)
+        if r > SMALL_MAX or r < SMALL_MIN:
+            return np.int64(0)
+        return (r << 1) | 1
+    fa = not (a & 3) and words[(a - BASE) >> 3] == T_FLOAT
+    fb = not (b & 3) and words[(b - BASE) >> 3] == T_FLOAT
+    if not (fa and (fb or b & 1)) and not (fb and a & 1):
+        return np.int64(0)
+    u = floats[(a - BASE + 8) >> 2] if fa else np.float32(a >> 1)
+    v = floats[(b - BASE + 8) >> 2] if fb else np.float32(b >> 1)
+    if op == 0:
+        return np.int64(TRUE if u < v else FALSE)
+    if op == 1:
+        return np.int64(TRUE if u > v else FALSE)
+    if op == 2:
+        return np.int64(TRUE if u == v else FALSE)
+    if op == 3:
+        return np.int64(TRUE if u <= v else FALSE)
+    if op == 4:
+        return np.int64(TRUE if u >= v else FALSE)
+    if op == 5:
+        return np.int64(TRUE if u != v else FALSE)
+    if op < 9:
+        return np.int64(0)
+    if op < 21:
+        op += 12
+    if op == 26:
+        w = u + v
+    elif op == 27:
+        w = u - v
+    elif op == 28:
+        w = u * v
+    elif op == 30:
+        if v == 0:
+            return np.int64(0)
+        w = u / v
+    else:
+        return np.int64(0)
+    return new_float(ram, words, floats, heap, 0, np.float32(w))
+
+
+@njit(f"int64({_U8}, {_I64}, {_I64}, {_I64}, int64, int64, int64, int64, int64)", cache=True)
+def enter(ram, words, regs, heap, fun, args, n_args, extra, n_extra):
+    """Push a frame for a bytecode function called with plain positional arguments.
+
+    `args` is the word index of the first argument, `extra` the word index of `n_extra` words
+    that go before them (cells of a closure, or a receiver). Returns 1, or 0 when the general
+    call must do it. The caller's registers are already stored.
+    """
+    f = (fun - BASE) >> 3
+    p = words[f + 2] - BASE
+    n_state = np.int64(0)
+    while True:
+        b = np.int64(ram[p])
+        p += 1
+        n_state = (n_state << 7) | (b & 0x7F)
+        if b < 0x80:
+            break
+    n_exc = np.int64(0)
+    while True:
+        b = np.int64(ram[p])
+        p += 1
+        n_exc = (n_exc << 7) | (b & 0x7F)
+        if b < 0x80:
+            break
+    if ram[p] & 0x0B or ram[p + 2] != 0:  # *args, **kw, defaults of keyword-only, those
+        return np.int64(0)
+    n_pos, n_def = np.int64(ram[p + 1]), np.int64(ram[p + 3])
+    given = n_args + n_extra
+    if given > n_pos or given < n_pos - n_def:
+        return np.int64(0)
+    p += 4
+    size = np.int64(0)
+    q = p
+    while True:
+        b = np.int64(ram[q])
+        q += 1
+        size = (size << 7) | (b & 0x7F)
+        if b < 0x80:
+            break
+    p += size
+    state_size = 8 * n_state + EXC_ENTRY * n_exc
+    stack = regs[R_STACK] - CALL_OVERHEAD
+    if stack < regs[R_STACK_MIN]:
+        return np.int64(0)
+    n_cells = np.int64(0)
+    while ram[p + n_cells] != 255:
+        n_cells += 1
+    if n_cells > 0:
+        return np.int64(0)
+    heap_bytes = np.int64(0)
+    if state_size > MAX_STATE_ON_STACK:
+        state = new_block(ram, words, heap, CODE_STATE + state_size)
+        if state < 0:
+            return np.int64(0)
+        heap_bytes = CODE_STATE + state_size
+        frame = (stack - FRAME_SIZE) & ~7
+    else:
+        frame = (stack - CODE_STATE - state_size - FRAME_SIZE) & ~7
+        state = frame + FRAME_SIZE - BASE
+        first = state >> 3
+        for i in range((CODE_STATE + state_size) >> 3):
+            words[first + i] = 0
+    if frame < regs[R_STACK_MIN] - 1024:
+        if heap_bytes:
+            gc_blocks.free(ram, heap, state)
+            heap[gc_blocks.S_CURRENT] -= heap_bytes
+        return np.int64(0)
+    s = state >> 3
+    words[s] = fun
+    words[s + 2] = state + BASE + CODE_STATE - 8
+    words[s + 3] = state + BASE + CODE_STATE + 8 * n_state - EXC_ENTRY
+    words[s + 4] = regs[R_GLOBALS]
+    top = s + 5 + n_state - 1
+    for i in range(n_extra):
+        words[top - i] = words[extra + i]
+    for i in range(n_args):
+        words[top - n_extra - i] = words[args + i]
+    for i in range(given, n_pos):
+        words[top - i] = words[f + 4 + i - (n_pos - n_def)]
+    fr = (frame - BASE) >> 3
+    words[fr], words[fr + 1], words[fr + 2] = regs[R_FRAME], state + BASE, 0
+    words[fr + 3], words[fr + 4] = regs[R_GLOBALS], heap_bytes
+    regs[R_FRAME], regs[R_STACK] = frame, frame
+    regs[R_GLOBALS] = words[f + 1]
+    regs[R_CODE] = state + BASE
+    regs[R_IP] = p + 1 + BASE
+    regs[R_SP] = words[s + 2]
+    regs[R_EXC_SP] = words[s + 3]
+    regs[R_FASTN] = state + BASE + CODE_STATE + 8 * (n_state - 1)
+    return np.int64(1)
+
+
+@njit(f"void({_U8}, {_I64}, {_F32}, {_I64}, {_I64}, {_U8}, {_I64})", cache=True)
+def run(ram, words, floats, regs, heap, hashes, builtins):
+    """Execute until something has to be left to the host; see the module docstring."""
+    ip = regs[R_IP] - BASE
+    sp = (regs[R_SP] - BASE) >> 3
+    fastn = (regs[R_FASTN] - BASE) >> 3
+    left = regs[R_BUDGET]
+    start_left = left
+    while left > 0:
+        op = ram[ip]
+        left -= 1
+        at = ip  # where to resume when the handler must do it
+        ip += 1
+        if 0xB0 <= op < 0xC0:
+            w = words[fastn - (op - 0xB0)]
+            if w == 0:
+                ip = at
+                break
+            sp += 1
+            words[sp] = w
+        elif 0xC0 <= op < 0xD0:
+            words[fastn - (op - 0xC0)] = words[sp]
+            sp -= 1
+        elif 0x70 <= op < 0xB0:
+            sp += 1
+            words[sp] = ((np.int64(op) - 0x70 - 16) << 1) | 1
+        elif op >= 0xD7:
+            n = np.int64(op) - 0xD7
+            a, b = words[sp - 1], words[sp]
+            if n == 7:
+                r = np.int64(TRUE if a == b else FALSE)
+            else:
+                r = arithmetic(ram, words, floats, heap, n, a, b)
+                if r == 0:
+                    if (n == 2 or n == 5) and (a & 2) != 0 and (b & 2) != 0 \
+                            and not (a & 1) and not (b & 1):
+                        r = np.int64(TRUE if (a == b) == (n == 2) else FALSE)
+                    elif (n == 2 or n == 5) and (a == NONE or b == NONE):
+                        r = np.int64(TRUE if (a == b) == (n == 2) else FALSE)
+                    else:
+                        ip = at
+                        break
+            sp -= 1
+            words[sp] = r
+        elif op == 0x1C or op == 0x1B:  # LOAD_GLOBAL, LOAD_NAME
+            q = np.int64(ram[ip]) | np.int64(ram[ip + 1]) << 8
+            key = (q << 2) | 2
+            g = (regs[R_GLOBALS] - BASE) >> 3
+            if op == 0x1B and regs[R_LOCALS] != 0 and regs[R_LOCALS] != regs[R_GLOBALS]:
+                ip = at
+                break
+            slot = map_find(words, hashes, g + 1, key)
+            if slot >= 0:
+                w = words[slot]
+            elif slot == -1 and builtins[q] != 0:
+                w = builtins[q]
+            else:
+                ip = at
+                break
+            ip += 2
+            sp += 1
+            words[sp] = w
+        elif op == 0x37 or op == 0x36:  # POP_JUMP_IF_FALSE, _TRUE
+            t = truth(words, floats, words[sp])
+            if t < 0:
+                ip = at
+                break
+            sp -= 1
+            label = np.int64(ram[ip]) | np.int64(ram[ip + 1]) << 8
+            ip += 2
+            if (t == 1) == (op == 0x36):
+                ip += label - 0x8000
+                if regs[R_PENDING]:
+                    break
+        elif op == 0x35:  # JUMP
+            label = np.int64(ram[ip]) | np.int64(ram[ip + 1]) << 8
+            ip += 2 + label - 0x8000
+            if regs[R_PENDING]:
+                break
+        elif op == 0x43:  # FOR_ITER
+            kind = words[sp - 3]
+            if kind == T_RANGE:
+                cur, stop, step = words[sp - 2], words[sp - 1], words[sp]
+                if (step > 0 and cur < stop) or (step < 0 and cur > stop):
+                    words[sp - 2] = cur + step
+                    w = (cur << 1) | 1
+                else:
+                    w = np.int64(0)
+            elif kind == T_LIST:
+                o, i = (words[sp - 1] - BASE) >> 3, words[sp]
+                if i < words[o + 2]:
+                    w = words[((words[o + 3] - BASE) >> 3) + i]
+                    words[sp] = i + 1
+                else:
+                    w = np.int64(0)
+            elif kind == T_TUPLE:
+                o, i = (words[sp - 1] - BASE) >> 3, words[sp]
+                if i < words[o + 1]:
+                    w = words[o + 2 + i]
+                    words[sp] = i + 1
+                else:
+                    w = np.int64(0)
+            else:
+                ip = at
+                break
+            label = np.int64(ram[ip]) | np.int64(ram[ip + 1]) << 8
+            ip += 2
+            if w == 0:
+                sp -= 4
+                ip += label
+            else:
+                sp += 1
+                words[sp] = w
+            if regs[R_PENDING]:
+                break
+        elif op == 0x11:
+            sp += 1
+            words[sp] = NONE
+        elif op == 0x12:
+            sp += 1
+            words[sp] = TRUE
+        elif op == 0x10:
+            sp += 1
+            words[sp] = FALSE
+        elif op == 0x14:  # LOAD_CONST_SMALL_INT
+            value = np.int64(-1) if ram[ip] & 0x40 else np.int64(0)
+            while True:
+                c = np.int64(ram[ip])
+                ip += 1
+                value = (value << 7) | (c & 0x7F)
+                if c < 0x80:
+                    break
+            sp += 1
+            words[sp] = (value << 1) | 1
+        elif op == 0x16:  # LOAD_CONST_STRING
+            q = np.int64(ram[ip]) | np.int64(ram[ip + 1]) << 8
+            ip += 2
+            sp += 1
+            words[sp] = (q << 2) | 2
+        elif op == 0x17:  # LOAD_CONST_OBJ
+            n = np.int64(0)
+            while True:
+                c = np.int64(ram[ip])
+                ip += 1
+                n = (n << 7) | (c & 0x7F)
+                if c < 0x80:
+                    break
+            fun = words[(regs[R_CODE] - BASE) >> 3]
+            sp += 1
+            words[sp] = words[((words[((fun - BASE) >> 3) + 3] - BASE) >> 3) + n]
+        elif op == 0x18:
+            sp += 1
+            words[sp] = 0
+        elif op == 0x19 or op == 0x1A or op == 0x22 or op == 0x23:  # locals and cells by number
+            n = np.int64(0)
+            while True:
+                c = np.int64(ram[ip])
+                ip += 1
+                n = (n << 7) | (c & 0x7F)
+                if c < 0x80:
+                    break
+            slot = fastn - n
+            if op == 0x1A or op == 0x23:
+                slot = ((words[slot] - BASE) >> 3) + 1
+            if op < 0x20:
+                w = words[slot]
+                if w == 0:
+                    ip = at
+                    break
+                sp += 1
+                words[sp] = w
+            else:
+                words[slot] = words[sp]
+                sp -= 1
+        elif op == 0x32:
+            sp -= 1
+        elif op == 0x30:
+            sp += 1
+            words[sp] = words[sp - 1]
+        elif op == 0x31:
+            words[sp + 1] = words[sp - 1]
+            words[sp + 2] = words[sp]
+            sp += 2
+        elif op == 0x33:
+            w = words[sp]
+            words[sp] = words[sp - 1]
+            words[sp - 1] = w
+        elif op == 0x34:
+            w = words[sp]
+            words[sp] = words[sp - 1]
+            words[sp - 1] = words[sp - 2]
+            words[sp - 2] = w
+        elif op == 0x38 or op == 0x39:  # JUMP_IF_TRUE_OR_POP, FALSE
+            t = truth(words, floats, words[sp])
+            if t < 0:
+                ip = at
+                break
+            label = np.int64(ram[ip]) | np.int64(ram[ip + 1]) << 8
+            ip += 2
+            if (t == 1) == (op == 0x38):
+                ip += label - 0x8000
+            else:
+                sp -= 1
+        elif op == 0xD3:  # not
+            t = truth(words, floats, words[sp])
+            if t < 0:
+                ip = at
+                break
+            words[sp] = FALSE if t == 1 else TRUE
+        elif op == 0xD1:  # negative
+            w = words[sp]
+            if not w & 1 or w >> 1 == SMALL_MIN:
+                ip = at
+                break
+            words[sp] = ((-(w >> 1)) << 1) | 1
+        elif op == 0x21:  # LOAD_SUBSCR
+            o, i = words[sp - 1], words[sp]
+            if o & 3:
+                ip = at
+                break
+            x = (o - BASE) >> 3
+            t = words[x]
+            w = np.int64(0)
+            if i & 1 and t == T_LIST:
+                n = i >> 1
+                if n < 0:
+                    n += words[x + 2]
+                if 0 <= n < words[x + 2]:
+                    w = words[((words[x + 3] - BASE) >> 3) + n]
+            elif i & 1 and t == T_TUPLE:
+                n = i >> 1
+                if n < 0:
+                    n += words[x + 1]
+                if 0 <= n < words[x + 1]:
+                    w = words[x + 2 + n]
+            elif i & 1 and t == T_BYTES:
+                n = i >> 1
+                if n < 0:
+                    n += words[x + 2]
+                if 0 <= n < words[x + 2]:
+                    w = (np.int64(ram[words[x + 3] - BASE + n]) << 1) | 1
+            elif t == T_DICT and i & 3:
+                slot = map_find(words, hashes, x + 1, i)
+                if slot >= 0:
+                    w = words[slot]
+            if w == 0:
+                ip = at
+                break
+            sp -= 1
+            words[sp] = w
+        elif op == 0x27:  # STORE_SUBSCR
+            v, o, i = words[sp - 2], words[sp - 1], words[sp]
+            if o & 3:
+                ip = at
+                break
+            x = (o - BASE) >> 3
+            done = False
+            if i & 1 and words[x] == T_LIST:
+                n = i >> 1
+                if n < 0:
+                    n += words[x + 2]
+                if 0 <= n < words[x + 2]:
+                    words[((words[x + 3] - BASE) >> 3) + n] = v
+                    done = True
+            elif words[x] == T_DICT and i & 3 and not words[x + 1] & 2:
+                slot = map_find(words, hashes, x + 1, i)
+                if slot >= 0:
+                    words[slot] = v
+                    done = True
+            if not done:
+                ip = at
+                break
+            sp -= 3
+        elif op == 0x24 or op == 0x25:  # STORE_NAME, STORE_GLOBAL
+            d = regs[R_GLOBALS]
+            if op == 0x24 and regs[R_LOCALS] != 0 and regs[R_LOCALS] != d:
+                ip = at
+                break
+            q = np.int64(ram[ip]) | np.int64(ram[ip + 1]) << 8
+            slot = map_find(words, hashes, ((d - BASE) >> 3) + 1, (q << 2) | 2)
+            if slot < 0:
+                ip = at
+                break
+            ip += 2
+            words[slot] = words[sp]
+            sp -= 1
+        elif op == 0x1D or op == 0x1E:  # LOAD_ATTR, LOAD_METHOD
+            o = words[sp]
+            if o & 3:
+                ip = at
+                break
+            q = np.int64(ram[ip]) | np.int64(ram[ip + 1]) << 8
+            key = (q << 2) | 2
+            x = (o - BASE) >> 3
+            t = words[x]
+            w = r = np.int64(0)
+            if t >= ROM_END:  # an instance of a class of the guest
+                slot = map_find(words, hashes, x + 1, key)
+                if slot >= 0:
+                    w = words[slot]
+                elif slot == -1 and op == 0x1E:
+                    y = (t - BASE) >> 3
+                    slot = map_find(words, hashes, ((words[y + 15] - BASE) >> 3) + 1, key)
+                    if slot >= 0:
+                        m = words[slot]
+                        if not m & 3:
+                            k = words[(m - BASE) >> 3]
+                            if k == T_FUN_BC or k == T_CLOSURE or k == T_GEN_WRAP:
+                                w, r = m, o
+            elif t == T_MODULE and o >= ROM_END:
+                g = words[x + 1]
+                if g >= ROM_END:
+                    slot = map_find(words, hashes, ((g - BASE) >> 3) + 1, key)
+                    if slot >= 0:
+                        w = words[slot]
+            if w == 0:
+                ip = at
+                break
+            ip += 2
+            words[sp] = w
+            if op == 0x1E:
+                sp += 1
+                words[sp] = r
+        elif op == 0x26:  # STORE_ATTR
+            o = words[sp]
+            if o & 3:
+                ip = at
+                break
+            x = (o - BASE) >> 3
+            t = words[x]
+            slot = np.int64(-1)
+            if t >= ROM_END and not words[((t - BASE) >> 3) + 1] & FLAG_ACCESSORS:
+                q = np.int64(ram[ip]) | np.int64(ram[ip + 1]) << 8
+                slot = map_find(words, hashes, x + 1, (q << 2) | 2)
+            if slot < 0:
+                ip = at
+                break
+            ip += 2
+            words[slot] = words[sp - 1]
+            sp -= 2
+        elif op == 0x64 or op == 0x66:  # CALL_FUNCTION, CALL_METHOD
+            n = np.int64(0)
+            p = ip
+            while True:
+                c = np.int64(ram[p])
+                p += 1
+                n = (n << 7) | (c & 0x7F)
+                if c < 0x80:
+                    break
+            if n > 0xFF:
+                ip = at
+                break
+            args = sp + 1 - n
+            extra, n_extra = np.int64(0), np.int64(0)
+            result = args - 1
+            if op == 0x66:
+                result -= 1
+                if words[args - 1] != 0:
+                    args -= 1
+                    n += 1
+            fun = words[result]
+            ok = False
+            if not fun & 3:
+                k = words[(fun - BASE) >> 3]
+                if k == T_BOUND:
+                    extra, n_extra = ((fun - BASE) >> 3) + 2, np.int64(1)
+                    fun = words[extra - 1]
+                    k = words[(fun - BASE) >> 3]
+                    if k == T_CLOSURE:
+                        k = np.int64(0)
+                if k == T_CLOSURE:
+                    c = (fun - BASE) >> 3
+                    extra, n_extra = c + 3, words[c + 2]
+                    fun = words[c + 1]
+                    k = words[(fun - BASE) >> 3]
+                if k == T_FUN_BC:
+                    s = (regs[R_CODE] - BASE) >> 3
+                    exc_sp = regs[R_EXC_SP]
+                    if enter(ram, words, regs, heap, fun, args, n, extra, n_extra):
+                        words[s + 1] = p + BASE
+                        words[s + 2] = (result - 1) * 8 + BASE
+                        words[s + 3] = exc_sp
+                        ip = regs[R_IP] - BASE
+                        sp = (regs[R_SP] - BASE) >> 3
+                        fastn = (regs[R_FASTN] - BASE) >> 3
+                        ok = True
+            if not ok:
+                ip = at
+                break
+        elif op == 0x5B:  # RETURN_VALUE
+            frame = (regs[R_FRAME] - BASE) >> 3
+            if regs[R_EXC_SP] > regs[R_FASTN] or words[frame + 2] != 0:
+                ip = at
+                break
+            value = words[sp]
+            link = words[frame]
+            if words[frame + 4] != 0:
+                if heap[gc_blocks.S_LOCK] > 0:
+                    ip = at
+                    break
+                gc_blocks.free(ram, heap, words[frame + 1] - BASE)
+                heap[gc_blocks.S_CURRENT] -= words[frame + 4]
+            regs[R_GLOBALS] = words[frame + 3]
+            regs[R_FRAME], regs[R_STACK] = link, link
+            state = words[((link - BASE) >> 3) + 1]
+            regs[R_CODE] = state
+            s = (state - BASE) >> 3
+            ip = words[s + 1] - BASE
+            sp = ((words[s + 2] - BASE) >> 3) + 1
+            regs[R_EXC_SP] = words[s + 3]
+            p = words[((words[s] - BASE) >> 3) + 2] - BASE
+            n_state = np.int64(0)
+            while True:
+                c = np.int64(ram[p])
+                p += 1
+                n_state = (n_state << 7) | (c & 0x7F)
+                if c < 0x80:
+                    break
+            regs[R_FASTN] = state + CODE_STATE + 8 * (n_state - 1)
+            fastn = (regs[R_FASTN] - BASE) >> 3
+            words[sp] = value
+        elif op == 0x47:  # GET_ITER_STACK
+            o = words[sp]
+            if o & 3:
+                ip = at
+                break
+            x = (o - BASE) >> 3
+            t = words[x]
+            if t == T_LIST or t == T_TUPLE:
+                words[sp], words[sp + 1], words[sp + 2], words[sp + 3] = t, 0, o, 0
+            elif t == T_RANGE:
+                words[sp], words[sp + 1] = t, words[x + 1]
+                words[sp + 2], words[sp + 3] = words[x + 2], words[x + 3]
+            else:
+                ip = at
+                break
+            sp += 3
+        elif op == 0x3F or op == 0x40:  # SETUP_EXCEPT, SETUP_FINALLY
+            label = np.int64(ram[ip]) | np.int64(ram[ip + 1]) << 8
+            ip += 2
+            regs[R_EXC_SP] += EXC_ENTRY
+            e = (regs[R_EXC_SP] - BASE) >> 3
+            words[e] = ip + label + BASE
+            words[e + 1] = (sp * 8 + BASE) | (2 if op == 0x40 else 0)
+            words[e + 2] = 0
+        elif op == 0x44:  # POP_EXCEPT_JUMP
+            label = np.int64(ram[ip]) | np.int64(ram[ip + 1]) << 8
+            ip += 2 + label
+            regs[R_EXC_SP] -= EXC_ENTRY
+        elif op == 0x50 or op == 0x51:  # BUILD_TUPLE, BUILD_LIST
+            n = np.int64(0)
+            p = ip
+            while True:
+                c = np.int64(ram[p])
+                p += 1
+                n = (n << 7) | (c & 0x7F)
+                if c < 0x80:
+                    break
+            if op == 0x50:
+                if n == 0:
+                    o = np.int64(EMPTY_TUPLE - BASE)
+                else:
+                    o = new_block(ram, words, heap, 16 + 8 * n)
+                    if o < 0:
+                        ip = at
+                        break
+                    x = o >> 3
+                    words[x], words[x + 1] = T_TUPLE, n
+                    for i in range(n):
+                        words[x + 2 + i] = words[sp + 1 - n + i]
+            else:
+                alloc = max(n, np.int64(4))
+                o = new_block(ram, words, heap, 32)
+                if o < 0:
+                    ip = at
+                    break
+                table = new_block(ram, words, heap, 8 * alloc)
+                if table < 0:
+                    gc_blocks.free(ram, heap, o)
+                    heap[gc_blocks.S_CURRENT] -= 32
+                    ip = at
+                    break
+                x = o >> 3
+                words[x], words[x + 1], words[x + 2] = T_LIST, alloc, n
+                words[x + 3] = table + BASE
+                for i in range(n):
+                    words[(table >> 3) + i] = words[sp + 1 - n + i]
+            ip = p
+            sp += 1 - n
+            words[sp] = o + BASE
+        elif op == 0x59:  # UNPACK_SEQUENCE
+            n = np.int64(0)
+            p = ip
+            while True:
+                c = np.int64(ram[p])
+                p += 1
+                n = (n << 7) | (c & 0x7F)
+                if c < 0x80:
+                    break
+            o = words[sp]
+            length = np.int64(-1)
+            first = np.int64(0)
+            if not o & 3:
+                x = (o - BASE) >> 3
+                if words[x] == T_TUPLE:
+                    length, first = words[x + 1], x + 2
+                elif words[x] == T_LIST:
+                    length, first = words[x + 2], (words[x + 3] - BASE) >> 3
+            if length != n:
+                ip = at
+                break
+            ip = p
+            for i in range(n):
+                words[sp + i] = words[first + n - 1 - i]
+            sp += n - 1
+        else:
+            ip = at
+            break
+    regs[R_IP] = ip + BASE
+    regs[R_SP] = sp * 8 + BASE
+    regs[R_OPS] += start_left - left
+    regs[R_BUDGET] = left
