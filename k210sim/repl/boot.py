@@ -59,7 +59,7 @@ print({wording.ART!r})
 # What a board without a main.py is given: it greets on the panel and ends at the prompt. The
 # firmware's own one also looks at the BOOT key for a camera test and shows adverts.
 DEFAULT_MAIN = b"""\
-import gc, image, lcd, sys
+import gc, image, lcd
 
 lcd.init()
 picture = image.Image(size=(lcd.width(), lcd.height()))
@@ -68,8 +68,8 @@ release = 'V{}.{}.{}'.format(*sys.implementation.version)
 picture.draw_string(60, lcd.height() // 4, 'Welcome to MaixPy-v1', color=(255, 255, 255), scale=2)
 picture.draw_string(140, lcd.height() // 2, release, color=(255, 255, 255))
 lcd.display(picture)
-del picture, release
 gc.collect()
+del gc, image, lcd, picture, release
 """
 
 
@@ -95,17 +95,17 @@ class Boot:
         """The lines of the chip; `warm` follows."""
         self._port.write(wording.cold_boot_log(self._frequencies, *self._flash_id))
 
-    def warm(self, *, run_main: bool = True) -> None:
-        """Heap line, start-up script, boot.py and (friendly mode only) main.py.
-
-        run_main : False leaves main.py alone, as in raw mode
-        """
+    def warm(self) -> bool:
+        """Heap line and start-up script; False when the user's files are not to be run."""
         self._repl.readline.history = []
         self._port.write(wording.heap_line(*self._interpreter.heap_range()))
-        if self._startup():
-            self._run_file("boot.py")
-            if run_main and self._repl.friendly:
-                self._run_file("main.py")
+        return self._startup()
+
+    def user_files(self, *, run_main: bool = True) -> None:
+        """boot.py and (friendly mode only) main.py; `run_main=False` leaves main.py alone."""
+        self._run_file("boot.py")
+        if run_main and self._repl.friendly:
+            self._run_file("main.py")
 
     def soft_reset_line(self) -> None:
         self._port.write(wording.SOFT_REBOOT)

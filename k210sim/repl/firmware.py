@@ -38,11 +38,16 @@ class ProgramResult:
 
 
 class _Capture:
-    def __init__(self):
+    """Collects what the device sends while a program runs, and passes it on as it comes."""
+
+    def __init__(self, on_output: Callable[[bytes], None] | None):
         self.data = bytearray()
+        self._on_output = on_output
 
     def deliver(self, data: bytes) -> None:
         self.data += data
+        if self._on_output:
+            self._on_output(data)
 
 
 class Firmware:
@@ -80,6 +85,10 @@ class Firmware:
         self._at_prompt = threading.Event()
         self._dead = threading.Event()
         self._thread: threading.Thread | None = None
+        self._boot_ns = 0
+        self._soft_reset_wanted = False
+        self._booted = False  # the start-up script is through, user files may be running
+        self._turn = threading.Lock()
 
     # --- from other threads ---------------------------------------------------------------------
 
@@ -123,7 +132,7 @@ class Firmware:
         deadline = None if timeout is None else time.monotonic() + timeout
         while not self._at_prompt.wait(0.005):
             if self._dead.is_set():
-                self._raise_failure()
+                self.raise_failure()
                 return False
             if self.clock.now_ns > MAIN_WINDOW_NS + self._boot_ns:
                 return False
@@ -133,8 +142,19 @@ class Firmware:
 
     def interrupt(self) -> None:
         """Ctrl-C at a running program; without one nothing happens."""
-        if not self._at_prompt.is_set():
+        if self.port.running:
             self.port.host_send(b"\x03")
+
+    def soft_reset(self) -> None:
+        """Ctrl-D at the prompt, without typing it. A running program is interrupted first."""
+        self.interrupt()
+
+        def ask() -> None:
+            self._soft_reset_wanted = True
+            self._boot_ns = self.clock.now_ns
+
+        self.call(ask, STOP_GRACE_S)
+        self.wait_booted()
 
     def call(self, job: Callable[[], Any], timeout: float | None = None) -> Any:
         """Run `job` in the firmware's thread at the prompt and return what it returns.
@@ -155,35 +175,46 @@ class Firmware:
             return future.result()
 
     def run_program(
-        self, source: bytes, *, filename: str = STDIN, timeout: float | None = 10.0
+        self,
+        source: bytes,
+        *,
+        filename: str = STDIN,
+        timeout: float | None = 10.0,
+        on_output: Callable[[bytes], None] | None = None,
     ) -> ProgramResult:
         """Run a program as the raw prompt would, from any thread.
 
         A program that is running (a main.py) is interrupted first. timeout : seconds of wall
         time, after which the program gets a Ctrl-C, and if it survives that the board loses its
-        power.
+        power. on_output : called in the firmware's thread with what the device sends meanwhile,
+        traceback included.
         """
-        if self.alive and not self._at_prompt.is_set():
-            self.interrupt()
         started = threading.Event()
         expired = threading.Event()
 
         def job() -> ProgramResult:
-            started.set()
-            capture = _Capture()
+            with self._turn:
+                started.set()
+            capture = _Capture(on_output)
             self.port.attach(capture)
             before = self.clock.now_ns
             try:
                 outcome = self.repl.run(source, filename=filename, mode="exec")
+                passed = self.clock.now_ns - before
+                printed = bytes(capture.data)
+                self.port.write_cooked(outcome.traceback)
             finally:
                 self.port.detach(capture)
-            passed = self.clock.now_ns - before
-            self.port.write_cooked(outcome.traceback)
-            return ProgramResult(outcome, bytes(capture.data), expired.is_set(), passed)
+            return ProgramResult(outcome, printed, expired.is_set(), passed)
 
         future = self._submit(job)
-        if not started.wait(STOP_GRACE_S + (timeout or 0)) and future.cancel():
-            raise TimeoutExpired("the running program did not give way to the one to execute")
+        deadline = time.monotonic() + STOP_GRACE_S + (timeout or 0)
+        while not (started.wait(0.05) or future.done()):
+            with self._turn:
+                if self._booted and not started.is_set():
+                    self.interrupt()
+            if time.monotonic() > deadline and future.cancel():
+                raise TimeoutExpired("the running program did not give way to the one to execute")
         try:
             return future.result(timeout)
         except concurrent.futures.CancelledError:
@@ -206,7 +237,7 @@ class Firmware:
 
     def _submit(self, job: Callable[[], Any]) -> concurrent.futures.Future:
         if not self.alive:
-            self._raise_failure()
+            self.raise_failure()
             raise K210SimError("the board is off; call power_on() first")
         future: concurrent.futures.Future = concurrent.futures.Future()
         self._jobs.append((job, future))
@@ -241,7 +272,6 @@ class Firmware:
 
     def _life(self) -> None:
         """From power-on or system reset to the next one, which ends it with an exception."""
-        self._boot_ns = self.clock.now_ns
         self.interpreter = self._make_interpreter(self)
         self.repl = Repl(self.port, self.interpreter, self.release)
         boot = Boot(
@@ -253,7 +283,13 @@ class Firmware:
         )
         boot.cold()
         while True:
-            boot.warm(run_main=self.run_main)
+            self._at_prompt.clear()
+            self._boot_ns = self.clock.now_ns
+            self._booted = False
+            if boot.warm():
+                self._booted = True
+                boot.user_files(run_main=self.run_main)
+            self._booted = True
             self.repl.start()
             self._serve()
             boot.soft_reset_line()
@@ -265,6 +301,9 @@ class Firmware:
         while True:
             self._at_prompt.set()
             self._do_jobs()
+            if self._soft_reset_wanted:
+                self._soft_reset_wanted = False
+                return
             byte = self.port.read_byte(idle=True)
             if byte is None:
                 continue
@@ -278,17 +317,22 @@ class Firmware:
             if not future.set_running_or_notify_cancel():
                 continue
             self._at_prompt.clear()
+            result, failure = None, None
             try:
-                future.set_result(job())
-            except (PortClosed, SystemReset) as error:
+                result = job()
+            except (PortClosed, SystemReset):
                 future.set_exception(K210SimError("the board was reset under the program"))
-                raise error
+                raise
             except BaseException as error:
-                future.set_exception(error)
-        self._at_prompt.set()
+                failure = error
+            if not (self._jobs or self._soft_reset_wanted):
+                self._at_prompt.set()  # first, so that who waited finds the board at its prompt
+            if failure is None:
+                future.set_result(result)
+            else:
+                future.set_exception(failure)
 
-    def _raise_failure(self) -> None:
+    def raise_failure(self) -> None:
+        """Raise InternalError if the firmware's thread ended by a bug of ours."""
         if self.failure is not None:
             raise InternalError(f"the firmware ended: {self.failure!r}") from self.failure
-
-    _boot_ns = 0

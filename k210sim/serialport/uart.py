@@ -21,6 +21,7 @@ Where this differs from that file:
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable
 from typing import Protocol
 
@@ -29,6 +30,7 @@ from k210sim.clock import Clock
 RX_BUFFER_SIZE = 2048
 DEFAULT_BAUD = 115200
 BITS_PER_BYTE = 10  # 8N1
+PACE_S = 0.005  # in clock mode `real`: how far sending may run ahead of the wall
 WIRE_LIMIT = 1 << 16  # bytes a host end may have under way before it should stop reading its client
 
 
@@ -150,6 +152,11 @@ class UartPort:
             self.on_interrupt()
 
     @property
+    def running(self) -> bool:
+        """Whether a program runs, that is, whether the interrupt character would interrupt."""
+        return self._interrupt_char is not None
+
+    @property
     def interrupt_pending(self) -> bool:
         """Whether `take_interrupt` has something to say."""
         return self._interrupt_pending or self._closed
@@ -222,6 +229,9 @@ class UartPort:
         for listener in self._listeners:
             listener.deliver(data)
         self.clock.advance_ns(self._byte_ns * len(data))
+        ahead = self.clock.ahead_of_wall_s()
+        if ahead > PACE_S:
+            time.sleep(ahead)
 
     def write_cooked(self, data: bytes) -> None:
         """Send bytes with each newline as carriage return and newline, as `print` does."""

@@ -47,6 +47,15 @@ class StandInInterpreter:
             return names[0][len(word) :]
         return sorted(names)
 
+    def statistics(self):
+        return {}
+
+    def save_state(self):
+        return {"files": dict(self.files)}
+
+    def load_state(self, state):
+        self.files = dict(state["files"])
+
     # --- what programs may call -----------------------------------------------------------------
 
     def print(self, *values, end="\n", sep=" "):

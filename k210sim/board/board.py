@@ -1,0 +1,324 @@
+"""Board: a whole K210 board as one object."""
+
+from __future__ import annotations
+
+import copy
+import random
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from k210sim.board import engines, parts
+from k210sim.board.hardware import Hardware
+from k210sim.board.parts import FACTORY
+from k210sim.board.profiles import profile
+from k210sim.clock import MODES, Clock
+from k210sim.errors import ConfigError, HostError, K210SimError, TimeoutExpired
+from k210sim.serialport.inprocess import SerialEnd
+from k210sim.serialport.uart import UartPort
+
+SNAPSHOT_VERSION = 1
+BOOT_TIMEOUT_S = 60.0
+
+
+@dataclass(frozen=True)
+class ExecResult:
+    """How a program ended that `Board.exec` ran.
+
+    stdout : what it printed, as text with plain newlines, without the traceback
+    error : the traceback as the device prints it, or None
+    output : all it made the device send, byte for byte, traceback included
+    virtual_ms : virtual time it took
+    """
+
+    stdout: str
+    error: str | None
+    output: bytes
+    virtual_ms: float
+    exit_reason: str
+
+    @property
+    def ok(self) -> bool:
+        return self.error is None and self.exit_reason != "timeout"
+
+
+class ExecTimeout(TimeoutExpired):
+    """The program was still running at its timeout and was stopped; `.result` has its output."""
+
+    def __init__(self, message: str, result: ExecResult):
+        super().__init__(message)
+        self.result = result
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """The state of a whole board at its prompt. Can be copied and pickled."""
+
+    version: int
+    board: str
+    engine: str
+    clock_ns: int
+    parts: dict[str, Any]
+    engine_state: dict
+
+
+class Board:
+    """A virtual board. `with Board() as board:` switches it on and, at the end, off.
+
+    flash_image : path of the flash image file, created as a factory image when missing; None
+        gives a chip in memory with an empty file system that boots to its prompt; FACTORY a
+        factory image in memory
+    camera : `scene`, a picture, a folder of pictures, a video, `webcam:0`, or a camera object
+    sd : folder or image file in the SD slot, or None
+    engine : `auto`, `builtin`
+    clock : `virtual`, `real` or `max` (see k210sim.clock)
+    seed : start of all randomness; equal seeds give equal runs
+    board : name of a profile (k210sim.board.profiles)
+    run_main : False boots to the prompt without running main.py
+
+    Raises ConfigError for an option that cannot be used, before anything is opened.
+    """
+
+    def __init__(
+        self,
+        flash_image: str | Path | None = None,
+        *,
+        camera: Any = "scene",
+        sd: str | Path | None = None,
+        engine: str = engines.AUTO,
+        clock: str = "virtual",
+        seed: int = 0,
+        board: str = "bit",
+        run_main: bool = True,
+    ):
+        kind = profile(board)
+        if clock not in MODES:
+            raise ConfigError(f"clock mode {clock!r}: expected one of {', '.join(MODES)}")
+        self.profile = kind
+        self.clock = Clock(clock)
+        self.port = UartPort(self.clock)
+        made_camera = parts.make_camera(camera, kind, self.clock, seed)
+        made_lcd = parts.make_lcd(kind)
+        made_sd = parts.make_sd(sd)
+        storage = parts.open_flash(flash_image, kind, self.clock)
+        self.hardware = Hardware(
+            profile=kind,
+            clock=self.clock,
+            port=self.port,
+            storage=storage,
+            camera=made_camera,
+            lcd=made_lcd,
+            sd=made_sd,
+            seed=seed,
+            run_main=run_main,
+        )
+        self.serial = SerialEnd(self.port, is_dead=lambda: not self.powered)
+        self.random = random.Random(seed)
+        self._wanted_engine = engine
+        self._engine: engines.Engine | None = None
+        try:
+            self.engine_name = engines.choose(engine, self.hardware)
+        except ConfigError:
+            storage.close(save=False)
+            raise
+
+    # --- power ----------------------------------------------------------------------------------
+
+    def __enter__(self) -> Board:
+        try:
+            self.power_on()
+        except BaseException:
+            self.close()
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    @property
+    def powered(self) -> bool:
+        return self._engine is not None and self._engine.alive
+
+    def power_on(self, *, wait: bool = True) -> None:
+        """Switch on. With `wait` returns at the prompt, or when main.py has come to stay."""
+        if self.powered:
+            return
+        self.engine_name = engines.choose(self._wanted_engine, self.hardware)
+        if self.camera is not None:
+            self.camera.power_on()
+        self.lcd.reset()
+        self._engine = engines.make(self.engine_name, self.hardware)
+        self._engine.start()
+        if wait:
+            self._engine.wait_booted(BOOT_TIMEOUT_S)
+
+    def raise_failure(self) -> None:
+        """Raise InternalError if the engine ended by a bug of ours instead of power-off."""
+        if self._engine is not None:
+            self._engine.raise_failure()
+
+    def power_off(self) -> None:
+        """Cut the power and save the flash image. RAM is lost, flash stays."""
+        if self._engine is not None:
+            self._engine.stop()
+        self.hardware.storage.commit()
+
+    def close(self) -> None:
+        """Switch off and give the flash image free; the board cannot be used any more."""
+        try:
+            self.power_off()
+        finally:
+            self.hardware.storage.close()
+
+    def reset(self, *, wait: bool = True) -> None:
+        """The reset button: everything but flash and the time starts anew."""
+        self.power_off()
+        self.power_on(wait=wait)
+
+    def soft_reset(self) -> None:
+        """Ctrl-D at the prompt: a fresh heap, boot.py and main.py again."""
+        self._running_engine().soft_reset()
+
+    # --- running programs -----------------------------------------------------------------------
+
+    def exec(
+        self,
+        code: str | bytes | Path,
+        timeout: float | None = 10.0,
+        *,
+        on_output: Callable[[bytes], None] | None = None,
+    ) -> ExecResult:
+        """Run a program on the board, as a tool that uses the raw prompt would.
+
+        code : source text, or the path of a file (a Path, or a string ending in `.py` that
+            names an existing file)
+        timeout : seconds of wall time, then the program gets Ctrl-C and ExecTimeout is raised
+        on_output : called with the bytes the device sends, as they come
+
+        A program that is already running (main.py) is stopped first. Whatever the program
+        raises ends up in `.error`.
+        """
+        engine = self._running_engine()
+        result = engine.run_program(_source(code), timeout=timeout, on_output=on_output)
+        error = result.outcome.traceback.decode("utf-8", "replace") or None
+        output = result.output + result.outcome.traceback.replace(b"\n", b"\r\n")
+        text = result.output.decode("utf-8", "replace").replace("\r\n", "\n")
+        reason = "timeout" if result.timed_out else result.outcome.kind
+        answer = ExecResult(text, error, output, result.virtual_ns / 1e6, reason)
+        if result.timed_out:
+            raise ExecTimeout(f"the program ran for more than {timeout:g} s", answer)
+        return answer
+
+    def expect(self, pattern, timeout: float = 10.0):
+        """Wait for a regular expression on the serial port; see SerialEnd.expect."""
+        return self.serial.expect(pattern, timeout)
+
+    def interrupt(self) -> None:
+        """Ctrl-C at the program that is running."""
+        self._running_engine().interrupt()
+
+    def statistics(self) -> dict:
+        """Figures the engine keeps: heap peaks, KPU layer times and the like."""
+        return self._running_engine().statistics()
+
+    # --- flash, panel, snapshots ----------------------------------------------------------------
+
+    def flash(
+        self,
+        source: str | Path | bytes,
+        addr: int | None = None,
+        *,
+        name: str | None = None,
+        progress: Callable | None = None,
+    ) -> list:
+        """Program a file or bytes into the flash chip, as a flashing tool would.
+
+        kfpkg packages know their addresses; other files need `addr` unless their kind has a
+        usual place. Returns the parts written (name, address, data). A board that is on is
+        off meanwhile and boots again afterwards. Raises before anything is written.
+        """
+        from k210sim.flash import program
+
+        planned = program.plan(source, addr, name)
+        was_on = self.powered
+        if was_on:
+            self.power_off()
+        with self.hardware.flash.untimed():
+            program.apply(self.hardware.flash, planned, progress)
+        self.hardware.storage.commit()
+        if was_on:
+            self.power_on()
+        return planned
+
+    @property
+    def lcd(self):
+        """The panel; `.image()` is what it shows."""
+        return self.hardware.lcd
+
+    @property
+    def camera(self):
+        return self.hardware.camera
+
+    def snapshot(self) -> Snapshot:
+        """The state of the whole board. The device must be (or come) at its prompt."""
+        engine = self._running_engine()
+
+        def take() -> Snapshot:
+            return Snapshot(
+                version=SNAPSHOT_VERSION,
+                board=self.profile.name,
+                engine=self.engine_name,
+                clock_ns=self.clock.now_ns,
+                parts=copy.deepcopy({k: _save(p) for k, p in self.hardware.parts().items()}),
+                engine_state=engine.save_state(),
+            )
+
+        return engine.call(take, timeout=BOOT_TIMEOUT_S)
+
+    def restore(self, snapshot: Snapshot) -> None:
+        """Go back to a snapshot of this kind of board; raises ConfigError for another kind."""
+        engine = self._running_engine()
+        mine = (SNAPSHOT_VERSION, self.profile.name, self.engine_name)
+        theirs = (snapshot.version, snapshot.board, snapshot.engine)
+        if mine != theirs:
+            raise ConfigError(
+                f"snapshot: it is of {theirs} (version, board, engine), this board is {mine}"
+            )
+
+        def put() -> None:
+            self.clock.now_ns = snapshot.clock_ns
+            for name, part in self.hardware.parts().items():
+                part.load_state(copy.deepcopy(snapshot.parts[name]))
+            engine.load_state(snapshot.engine_state)
+
+        engine.call(put, timeout=BOOT_TIMEOUT_S)
+
+    # --- inside ---------------------------------------------------------------------------------
+
+    def _running_engine(self) -> engines.Engine:
+        if self._engine is None or not self._engine.alive:
+            self.raise_failure()
+            raise K210SimError("the board is off; call power_on() or use it as a context manager")
+        return self._engine
+
+
+def _save(part: Any) -> Any:
+    return part.save_state() if hasattr(part, "save_state") else part.state()
+
+
+def _source(code: str | bytes | Path) -> bytes:
+    """The program text of what `exec` was given."""
+    if isinstance(code, bytes):
+        return code
+    if isinstance(code, str):
+        if not (code.endswith(".py") and "\n" not in code and Path(code).is_file()):
+            return code.encode()
+        code = Path(code)
+    try:
+        return code.read_bytes()
+    except OSError as error:
+        raise HostError(f"script {code}: {error.strerror}") from error
+
+
+__all__ = ["FACTORY", "Board", "ExecResult", "ExecTimeout", "Snapshot"]

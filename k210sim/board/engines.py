@@ -1,0 +1,101 @@
+"""The engines a board can run, by name. An engine is made from the hardware and nothing else.
+
+A further engine adds one line to FACTORIES; it gets the same parts and offers `Engine`.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Protocol
+
+from k210sim.errors import ConfigError
+
+if TYPE_CHECKING:
+    from k210sim.board.hardware import Hardware
+    from k210sim.repl.firmware import ProgramResult
+
+AUTO = "auto"
+BUILTIN = "builtin"
+
+# name -> module and function; the module is imported when the engine is first wanted
+FACTORIES: dict[str, tuple[str, str]] = {
+    BUILTIN: ("k210sim.board.builtin", "make_engine"),
+}
+
+
+class Engine(Protocol):
+    """What runs on the hardware. All methods may be called from any thread."""
+
+    def start(self) -> None:
+        """Power on; returns at once."""
+
+    def stop(self) -> None:
+        """Power off, whatever is running."""
+
+    def raise_failure(self) -> None:
+        """Raise InternalError when the engine ended by itself because of a bug of ours."""
+
+    @property
+    def alive(self) -> bool: ...
+
+    @property
+    def at_prompt(self) -> bool: ...
+
+    def wait_booted(self, timeout: float | None = None) -> bool:
+        """Wait for the first prompt or a program that has come to stay; True at the prompt."""
+
+    def interrupt(self) -> None:
+        """Ctrl-C."""
+
+    def soft_reset(self) -> None:
+        """As Ctrl-D at the prompt."""
+
+    def call(self, job: Callable[[], Any], timeout: float | None = None) -> Any:
+        """Run host code while the guest stands still at its prompt."""
+
+    def run_program(
+        self,
+        source: bytes,
+        *,
+        filename: str = "<stdin>",
+        timeout: float | None = 10.0,
+        on_output: Callable[[bytes], None] | None = None,
+    ) -> ProgramResult:
+        """Run a program as a host tool would send it."""
+
+    def statistics(self) -> dict:
+        """Figures for the report of a run; keys vary with the engine."""
+
+    def save_state(self) -> dict:
+        """State beyond that of the parts; called through `call`."""
+
+    def load_state(self, state: dict) -> None: ...
+
+
+def choose(name: str, hardware: Hardware) -> str:
+    """The engine for `name`; `auto` takes the real firmware in flash where an engine runs it."""
+    if name == AUTO:
+        if "riscv" in FACTORIES and _firmware_in_flash(hardware):
+            return "riscv"
+        return BUILTIN
+    if name not in FACTORIES:
+        raise ConfigError(f"engine {name!r}: expected one of {', '.join([AUTO, *FACTORIES])}")
+    return name
+
+
+def make(name: str, hardware: Hardware) -> Engine:
+    """An engine of that name on this hardware, not started."""
+    module, function = FACTORIES[name]
+    return getattr(importlib.import_module(module), function)(hardware)
+
+
+def _firmware_in_flash(hardware: Hardware) -> bool:
+    """Whether there is an image at 0x0 that the boot ROM would start."""
+    from k210sim.flash.boot_image import BootImageError, read_boot_image
+
+    try:
+        read_boot_image(hardware.flash.data)
+    except BootImageError:
+        return False
+    return True

@@ -1,0 +1,45 @@
+"""The parts of one board, put together but without anything running on them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from k210sim.board.profiles import BoardProfile
+from k210sim.clock import Clock
+from k210sim.flash.nor import NorFlash
+from k210sim.flash.storage import FlashStorage
+from k210sim.serialport.uart import UartPort
+
+
+@dataclass
+class Hardware:
+    """What an engine runs on.
+
+    storage : the flash chip's backing file; `flash` is the chip itself
+    camera, lcd : the camera with its source and the panel
+    sd : what is in the SD slot (a folder or an image file), or None
+    seed : start of everything random on this board
+    run_main : False boots without the user's main.py, as a tool that talks raw mode would
+    """
+
+    profile: BoardProfile
+    clock: Clock
+    port: UartPort
+    storage: FlashStorage
+    camera: Any
+    lcd: Any
+    sd: Any = None
+    seed: int = 0
+    run_main: bool = True
+
+    @property
+    def flash(self) -> NorFlash:
+        return self.storage.nor
+
+    def parts(self) -> dict[str, Any]:
+        """Every part that holds state, by its name in a snapshot."""
+        named = {
+            "flash": self.flash, "port": self.port, "camera": self.camera, "lcd": self.lcd,
+        }  # fmt: skip
+        return {name: part for name, part in named.items() if part is not None}

@@ -1,0 +1,126 @@
+"""The boards that can be simulated, as data.
+
+Sources: sipeed/MaixPy-v1_scripts board/config_maix_*.py (pins), public config.json of Krux for
+M5StickV, MaixPy-v1 v0.6.3 (LCD sizes and types of its init), kflash (reset circuits). The flash
+chips are one of two that all these boards carry; which one a given board has varies by batch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+
+from k210sim.errors import ConfigError
+
+GIGADEVICE_128M = (0xC8, 0x17)  # GD25Q128
+WINBOND_128M = (0xEF, 0x17)  # W25Q128
+
+
+@dataclass(frozen=True)
+class BoardProfile:
+    """One kind of board.
+
+    flash_id : manufacturer and device byte of the flash chip (16 MiB on all of them)
+    lcd_size : width and height in pixels of the panel as mounted, what `lcd.init()` sets up
+    lcd_type : `type` argument of the firmware's `lcd.init` for this panel
+    pins : names as in the firmware's `board_info`, to chip pin numbers
+    config_type : `type` in the board's /flash/config.json
+    reset_circuit : kflash's board name, that is, how DTR and RTS reach reset and boot pin
+    """
+
+    name: str
+    title: str
+    config_type: str
+    flash_id: tuple[int, int] = GIGADEVICE_128M
+    lcd_size: tuple[int, int] = (320, 240)
+    lcd_type: int = 1
+    pins: Mapping[str, int] = field(default_factory=dict)
+    reset_circuit: str = "dan"
+
+    def __post_init__(self):
+        object.__setattr__(self, "pins", MappingProxyType(dict(self.pins)))
+
+
+MIC_ON_18 = {"MIC0_WS": 19, "MIC0_DATA": 20, "MIC0_BCK": 18}
+WIFI = {"WIFI_TX": 6, "WIFI_RX": 7, "WIFI_EN": 8}
+SPEAKER = {"I2S_WS": 33, "I2S_DA": 34, "I2S_BCK": 35}
+
+PROFILES: Mapping[str, BoardProfile] = MappingProxyType(
+    {
+        profile.name: profile
+        for profile in (
+            BoardProfile(
+                name="bit",
+                title="Sipeed Maix Bit",
+                config_type="bit",
+                reset_circuit="bit",
+                pins={"BOOT_KEY": 16, "LED_R": 13, "LED_G": 12, "LED_B": 14, **MIC_ON_18},
+            ),
+            BoardProfile(
+                name="dock",
+                title="Sipeed Maix Dock",
+                config_type="dock",
+                pins={
+                    "BOOT_KEY": 16, "LED_R": 14, "LED_G": 13, "LED_B": 12, **WIFI,
+                    "MIC0_WS": 30, "MIC0_DATA": 31, "MIC0_BCK": 32, **SPEAKER,
+                },
+            ),
+            BoardProfile(
+                name="go",
+                title="Sipeed Maix Go",
+                config_type="Go",
+                reset_circuit="goE",
+                pins={
+                    "BOOT_KEY": 16, "LED_R": 14, "LED_G": 12, "LED_B": 13, **WIFI, **MIC_ON_18,
+                    **SPEAKER,
+                },
+            ),
+            BoardProfile(
+                name="duino",
+                title="Sipeed Maixduino",
+                config_type="duino",
+                reset_circuit="maixduino",
+                pins={
+                    "BOOT_KEY": 16, "LED_R": 13, "LED_G": 12, "LED_B": 14, **WIFI, **MIC_ON_18,
+                    **SPEAKER, "ESP32_CS": 25, "ESP32_RST": 8, "ESP32_RDY": 9, "ESP32_MOSI": 28,
+                    "ESP32_MISO": 26, "ESP32_SCLK": 27,
+                },
+            ),
+            BoardProfile(
+                name="amigo",
+                title="Sipeed Maix Amigo (TFT)",
+                config_type="amigo",
+                lcd_size=(480, 320),
+                pins={
+                    "BOOT_KEY": 16, "LED_R": 14, "LED_G": 15, "LED_B": 17, "LED_W": 32,
+                    "BACK": 31, "ENTER": 23, "NEXT": 20, **WIFI, "I2S0_MCLK": 13,
+                    "I2S0_SCLK": 21, "I2S0_WS": 18, "I2S0_IN_D0": 35, "I2S0_OUT_D2": 34,
+                    "I2C_SDA": 27, "I2C_SCL": 24,
+                },
+            ),
+            BoardProfile(
+                name="m5stickv",
+                title="M5StickV",
+                config_type="m5stickv",
+                flash_id=WINBOND_128M,  # a guess: the maker's page only says 16 MB
+                lcd_size=(240, 135),
+                lcd_type=3,
+                pins={
+                    "BUTTON_A": 36, "BUTTON_B": 37, "LED_W": 7, "LED_R": 6, "LED_G": 9,
+                    "LED_B": 8, "MPU_SDA": 29, "MPU_SCL": 28, "MPU_INT": 23, "SPK_LRCLK": 14,
+                    "SPK_BCLK": 15, "SPK_DIN": 17, "SPK_SD": 25, "MIC_LRCLK": 10, "MIC_DAT": 12,
+                    "MIC_CLK": 13,
+                },
+            ),
+        )
+    }
+)  # fmt: skip
+
+
+def profile(name: str) -> BoardProfile:
+    """The profile of this name; raises ConfigError naming those there are."""
+    found = PROFILES.get(name)
+    if found is None:
+        raise ConfigError(f"board {name!r}: expected one of {', '.join(PROFILES)}")
+    return found

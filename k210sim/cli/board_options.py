@@ -1,0 +1,100 @@
+"""The options that choose a board: the same for every command that has one.
+
+They can also stand in `k210sim.toml`, or in the table `[tool.k210sim]` of `pyproject.toml`, of the
+current directory, under the same names (`flash-image`, `camera`, ...). What is given on the
+command line wins.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+
+from k210sim.errors import ConfigError
+
+SETTINGS_FILE = "k210sim.toml"
+NAMES = ("board", "engine", "flash_image", "sd", "camera", "clock", "seed")
+
+
+def board_options(command: Callable) -> Callable:
+    """Adds the board options to a click command, which gets them as the dict `board_options`."""
+
+    @functools.wraps(command)
+    def gathered(*args, **values):
+        chosen = {name: values.pop(name) for name in NAMES}
+        return command(*args, board_options=chosen, **values)
+
+    for option in reversed(
+        (
+            click.option("--board", metavar="NAME", help="Board: bit (default), dock, go, duino."),
+            click.option("--engine", metavar="E", help="auto (default) or builtin."),
+            click.option(
+                "--flash-image",
+                metavar="PATH",
+                help="Flash image file, made on first use (default: flash.bin in the user data "
+                "directory, or $K210SIM_FLASH).",
+            ),
+            click.option("--sd", metavar="DIR|IMG", help="What is in the SD card slot."),
+            click.option(
+                "--camera",
+                metavar="SRC",
+                help="scene (default), a picture, a folder, a video, or webcam:0.",
+            ),
+            click.option("--clock", metavar="MODE", help="real, virtual or max."),
+            click.option("--seed", type=int, metavar="N", help="Start of all randomness."),
+        )
+    ):
+        gathered = option(gathered)
+    return gathered
+
+
+def make_board(chosen: dict[str, Any], **defaults: Any):
+    """A board from the options, the settings files and the command's own defaults, in this order.
+
+    Without any flash image named it is the user's, at its usual place.
+    """
+    from k210sim.board.board import Board
+
+    values = {**defaults, **_settings(Path.cwd())}
+    values.update({name: value for name, value in chosen.items() if value is not None})
+    if "flash_image" not in values:
+        from k210sim.flash.storage import default_image_path
+
+        values["flash_image"] = default_image_path()
+    return Board(**values)
+
+
+def _settings(folder: Path) -> dict[str, Any]:
+    """The settings of this directory; raises ConfigError for an unknown name or a bad file."""
+    for path, table in (
+        (folder / SETTINGS_FILE, ()),
+        (folder / "pyproject.toml", ("tool", "k210sim")),
+    ):
+        if not path.is_file():
+            continue
+        found: Any = _read_toml(path)
+        for key in table:
+            found = found.get(key, {})
+        if found:
+            values = {name.replace("-", "_"): value for name, value in found.items()}
+            unknown = sorted(set(values) - set(NAMES))
+            if unknown:
+                known = ", ".join(name.replace("_", "-") for name in NAMES)
+                raise ConfigError(f"{path}: unknown setting {unknown[0]!r}; expected {known}")
+            return values
+    return {}
+
+
+def _read_toml(path: Path) -> dict[str, Any]:
+    try:
+        import tomllib
+    except ModuleNotFoundError:  # Python 3.10
+        import tomli as tomllib
+    try:
+        return tomllib.loads(path.read_text())
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"{path}: {error}") from error

@@ -1,0 +1,88 @@
+"""`k210sim exec`: run a script on a fresh board and show exactly what the device prints."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from pathlib import Path
+
+import click
+
+from k210sim.cli.board_options import board_options, make_board
+from k210sim.errors import EXIT_GUEST_FAILED, EXIT_TIMEOUT, ConfigError, HostError
+
+
+@click.command(
+    "exec",
+    epilog="Example: k210sim exec --timeout 20 --lcd-out panel.png blink.py",
+)
+@click.argument("script", required=False, type=click.Path(dir_okay=False))
+@click.option("-c", "code", metavar="CODE", help="Run this text instead of a script.")
+@click.option("--timeout", type=float, metavar="S", help="Stop after S seconds (exit code 42).")
+@click.option("--lcd-out", type=click.Path(dir_okay=False), help="Write the panel's picture here.")
+@click.option(
+    "--report", type=click.Path(dir_okay=False), help="Write times, memory and exit reason as JSON."
+)
+@board_options
+def command(script, code, timeout, lcd_out, report, board_options):
+    """Boot a board without a window, run SCRIPT on it (or -c CODE), and leave.
+
+    Standard output gets the bytes the device sends while the script runs, a traceback included.
+    The user's main.py is not run. Exit code: 0 when the script ended well, 1 after a traceback,
+    42 at the timeout.
+    """
+    source = _source(script, code)
+    for path in (lcd_out, report):
+        if path is not None and not Path(path).resolve().parent.is_dir():
+            raise HostError(f"{path}: its directory does not exist")
+    wall_start = time.monotonic()
+    board = make_board(board_options, clock="virtual", run_main=False)
+    out = sys.stdout.buffer
+
+    def show(data: bytes) -> None:
+        out.write(data)
+        out.flush()
+
+    from k210sim.board.board import ExecTimeout
+
+    problem = None
+    try:
+        with board:
+            try:
+                result = board.exec(source, timeout, on_output=show)
+            except ExecTimeout as error:
+                problem, result = error, error.result
+            if lcd_out is not None:
+                board.lcd.image().save(lcd_out)
+            statistics = board.statistics() if board.powered else {}
+    finally:
+        board.close()
+    if report is not None:
+        facts = {
+            "exit_reason": result.exit_reason,
+            "error": result.error,
+            "virtual_ms": result.virtual_ms,
+            "wall_ms": (time.monotonic() - wall_start) * 1000,
+            **statistics,
+        }
+        Path(report).write_text(json.dumps(facts, indent=2) + "\n")
+    if problem is not None:
+        click.echo(f"k210sim: {problem}", err=True)
+        sys.exit(EXIT_TIMEOUT)
+    if not result.ok:
+        sys.exit(EXIT_GUEST_FAILED)
+
+
+def _source(script: str | None, code: str | None) -> bytes:
+    """The program text; raises before a board is made when there is none or it cannot be read."""
+    if (script is None) == (code is None):
+        raise ConfigError("exec: give either a SCRIPT or -c CODE; see k210sim exec --help")
+    if code is not None:
+        return code.encode()
+    if script == "-":
+        return sys.stdin.buffer.read()
+    try:
+        return Path(script).read_bytes()
+    except OSError as error:
+        raise HostError(f"script {script}: {error.strerror}") from error
