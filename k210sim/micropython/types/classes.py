@@ -361,7 +361,7 @@ class UserClass(GuestType):
 
     def buffer(self, vm, o):
         if lookup(vm, self.word, 0, o, "buffer") != NATIVE:
-            raise vm.error("TypeError", "object with buffer protocol required")
+            return None
         inner = self.native_base_object(vm, o)
         return vm.type_of(inner).buffer(vm, inner)
 
