@@ -150,7 +150,7 @@ def find_models(view, start: int = 0) -> list[Region]:
     return found
 
 
-# -- the outer headers: each gives (size in bytes, number of parts) or None -------------------------
+# -- the outer headers: each gives (size in bytes, number of parts) or None ----------------
 
 
 def _model_v3(view, offset: int, partial: bool, max_layers: int):

@@ -1,6 +1,7 @@
 """kfpkg containers: a zip of files with `flash-list.json` saying where in flash each belongs.
 
-The format is what kflash 1.1.6 reads (`lint` knows its quirks). Everything a package can get wrong is found by `Kfpkg.read`, before anything is written.
+The format is what kflash 1.1.6 reads (`lint` knows its quirks). Everything a package can get
+wrong is found by `Kfpkg.read`, before anything is written.
 
 An entry may also carry `"sha256": "<64 hex digits>"` of its member. That key is our own
 extension: other tools ignore it, we refuse a package where it does not match.

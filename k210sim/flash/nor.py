@@ -123,10 +123,16 @@ class NorFlash:
         """Program any length, page by page, without wrapping and without erasing."""
         self._check("program", addr, len(data))
         view = memoryview(data)
+        # Without a pending power cut a whole sector is done at once: the same bytes, the same
+        # counters, the same time, a tenth of the work.
+        unit = SECTOR if self._steps_left is None else PAGE
         at = 0
         while at < len(view):
-            n = min(len(view) - at, PAGE - (addr + at) % PAGE)
-            self.program_page(addr + at, view[at : at + n])
+            n = min(len(view) - at, unit - (addr + at) % unit)
+            pages = (addr + at + n - 1) // PAGE - (addr + at) // PAGE + 1
+            self._and_into(addr + at, bytes(view[at : at + n]))
+            self.pages_programmed += pages
+            self._spend(pages * PAGE_PROGRAM_NS)
             at += n
 
     def erase(self, addr: int, length: int) -> None:
@@ -253,7 +259,7 @@ class NorFlash:
             self._steps_left -= 1
 
     def _and_into(self, addr: int, data: bytes) -> None:
-        """AND `data` into one page; honours a pending power cut byte by byte."""
+        """AND `data` into one sector; honours a pending power cut byte by byte."""
         cut = self._steps_left is not None and self._steps_left < len(data)
         if cut:
             data = data[: self._steps_left]

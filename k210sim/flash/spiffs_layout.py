@@ -31,6 +31,73 @@ NO_PAGE = 0xFFFF  # index entry without a data page
 UNDEFINED_SIZE = 0xFFFFFFFF  # size of a file to which nothing was flushed yet
 TYPE_FILE = 1
 
+# Open flags, with the numbers of spiffs.h.
+O_APPEND = 0x01
+O_TRUNC = 0x02
+O_CREAT = 0x04
+O_RDONLY = 0x08
+O_WRONLY = 0x10
+O_RDWR = O_RDONLY | O_WRONLY
+O_DIRECT = 0x20  # no write cache
+O_EXCL = 0x40
+
+# Error codes, as the firmware prints them.
+ERRORS = {
+    -10000: "not mounted",
+    -10001: "the volume is full",
+    -10002: "no such file",
+    -10003: "end of the file",
+    -10004: "page is deleted",
+    -10005: "page is not finalised",
+    -10006: "page is not an index",
+    -10007: "no free file descriptor",
+    -10008: "file is closed",
+    -10010: "bad file descriptor",
+    -10011: "page is an index",
+    -10012: "page is free",
+    -10014: "page belongs to another place",
+    -10015: "index names no page",
+    -10017: "index names a page that cannot be",
+    -10021: "file is not open for writing",
+    -10022: "file is not open for reading",
+    -10023: "a file of that name exists",
+    -10025: "not a SPIFFS volume",
+    -10026: "mounted already",
+    -10030: "the file exists",
+    -10036: "the name is too long",
+    -10040: "seek before the start",
+}
+NOT_MOUNTED = -10000
+FULL = -10001
+NOT_FOUND = -10002
+END_OF_OBJECT = -10003
+DELETED = -10004
+NOT_FINALIZED = -10005
+OUT_OF_FILE_DESCS = -10007
+FILE_CLOSED = -10008
+IS_INDEX = -10011
+IS_FREE = -10012
+DATA_SPAN_MISMATCH = -10014
+INDEX_REF_FREE = -10015
+INDEX_REF_INVALID = -10017
+NOT_WRITABLE = -10021
+NOT_READABLE = -10022
+CONFLICTING_NAME = -10023
+NOT_A_FS = -10025
+MOUNTED = -10026
+FILE_EXISTS = -10030
+NAME_TOO_LONG = -10036
+SEEK_BOUNDS = -10040
+
+
+class SpiffsFailure(SpiffsError):
+    """An operation of the file system failed; `code` is the number the device prints."""
+
+    def __init__(self, code: int, detail: str = ""):
+        self.code = code
+        super().__init__(f"{ERRORS.get(code, 'error')}{': ' if detail else ''}{detail} ({code})")
+
+
 # Page flags: a bit is *cleared* to say so.
 F_USED = 0x01
 F_FINAL = 0x02
@@ -60,15 +127,10 @@ class IndexHeader(PageHeader):
     end = U8(default=0xFF)
 
 
-class IndexPage(PageHeader):
-    """Page header of a further index page; the page table follows."""
-
-    padding = Bytes(3, default=b"\xff\xff\xff")
-
-
+# Bytes of file content in a data page, and data pages an index header can name. The second is
+# more than the volume has pages, so that no file ever needs a further index page.
 DATA_BYTES = PAGE - PageHeader.SIZE
 HEADER_ENTRIES = (PAGE - IndexHeader.SIZE) // 2
-INDEX_ENTRIES = (PAGE - IndexPage.SIZE) // 2
 
 
 def block_magic(block: int, blocks: int) -> int:

@@ -104,7 +104,9 @@ class FlashStorage:
             self._apply(sectors)
         except OSError as error:
             self.nor.mark_dirty(dirty)
-            raise HostError(f"flash image {self.path}: cannot be saved: {error.strerror}") from error
+            raise HostError(
+                f"flash image {self.path}: cannot be saved: {error.strerror}"
+            ) from error
         return len(dirty)
 
     def close(self, *, save: bool = True) -> None:
