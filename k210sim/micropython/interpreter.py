@@ -22,7 +22,8 @@ from k210sim.micropython.compiler import opcodes as O
 from k210sim.micropython.layout import NULL, RAM_BASE, SENTINEL, TYPE
 from k210sim.micropython.native import GuestError
 from k210sim.micropython.qstr import MAX_QSTRS
-from k210sim.micropython.types import exceptions
+from k210sim.micropython.types import classes, exceptions
+from k210sim.micropython.types import set as sets
 
 # Register numbers.
 (R_IP, R_SP, R_CODE, R_FRAME, R_STACK, R_GLOBALS, R_EXC_SP, R_FASTN, R_BUDGET, R_PENDING,
@@ -58,6 +59,7 @@ class Interpreter:
         self.R = memoryview(self.regs.data).cast("B").cast("q")
         self.q_class = self.qstrs.intern("__class__")
         self.q_next = self.qstrs.intern("__next__")
+        self.q_next_builtin = self.qstrs.intern("next")
         self.q_getitem = self.qstrs.intern("__getitem__")
         self.q_enter = self.qstrs.intern("__enter__")
         self.q_exit = self.qstrs.intern("__exit__")
@@ -735,11 +737,14 @@ class Interpreter:
 
     def op_load_super_method(self, op):
         qstr = self.arg_qstr()
-        # stack: ..., super class reference, self
-        fun, receiver = self.load_super_method(self.peek(1), self.top(), qstr)
+        # stack: ..., `super`, class, object; the result is function, receiver
+        found = classes.super_lookup(self, self.peek(1), self.top(), qstr)
+        if found is None:
+            raise self.error("AttributeError", "'super' object has no attribute '%s'"
+                             % self.qstr_text(qstr), formatted=True)
         self.drop(1)
-        self.set_top(fun)
-        self.push(receiver)
+        self.set_top(found[1])
+        self.words[((self.R[R_SP] - RAM_BASE) >> 3) - 1] = found[0]
 
     def op_load_build_class(self, op):
         self.push(self.load_builtin(self.q_build_class))
@@ -1131,7 +1136,7 @@ class Interpreter:
 
     def op_build_set(self, op):
         n = self.arg_uint()
-        o = self.new_set(self._top_n(n))
+        o = sets.new_set(self, self._top_n(n))
         self.drop(n)
         self.push(o)
 
@@ -1157,7 +1162,7 @@ class Interpreter:
             self.dict_set(target, self.top(), self.peek(1))
             self.drop(2)
         else:
-            self.set_add(target, self.top())
+            sets.lookup(self, target, self.top(), sets.ADD)
             self.drop(1)
 
     def op_unpack_sequence(self, op):
@@ -1341,27 +1346,23 @@ class Interpreter:
     def op_import_name(self, op):
         qstr = self.arg_qstr()
         level, fromlist = self.peek(1), self.top()
-        module = self.import_name(qstr, fromlist, level)
+        from k210sim.micropython import importing
+
+        module = importing.import_name(self, qstr, fromlist, level)
         self.drop(1)
         self.set_top(module)
 
     def op_import_from(self, op):
         qstr = self.arg_qstr()
-        self.push(self.import_from(self.top(), qstr))
+        from k210sim.micropython import importing
+
+        self.push(importing.import_from(self, self.top(), qstr))
 
     def op_import_star(self, op):
-        self.import_all(self.top())
-        self.drop(1)
+        from k210sim.micropython import importing
 
-    def import_from(self, module: int, qstr: int) -> int:
-        value = self.load_attr_maybe(module, qstr)
-        if value:
-            return value
-        found = self.import_submodule(module, qstr)
-        if found:
-            return found
-        raise self.error("ImportError", "cannot import name %s" % self.qstr_text(qstr),
-                         formatted=True)
+        importing.import_all(self, self.top())
+        self.drop(1)
 
     # --- operators ------------------------------------------------------------------------
     def op_load_const_small_int_multi(self, op):

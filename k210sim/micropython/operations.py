@@ -10,7 +10,7 @@ from k210sim.micropython import layout as L
 from k210sim.micropython import ops
 from k210sim.micropython.layout import NULL, RAM_BASE, SENTINEL, TYPE
 from k210sim.micropython.native import GuestError, NativeFunction
-from k210sim.micropython.types import exceptions
+from k210sim.micropython.types import exceptions, iterators
 
 FUNCTION_TYPES = frozenset(TYPE[n] for n in ("function", "fun_bc", "closure", "gen_wrap"))
 
@@ -280,7 +280,7 @@ class Operations:
         if qstr == self.q_class:
             return t.word, 0
         if qstr == self.q_next and t.iternext is not None and not t.is_user:
-            return self.builtin_next, o
+            return int(self.builtin_words[self.q_next_builtin]), o
         if t.load_attr is not None:
             found = t.load_attr(self, o, qstr)
             if found is None or found == NULL:
@@ -344,7 +344,7 @@ class Operations:
             return o
         found = self.load_method_maybe(o, self.q_getitem) if t.is_user else None
         if found is not None:
-            return self.new_getitem_iter(found)
+            return iterators.new_getitem_iterator(self, found)
         raise self.error("TypeError", "'%s' object isn't iterable" % t.name, formatted=True)
 
     def iternext(self, it: int) -> int:
