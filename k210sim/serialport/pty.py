@@ -144,16 +144,29 @@ class PtyEnd:
                 self._receive()
             elif state & (select.POLLHUP | select.POLLERR):
                 self.connected = False
-                self._restore_raw()
+                self._clean_up_after_client()
             if state & select.POLLOUT:
                 self._send()
 
-    def _restore_raw(self) -> None:
-        """Undo what the last client did to the terminal settings."""
+    def _clean_up_after_client(self) -> None:
+        """Undo what the last client did to the settings, and take back what it left unread.
+
+        The next one would flush that when it opens the port.
+        """
         try:
-            self._set_raw(self._master)
+            slave = os.open(self.name, os.O_RDWR | os.O_NOCTTY | os.O_NONBLOCK)
         except OSError:
-            pass  # where a master does not take settings the old ones stay
+            return
+        unread = bytearray()
+        try:
+            self._set_raw(slave)
+            while piece := os.read(slave, CHUNK):
+                unread += piece
+        except OSError:
+            pass  # nothing (more) to read
+        finally:
+            self.backlog.put_back(bytes(unread))
+            os.close(slave)
 
     def _receive(self) -> None:
         try:
