@@ -261,6 +261,11 @@ def instructions(code: bytes, start: int):
         at += step.size
 
 
+def _shown(part) -> str:
+    """A part of a constant; the host refuses to print very long integers in decimal."""
+    return hex(part) if isinstance(part, int) and part.bit_length() > 256 else repr(part)
+
+
 def dis(raw, name_of=None, _indent: str = "") -> str:
     """Readable listing of a RawCode and its children.
 
@@ -285,7 +290,7 @@ def dis(raw, name_of=None, _indent: str = "") -> str:
         if step.extra is not None:
             text += f" {step.extra}"
         if step.op.code == LOAD_CONST_OBJ:
-            text += f" ({' '.join(repr(x) for x in raw.const_table[step.arg])})"
+            text += f" ({' '.join(_shown(x) for x in raw.const_table[step.arg])})"
         elif MAKE_FUNCTION <= step.op.code <= MAKE_CLOSURE_DEFARGS:
             child = raw.const_table[step.arg][1]
             children.append(child)
