@@ -190,7 +190,7 @@ def test_any_list_is_read_or_refused(text):
 @pytest.mark.parametrize("spelling", ["0x300000", "3145728", '"0x300000"', '"3145728"'])
 @pytest.mark.parametrize("gap", ["", " ", "  "])
 def test_all_spellings_of_an_address(spelling, gap):
-    text = '{"files":[{"address":%s%s,"bin":"a.bin","sha256Prefix":false}]}' % (gap, spelling)
+    text = '{"files":[{"address":' + gap + spelling + ',"bin":"a.bin","sha256Prefix":false}]}'
     assert Kfpkg.read(package({"a.bin": b"x"}, text)).members[0].address == 0x300000
 
 
