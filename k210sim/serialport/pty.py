@@ -8,6 +8,7 @@ next client has opened it, because serial programs empty their input when they o
 
 from __future__ import annotations
 
+import functools
 import os
 import select
 import threading
@@ -34,6 +35,7 @@ class PtyEnd:
         backlog_limit: int = BACKLOG_LIMIT,
     ):
         try:
+            import termios
             import tty
         except ImportError as error:  # Windows
             raise HostError(
@@ -42,7 +44,7 @@ class PtyEnd:
         self._port = port
         self.backlog = Backlog(backlog_limit)
         self.connected = False
-        self._set_raw = tty.setraw
+        self._set_raw = functools.partial(tty.setraw, when=termios.TCSANOW)  # without a flush
         self._master, slave = os.openpty()
         self.name = os.ttyname(slave)
         self._set_raw(slave)
