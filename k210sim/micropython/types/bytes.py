@@ -10,12 +10,11 @@ from k210sim.micropython import ops
 from k210sim.micropython.layout import RAM_BASE, SENTINEL, TYPE, small_int
 from k210sim.micropython.native import GuestType, method
 from k210sim.micropython.textargs import bad_conversion, buffer_maybe
+from k210sim.micropython.types import iterators, strformat
 from k210sim.micropython.types import str_methods as m
-from k210sim.micropython.types import strformat
 from k210sim.micropython.types.str import (
     data_address,
     hash_of,
-    new_iterator,
     no_keywords,
     string_binary_op,
     view_of,
@@ -24,22 +23,14 @@ from k210sim.micropython.types.str_print import json_text, quoted_bytes, raw_tex
 from k210sim.micropython.vstr import Vstr, fill_string
 
 
-class BytesIterator(GuestType):
-    """Bytes as integers."""
+def _next_byte(vm, o: int, at: int) -> tuple[int, int]:
+    header = (o - RAM_BASE) >> 3
+    if at >= vm.words[header + 2]:
+        return 0, at
+    return small_int(vm.memory.bytes[vm.words[header + 3] - RAM_BASE + at]), at + 1
 
-    name = "iterator"
 
-    def getiter(self, vm, o):
-        return o
-
-    def iternext(self, vm, o):
-        at = (o - RAM_BASE) >> 3
-        here = vm.words[at + 3]
-        source = (vm.words[at + 2] - RAM_BASE) >> 3
-        if here >= vm.words[source + 2]:
-            return 0
-        vm.words[at + 3] = here + 1
-        return small_int(vm.memory.bytes[vm.words[source + 3] - RAM_BASE + here])
+_BYTES = iterators.register(_next_byte)
 
 
 def _wrong_count(vm):
@@ -130,7 +121,7 @@ class BytesType(GuestType):
         return small_int(data[m.offset_of(vm, "bytes", data, index, False)])
 
     def getiter(self, vm, o):
-        return new_iterator(vm, BytesIterator, o)
+        return iterators.new_iterator(vm, _BYTES, o)
 
     def buffer(self, vm, o):
         return data_address(vm, o), vm.words[((o - RAM_BASE) >> 3) + 2], "B", False
@@ -148,4 +139,4 @@ class BytesType(GuestType):
      isupper, islower) = m.METHODS[13:]
 
 
-TYPES = [BytesType, BytesIterator]
+TYPES = [BytesType]

@@ -12,8 +12,8 @@ from k210sim.micropython import ops
 from k210sim.micropython.layout import RAM_BASE, SENTINEL, TYPE, small_int
 from k210sim.micropython.native import GuestType, NativeFunction, method
 from k210sim.micropython.textargs import bad_conversion, buffer_bytes, buffer_maybe
+from k210sim.micropython.types import iterators, strformat
 from k210sim.micropython.types import str_methods as m
-from k210sim.micropython.types import strformat
 from k210sim.micropython.types.str_print import (
     char_length,
     count_chars,
@@ -111,31 +111,16 @@ def _repeat(vm, a: int, b: int, kind: str) -> int | None:
     return fill_string(vm, vm.new_object(TYPE[kind], 32), data, addr)
 
 
-class StrIterator(GuestType):
-    """Characters of a str, each as an interned string."""
-
-    name = "iterator"
-
-    def getiter(self, vm, o):
-        return o
-
-    def iternext(self, vm, o):
-        at = (o - RAM_BASE) >> 3
-        text, here = vm.words[at + 2], vm.words[at + 3]
-        data = vm.bytes_of(text)
-        if here >= len(data):
-            return 0
-        size = char_length(data, here)
-        vm.words[at + 3] = here + size
-        return vm.new_qstr(data[here : here + size])
+def _next_char(vm, o: int, at: int) -> tuple[int, int]:
+    """The character at a byte offset as an interned string, and the offset behind it."""
+    data = vm.bytes_of(o)
+    if at >= len(data):
+        return 0, at
+    end = at + char_length(data, at)
+    return vm.new_qstr(data[at:end]), end
 
 
-def new_iterator(vm, cls: type[GuestType], o: int) -> int:
-    """An iterator of four words: type, step function (unused), object, position."""
-    it = vm.new_object(vm.type_of_class(cls).word, 32)
-    at = (it - RAM_BASE) >> 3
-    vm.words[at + 1], vm.words[at + 2], vm.words[at + 3] = 0, o, 0
-    return it
+_CHARS = iterators.register(_next_char)
 
 
 class StrType(GuestType):
@@ -205,7 +190,7 @@ class StrType(GuestType):
         return m.EMPTY_STR if last < first else string_of_type(vm, data[first:last], "str")
 
     def getiter(self, vm, o):
-        return new_iterator(vm, StrIterator, o)
+        return iterators.new_iterator(vm, _CHARS, o)
 
     def buffer(self, vm, o):
         return data_address(vm, o), len(vm.bytes_of(o)), "B", False
@@ -223,4 +208,4 @@ class StrType(GuestType):
      isupper, islower) = m.METHODS[13:]
 
 
-TYPES = [StrType, StrIterator]
+TYPES = [StrType]
