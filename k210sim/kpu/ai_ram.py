@@ -33,6 +33,18 @@ def map_lines(shape: tuple[int, int, int]) -> int:
     return row_lines * height * -(-channels // group)
 
 
+def check_map(line: int, shape: tuple[int, int, int]) -> int:
+    """The line behind a map at `line`; raises KmodelError when that is outside the AI RAM."""
+    end = line + map_lines(shape)
+    if line < 0 or end > LINES:
+        raise KmodelError(
+            f"a {'x'.join(map(str, shape))} map at line {line} ends at line {end}, "
+            f"the AI RAM has {LINES}",
+            field="image address",
+        )
+    return end
+
+
 class AiRam:
     """The memory itself: `data` is uint8[2 MiB]. Starts as zeros (the chip's starts undefined)."""
 
@@ -44,14 +56,7 @@ class AiRam:
         channels, height, width = shape
         group, row_lines, pitch = layout(width)
         groups = -(-channels // group)
-        lines = groups * row_lines * height
-        if line < 0 or line + lines > LINES:
-            raise KmodelError(
-                f"a {channels}x{height}x{width} map at line {line} ends at line {line + lines}, "
-                f"the AI RAM has {LINES}",
-                field="image address",
-            )
-        cells = self.data[line * LINE : (line + lines) * LINE]
+        cells = self.data[line * LINE : check_map(line, shape) * LINE]
         if group == 1:
             return cells.reshape(groups, height, 1, row_lines * LINE)
         return cells.reshape(groups, height, group, pitch)

@@ -8,12 +8,25 @@ KmodelError; the chip would touch foreign memory.
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from k210sim.errors import KmodelError
 from k210sim.kpu import ai_ram
 from k210sim.kpu.kernels import dense, pool2d, quant
 from k210sim.kpu.kmodel import layers as kl
+
+# Windows * outputs a pool may visit: far above every real model, and seconds on the host.
+MAX_STEPS = 1 << 32
+MAX_ELEMENTS = 8 << 20
+
+
+def _shape(*dims: int) -> tuple[int, ...]:
+    """The dimensions, if an array of them fits the chip's memory (empty ones count as 1)."""
+    if math.prod(max(1, n) for n in dims) > MAX_ELEMENTS:
+        raise KmodelError(f"a map of {dims} does not fit the chip's memory", field="shape")
+    return dims
 
 
 def add(b, net):
@@ -58,20 +71,16 @@ def _windows(b, net, read):
     if b.out_channels > b.in_channels:
         raise KmodelError(f"{b.in_channels} input channels, {b.out_channels} output channels",
                           field="out_channels")
-    shape = (b.in_channels, b.in_height, b.in_width)
-    x = np.ascontiguousarray(read(b.src, int(np.prod(shape, dtype=object)), "src")).reshape(shape)
-    out = np.empty(_bounded((b.out_channels, b.out_height, b.out_width), x.dtype), x.dtype)
+    shape = _shape(b.in_channels, b.in_height, b.in_width)
+    x = np.ascontiguousarray(read(b.src, math.prod(shape), "src")).reshape(shape)
+    out = np.empty(_shape(b.out_channels, b.out_height, b.out_width), x.dtype)
     # A window larger than the map covers all of it; the cap bounds the loops of a broken file.
     kernel = (min(b.kernel_width, b.padding_width + b.in_width),
               min(b.kernel_height, b.padding_height + b.in_height))
+    if out.size * kernel[0] * kernel[1] > MAX_STEPS:
+        raise KmodelError(f"a {kernel[0]}x{kernel[1]} window on {out.shape} outputs would keep the "
+                          "chip busy for minutes", field="kernel_width")
     return x, (*kernel, b.stride_width, b.stride_height, b.padding_width, b.padding_height), out
-
-
-def _bounded(shape, dtype):
-    """The shape, if an array of it fits the chip's memory."""
-    if int(np.prod(shape, dtype=object)) * np.dtype(dtype).itemsize > ai_ram.SIZE * 4:
-        raise KmodelError(f"an output of {shape} does not fit the chip's memory", field="out_width")
-    return shape
 
 
 def quantized_max_pool(b, net):
@@ -156,9 +165,9 @@ def fully_connected(b, net):
 
 
 def flatten(b, net):
-    shape = (b.channels, b.height, b.width)
+    shape = _shape(b.channels, b.height, b.width)
     read = net.main.f32 if type(b) is kl.TensorflowFlatten else net.main.u8
-    x = read(b.src, int(np.prod(shape, dtype=object)), "src").reshape(shape)
+    x = read(b.src, math.prod(shape), "src").reshape(shape)
     out = np.ascontiguousarray(x.transpose(1, 2, 0)).reshape(-1)
     net.main.put(b.dst, out, "dst")
     return out
@@ -166,10 +175,10 @@ def flatten(b, net):
 
 def resize(b, net):
     """Nearest neighbour; the scale is one float32 division per axis."""
-    shape = (b.channels, b.in_height, b.in_width)
+    shape = _shape(b.channels, b.in_height, b.in_width)
+    _shape(b.channels, b.out_height, b.out_width)
     read = net.main.f32 if type(b) is kl.ResizeNearestNeighbor else net.main.u8
-    x = read(b.src, int(np.prod(shape, dtype=object)), "src").reshape(shape)
-    _bounded((b.channels, b.out_height, b.out_width), x.dtype)
+    x = read(b.src, math.prod(shape), "src").reshape(shape)
     picks = []
     for size, out in ((b.in_height, b.out_height), (b.in_width, b.out_width)):
         if size == 0 or out == 0:
@@ -183,8 +192,8 @@ def resize(b, net):
 
 
 def upload(b, net):
-    shape = (b.channels, b.height, b.width)
-    x = net.main.u8(b.src, int(np.prod(shape, dtype=object)), "src").reshape(shape)
+    shape = _shape(b.channels, b.height, b.width)
+    x = net.main.u8(b.src, math.prod(shape), "src").reshape(shape)
     if 0 not in shape:
         net.ai_ram.write_map(b.kpu_dst, x)
     return x.copy()

@@ -24,7 +24,8 @@ class MainMemory:
         self.data = np.zeros(size, np.uint8)
 
     def grow(self, size: int) -> None:
-        """Make at least `size` bytes addressable; existing views keep the old array."""
+        """Make at least `size` bytes addressable, 8 MiB at most; old views keep the old array."""
+        size = min(size, LIMIT)
         if size > self.data.size:
             data = np.zeros(size, np.uint8)
             data[: self.data.size] = self.data

@@ -256,6 +256,8 @@ class Net:
             name = first.NAME if first is not None else "missing"
             raise Refusal(2008, f"the first layer is {name}, expected a convolution or a fully "
                                 "connected layer")
+        if dtype == np.uint8:
+            ai_ram.check_map(first.regs.image_src_addr, shape)
         if x.dtype != dtype or x.size != int(np.prod(shape)):
             raise KmodelError(f"input is {x.dtype} {x.shape}, the model takes {dtype} {shape}")
         if dtype == np.uint8:
@@ -279,6 +281,8 @@ class Net:
         regs = body.regs
         plan = self._plans.get(index)
         if plan is None:
+            ai_ram.check_map(regs.image_src_addr, regs.in_shape)
+            ai_ram.check_map(regs.image_dst_addr, regs.out_shape)
             plan = self._plans[index] = self._prepare(body)
         out = plan.run(self.ai_ram.read_map(regs.image_src_addr, regs.in_shape))
         self.ai_ram.write_map(regs.image_dst_addr, out)

@@ -11,6 +11,9 @@ import math
 import numpy as np
 from numba import njit
 
+# Division by zero gives infinity or NaN, as on the chip, and no exception.
+OPTIONS = {"cache": True, "nogil": True, "error_model": "numpy"}
+
 LN2_HIGH = np.uint32(0x3F317180).view(np.float32)
 LN2_LOW = np.uint32(0x3717F7D1).view(np.float32)
 LN2_INVERSE = np.uint32(0x3FB8AA3B).view(np.float32)
@@ -25,7 +28,7 @@ FLT_MIN = np.float32(1.1754943508222875e-38)
 ONE, HALF, TWO, ZERO = np.float32(1), np.float32(0.5), np.float32(2), np.float32(0)
 
 
-@njit("float32(float32)", cache=True, nogil=True)
+@njit("float32(float32)", **OPTIONS)
 def exp32(x):
     """e**x in float32, error below one unit in the last place."""
     if math.isnan(x):
@@ -62,20 +65,20 @@ def exp32(x):
     return np.float32(math.ldexp(np.float64(y), k))
 
 
-@njit("void(float32[::1], float32[::1])", cache=True, nogil=True)
+@njit("void(float32[::1], float32[::1])", **OPTIONS)
 def exp_all(x, out):
     for i in range(out.shape[0]):
         out[i] = exp32(x[i])
 
 
-@njit("void(float32[::1], float32[::1])", cache=True, nogil=True)
+@njit("void(float32[::1], float32[::1])", **OPTIONS)
 def logistic(x, out):
     """1 / (1 + exp(-x))."""
     for i in range(out.shape[0]):
         out[i] = ONE / np.float32(ONE + exp32(-x[i]))
 
 
-@njit("void(float32[::1], float32, float32[::1])", cache=True, nogil=True)
+@njit("void(float32[::1], float32, float32[::1])", **OPTIONS)
 def softmax(x, floor, out):
     """exp(x - m) / sum; the maximum m is searched from `floor` on (the SDK starts at FLT_MIN)."""
     m = floor
@@ -89,7 +92,7 @@ def softmax(x, floor, out):
         out[i] = out[i] / total
 
 
-@njit("void(float32[::1], float32[::1])", cache=True, nogil=True)
+@njit("void(float32[::1], float32[::1])", **OPTIONS)
 def l2_normalize(x, out):
     """x / sqrt(max(sum of squares, 1e-10)), as a product with the reciprocal root."""
     total = ZERO
@@ -102,7 +105,7 @@ def l2_normalize(x, out):
 
 
 @njit("void(float32[::1], float32[:, ::1], float32[::1], int64, float32[::1])",
-      cache=True, nogil=True)
+      **OPTIONS)
 def fully_connected(x, weights, bias, act, out):
     """weights [out, in]; the sum starts at 0, the bias comes last; act 1 ReLU, 2 ReLU6."""
     for o in range(weights.shape[0]):
@@ -117,7 +120,7 @@ def fully_connected(x, weights, bias, act, out):
         out[o] = total
 
 
-@njit("void(float32[:, ::1], float32[::1])", cache=True, nogil=True)
+@njit("void(float32[:, ::1], float32[::1])", **OPTIONS)
 def global_average(x, out):
     """Mean of every row: sum in order, then one division."""
     for c in range(x.shape[0]):
@@ -128,7 +131,7 @@ def global_average(x, out):
 
 
 @njit("void(float32[:, :, ::1], int64, int64, int64, int64, int64, int64, float32[:, :, ::1])",
-      cache=True, nogil=True)
+      **OPTIONS)
 def average_pool(x, kernel_w, kernel_h, stride_w, stride_h, pad_w, pad_h, out):
     """Mean over the part of each window inside the map, rows first; no pixel inside gives NaN."""
     height, width = x.shape[1], x.shape[2]

@@ -9,15 +9,18 @@ import math
 import numpy as np
 from numba import njit
 
+# Division by zero gives infinity or NaN, as on the chip, and no exception.
+OPTIONS = {"cache": True, "nogil": True, "error_model": "numpy"}
 
-@njit("void(uint8[::1], float32, float32, float32[::1])", cache=True, nogil=True)
+
+@njit("void(uint8[::1], float32, float32, float32[::1])", **OPTIONS)
 def dequantize(x, scale, bias, out):
     """out = x * scale + bias, the product rounded before the sum."""
     for i in range(out.shape[0]):
         out[i] = np.float32(np.float32(x[i]) * scale) + bias
 
 
-@njit("void(float32[::1], float32, float32, int64, uint8[::1])", cache=True, nogil=True)
+@njit("void(float32[::1], float32, float32, int64, uint8[::1])", **OPTIONS)
 def quantize(x, scale, bias, truncate, out):
     """out = clamp(round((x - bias) * (1/scale))), half away from zero; truncate=1: toward zero,
     which is what MaixPy's own `roundf` does. NaN gives 0 (guess: the chip's conversion is
@@ -35,7 +38,7 @@ def quantize(x, scale, bias, truncate, out):
         out[i] = min(max(whole, 0), 255)
 
 
-@njit("void(uint8[::1], uint8[::1], int64[::1], uint8[::1])", cache=True, nogil=True)
+@njit("void(uint8[::1], uint8[::1], int64[::1], uint8[::1])", **OPTIONS)
 def quantized_add(a, b, f, out):
     """f: int64[9] = offset, mul, shift of a, of b and of the output. Shifts 0 to 62."""
     for i in range(out.shape[0]):

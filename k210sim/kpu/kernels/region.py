@@ -8,13 +8,16 @@ partition into less, equal, greater); which revision the firmware links is not k
 import numpy as np
 from numba import njit
 
+# Division by zero gives infinity or NaN, as on the chip, and no exception.
+OPTIONS = {"cache": True, "nogil": True, "error_model": "numpy"}
 
-@njit("void(int64[::1], int64, int64)", cache=True, nogil=True)
+
+@njit("void(int64[::1], int64, int64)", **OPTIONS)
 def swap(order, i, j):
     order[i], order[j] = order[j], order[i]
 
 
-@njit("int64(float32[::1], int64[::1], int64, int64)", cache=True, nogil=True)
+@njit("int64(float32[::1], int64[::1], int64, int64)", **OPTIONS)
 def compare(score, order, i, j):
     """Negative when place i comes first: descending scores, 0 for equal ones."""
     a = score[order[i]]
@@ -22,7 +25,7 @@ def compare(score, order, i, j):
     return -1 if a > b else (1 if a < b else 0)
 
 
-@njit("int64(float32[::1], int64[::1], int64, int64, int64)", cache=True, nogil=True)
+@njit("int64(float32[::1], int64[::1], int64, int64, int64)", **OPTIONS)
 def median(score, order, a, b, c):
     """The place among a, b, c that the library takes as middle one."""
     if compare(score, order, a, b) < 0:
@@ -34,7 +37,7 @@ def median(score, order, a, b, c):
     return a if compare(score, order, a, c) < 0 else c
 
 
-@njit("void(float32[::1], int64[::1], int64, int64)", cache=True, nogil=True)
+@njit("void(float32[::1], int64[::1], int64, int64)", **OPTIONS)
 def insertion(score, order, first, end):
     for i in range(first + 1, end):
         j = i
@@ -43,7 +46,7 @@ def insertion(score, order, first, end):
             j -= 1
 
 
-@njit("void(float32[::1], int64[::1])", cache=True, nogil=True)
+@njit("void(float32[::1], int64[::1])", **OPTIONS)
 def sort_descending(score, order):
     """Permute `order` (indices into score) the way the library's qsort does."""
     stack = np.empty((128, 2), np.int64)
@@ -120,7 +123,7 @@ def sort_descending(score, order):
                 depth += 1
 
 
-@njit("float32(float32, float32, float32, float32)", cache=True, nogil=True)
+@njit("float32(float32, float32, float32, float32)", **OPTIONS)
 def overlap(centre_a, size_a, centre_b, size_b):
     half = np.float32(0.5)
     left = max(np.float32(centre_a - np.float32(size_a * half)),
@@ -130,7 +133,7 @@ def overlap(centre_a, size_a, centre_b, size_b):
     return np.float32(right - left)
 
 
-@njit("void(float32[:, ::1], float32[::1], int64[::1], float32)", cache=True, nogil=True)
+@njit("void(float32[:, ::1], float32[::1], int64[::1], float32)", **OPTIONS)
 def suppress(boxes, score, order, limit):
     """Zero the score of every box that overlaps a better one by more than `limit` (IoU).
 

@@ -1,0 +1,142 @@
+"""Real models against the stored answers of the vendor's arithmetic, layer by layer.
+
+Tolerances, from the goldens' README: KPU bytes and dequantised floats exactly; softmax, logistic,
+fully connected, pooling and normalisation within 1e-6 relative (they happen to be exact except
+softmax, whose exp follows the chip's C library).
+"""
+
+import zlib
+
+import numpy as np
+import pytest
+
+from k210sim.errors import KmodelError
+from k210sim.kpu import KModel
+
+V3 = ("20class_chdeq_v3", "20class_v3", "face_attribute_v3", "face_feature_v3", "face_mask5_v3",
+      "face_v3", "iris_v3", "landmark5_v3", "lp_detect_v3", "lp_recog_v3", "mask_v3",
+      "mbnet25_4class_v3", "mbnet75_1000_v3", "mnist_v3", "person_detect_v3", "santa_uno_v3",
+      "tiny8x8_v3", "yolo_face_v3", "yolov2_mbv1_50_v3", "yolov3_v3")
+SOFTMAX = {"mnist_v3", "mbnet75_1000_v3", "mbnet25_4class_v3", "santa_uno_v3", "tiny8x8_v3"}
+
+
+@pytest.mark.parametrize("name", V3)
+def test_v3_model_matches_layer_by_layer(shared, name):
+    model = KModel.from_file(shared / "models" / f"{name}.kmodel")
+    with np.load(shared / "golden" / f"{name}.npz") as z:
+        for which in ("img", "rnd"):
+            outputs, layers = model.run(z[f"in_{which}"], layers=True)
+            assert len(layers) == len(model.model.layers)
+            if "conv_index" in z:
+                got = [zlib.crc32(layers[i].value.tobytes()) for i in z["conv_index"]]
+                assert got == z[f"crc_{which}"].tolist()
+            for key in z.files:
+                if key.startswith(f"layer_{which}_"):
+                    assert np.array_equal(layers[int(key[-3:])].value, z[key]), key
+            for k, out in enumerate(outputs):
+                want = z[f"out_{which}_{k}"]
+                assert out.dtype == np.float32 and out.size == want.size
+                if name in SOFTMAX:
+                    np.testing.assert_allclose(out.ravel(), want, rtol=1e-6, atol=1e-9)
+                else:
+                    assert np.array_equal(out.ravel(), want)
+
+
+def test_the_older_activation_rule_differs_as_stored(shared):
+    """First layer of the face model: 113 of 307200 bytes, as the goldens' README says."""
+    path = shared / "models" / "face_v3.kmodel"
+    with np.load(shared / "golden" / "face_v3.npz") as z:
+        x = z["in_img"]
+    newer = KModel.from_file(path).run(x, layers=True).layers
+    older = KModel.from_file(path, activation="up").run(x, layers=True).layers
+    assert np.count_nonzero(newer[0].value != older[0].value) == 113
+    total = sum(np.count_nonzero(a.value != b.value)
+                for a, b in zip(newer[:-1], older[:-1], strict=True))
+    assert total == 411279
+    with pytest.raises(KmodelError, match="rule"):
+        KModel.from_file(path, activation="sideways")
+
+
+@pytest.mark.parametrize("rule, want", [
+    ("up", ["1a9bc28f", "0aa6e80a", "1f75c5a8", "f12d137d", "dffba521"]),
+    ("even", ["f9a31ae3", "4cb9ac43", "04f75b38", "b1f6a811", "10554347"])])
+def test_whole_network_sums_published_for_both_rules(shared, rule, want):
+    from PIL import Image
+
+    model = KModel.from_file(shared / "models" / "20class_chdeq_v3.kmodel", activation=rule)
+    with Image.open(shared / "images" / "dog.bmp") as picture:
+        x = np.ascontiguousarray(np.asarray(picture.convert("RGB")).transpose(2, 0, 1))
+    assert zlib.crc32(x.tobytes()) == 0xD015DA66
+    layers = model.run(x, layers=True).layers
+    got = [f"{zlib.crc32(layers[i].value.tobytes()):08x}" for i in (0, 1, 2, 3, 15)]
+    assert got == want
+
+
+def test_a_swapped_file_and_wrong_inputs(shared):
+    from k210sim.kpu.kmodel.header import swap_words
+
+    data = (shared / "models" / "mnist_v3.kmodel").read_bytes()
+    plain, swapped = KModel.from_bytes(data), KModel.from_bytes(swap_words(data))
+    x = np.zeros((1, 28, 28), np.uint8)
+    assert np.array_equal(plain.run(x)[0], swapped.run(x)[0])
+    assert swapped.info()["byte_swapped"] and not plain.info()["byte_swapped"]
+    for bad in (x[:, :27], x.astype(np.float32)):
+        with pytest.raises(KmodelError, match="the model takes uint8"):
+            plain.run(bad)
+
+
+@pytest.mark.parametrize("name", ["yolox_nano_224_v5"])
+def test_kinds_that_do_not_run_say_what_they_are(shared, name):
+    with pytest.raises(KmodelError, match="kmodel V5"):
+        KModel.from_file(shared / "models" / f"{name}.kmodel")
+
+
+def test_encrypted_and_missing_files(tmp_path):
+    with pytest.raises(KmodelError, match="encrypted V3 model"):
+        KModel.from_bytes(b"\x13\x27\0\0" + bytes(60))
+    with pytest.raises(KmodelError, match="nothing.kmodel.*cannot be read"):
+        KModel.from_file(tmp_path / "nothing.kmodel")
+
+
+def test_memory_of_a_loaded_model_stays_below_three_times_its_file(shared):
+    import tracemalloc
+
+    path = shared / "models" / "yolov3_v3.kmodel"
+    size = path.stat().st_size
+    KModel.from_file(shared / "models" / "mnist_v3.kmodel").run(np.zeros((1, 28, 28), np.uint8))
+    tracemalloc.start()
+    model = KModel.from_file(path)
+    model.run(np.zeros(model.input_shape, np.uint8))
+    held, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    # AI RAM and main memory are the chip's own and come on top.
+    assert held - (2 << 20) - model.net.main_mem_usage < 3 * size
+
+
+def test_info_and_forecast(shared):
+    model = KModel.from_file(shared / "models" / "face_v3.kmodel")
+    info = model.info()
+    assert info["input"] == {"shape": [3, 240, 320], "dtype": "uint8"}
+    assert info["outputs"] == [{"address": 9000, "size": 36000}]
+    assert info["main_mem_usage"] == 45000 and len(info["layers"]) == 24
+    assert info["layers"][0]["name"] == "K210_CONV" and info["layers"][23]["name"] == "DEQUANTIZE"
+    forecast = model.forecast()
+    assert forecast.total_ms == pytest.approx(
+        forecast.upload_ms + sum(layer.ms for layer in forecast.layers))
+
+
+# Milliseconds per layer of nncase issue #77, KPU at 400 MHz.
+PUBLISHED = (0.206, 0.039, 0.514, 0.029, 0.680, 0.053, 1.328, 0.020, 0.704, 0.034, 1.385, 0.016,
+             0.781, 0.025, 1.522, 0.026, 1.521, 0.026, 1.521, 0.026, 1.521, 0.025, 0.326, 0.404)
+
+
+def test_forecast_follows_the_published_layer_times(shared):
+    forecast = KModel.from_file(shared / "models" / "face_v3.kmodel").forecast()
+    ms = [layer.ms for layer in forecast.layers]
+    assert sum(ms) == pytest.approx(sum(PUBLISHED), rel=0.02)
+    for got, want in zip(ms, PUBLISHED, strict=True):
+        assert got == pytest.approx(want, rel=0.11)
+    mobilenet = KModel.from_file(shared / "models" / "mbnet75_1000_v3.kmodel").forecast()
+    assert mobilenet.total_ms == pytest.approx(37, rel=0.1)
+    slow = KModel.from_file(shared / "models" / "face_v3.kmodel").forecast(kpu_hz=200e6)
+    assert slow.total_ms > 1.5 * forecast.total_ms
