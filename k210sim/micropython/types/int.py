@@ -249,7 +249,11 @@ class IntType(GuestType):
             return parse(vm, vm.bytes_of(o), 0)
         if vm.is_float(o):
             return from_float(vm, vm.float_value(o))
-        return vm.unary_op(ops.INT, o)
+        t = vm.type_of(o)
+        result = t.unary_op(vm, ops.INT, o) if t.unary_op is not None else None
+        if not result:
+            raise vm.error("TypeError", "can't convert %s to int" % t.name, formatted=True)
+        return result
 
     def unary_op(self, vm, op, o):
         if o & 1:
