@@ -68,6 +68,8 @@ class VM(Objects, Operations, Interpreter, Execution):
         self.modules: dict[str, GuestModule] = {}
         self.weak_links = dict(weak_links or {})
         self.builtin_modules = list(modules)
+        self.vfs: Any = None  # see importing.py
+        self.frozen: dict[str, bytes] = {}
         self._rom_strings: dict[bytes, int] = {}
         self._build_rom(types, builtins)
         self.qstrs.freeze()
@@ -168,6 +170,8 @@ class VM(Objects, Operations, Interpreter, Execution):
             return entry.make(self)
         if isinstance(entry, GuestModule):
             return self._install_module(entry)
+        if hasattr(entry, "rom_word"):
+            return entry.rom_word(self)
         if entry is None:
             return L.NONE
         if entry is Ellipsis:

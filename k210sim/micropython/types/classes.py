@@ -352,12 +352,12 @@ class UserClass(GuestType):
         if found == NATIVE:
             inner = self.native_base_object(vm, o)
             return vm.type_of(inner).getiter(vm, inner)
-        # The buffer for an iterator, which only built-in types fill.
-        buffer = vm.__dict__.get("iter_buffer", 0)
+        if found is None:
+            return None
+        if not vm.__dict__.get("iter_buffer", 0):
+            vm.malloc(32)  # room for an iterator, made in vain
         vm.iter_buffer = 0
-        if not buffer:
-            vm.malloc(32)
-        return None if found is None else _call_member(vm, found)
+        return _call_member(vm, found)
 
     def buffer(self, vm, o):
         if lookup(vm, self.word, 0, o, "buffer") != NATIVE:

@@ -109,7 +109,7 @@ class DictType(GuestType):
         it = vm.getiter(iterable)
         n = vm.len_of(iterable)
         o = vm.new_dict(n or 0)
-        for item in vm.iterate(it):
+        for item in iterators.steps(vm, it):
             vm.dict_set(o, item, value)
         return o
 

@@ -65,6 +65,38 @@ def new_getitem_iterator(vm, found: tuple[int, int]) -> int:
     return place(vm, vm.type_of_class(GetItemIterator).word, found[0], found[1], 1)
 
 
+def steps(vm, it: int):
+    """Host generator over what an iterator still gives."""
+    mark = len(vm.temps)
+    vm.temps.append(it)
+    while item := vm.iternext(it):
+        # What the caller keeps is below the mark or reachable; the rest may go.
+        if len(vm.temps) > mark + 256:
+            del vm.temps[mark + 1 : -64]
+        vm.temps.append(item)
+        yield item
+        vm.checkpoint()
+
+
+R_STACK = 4  # register of the simulated C stack, see interpreter.py
+
+
+def stack_iterate(vm, o: int):
+    """Host generator over an iterable, with its iterator on the C stack where it fits there."""
+    vm.R[R_STACK] -= 32
+    at = (vm.R[R_STACK] - RAM_BASE) >> 3
+    for i in range(4):
+        vm.words[at + i] = 0
+    try:
+        vm.iter_buffer = vm.R[R_STACK]
+        it = vm.getiter(o)
+        vm.iter_buffer = 0
+        yield from steps(vm, it)
+    finally:
+        vm.iter_buffer = 0
+        vm.R[R_STACK] += 32
+
+
 class _SelfIterator(GuestType):
     """An object that is its own iterator."""
 

@@ -46,9 +46,10 @@ class TupleType(GuestType):
         # Items are gathered in a table that doubles, and is freed once the tuple is made.
         alloc, n = 4, 0
         table = vm.malloc(8 * alloc)
+        held = len(vm.temps) - 1  # where the table is rooted
         for item in vm.iterate(args[0]):
             if n >= alloc:
-                table = vm.realloc(table, 8 * alloc, 16 * alloc)
+                table = vm.temps[held] = vm.realloc(table, 8 * alloc, 16 * alloc)
                 alloc *= 2
             vm.words[((table - RAM_BASE) >> 3) + n] = item
             n += 1
