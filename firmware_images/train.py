@@ -1,8 +1,8 @@
 """Train the demo detector with PyTorch on generated pictures; writes the float checkpoint.
 
-    python -m firmware_images.train --epochs 40 --output firmware_images/demo_detector.npz
+    python -m firmware_images.train
 
-Needs the `train` extra (PyTorch, CPU is enough). One run takes about twenty minutes on one core.
+Needs the `train` extra (PyTorch, CPU is enough). One run takes about fifteen minutes on one core.
 Training is seeded, but PyTorch does not promise the same bits on another machine: the checkpoint
 is therefore kept in the project, and everything after it is exact (see `quantize`).
 """
@@ -214,7 +214,7 @@ def train(epochs: int, batch: int, rate: float, seed: int, output: Path, minutes
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--epochs", type=int, default=40)
+    parser.add_argument("--epochs", type=int, default=15)
     parser.add_argument("--batch", type=int, default=16)
     parser.add_argument("--rate", type=float, default=4e-3, help="highest learning rate")
     parser.add_argument("--seed", type=int, default=1)
