@@ -4,6 +4,7 @@ import struct
 
 import numpy as np
 import pytest
+from fuzz_kmodel import mutate, small_model, try_everything
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -11,7 +12,7 @@ from k210sim.errors import KmodelError
 from k210sim.kpu.kmodel import header, v3
 from k210sim.kpu.kmodel import layers as kl
 from k210sim.kpu.kmodel.header import Refusal
-from k210sim.kpu.kmodel.writer import MAX_2X2, ModelBuilder, Quant
+from k210sim.kpu.kmodel.writer import ModelBuilder, Quant
 from k210sim.kpu.layer_regs import (
     ACT_WORD,
     BN_WORD,
@@ -22,21 +23,6 @@ from k210sim.kpu.layer_regs import (
     unpack_words,
 )
 from k210sim.kpu.runtime import Net
-
-
-def small_model(seed=0) -> bytes:
-    rng = np.random.default_rng(seed)
-    b = ModelBuilder((3, 12, 20))
-    x = b.add_quantized_conv(b.input, rng.integers(0, 256, (6, 3, 3, 3)), scale=0.01, zero=128,
-                             bias=rng.normal(size=6), in_quant=Quant(1 / 255, 0),
-                             out_quant=Quant(0.02, 10), activation="leaky", pool=MAX_2X2)
-    x = b.add_quantized_conv(x, rng.integers(0, 256, (6, 3, 3)), scale=0.01, zero=120,
-                             out_quant=Quant(0.02, 0), activation="relu", depthwise=True)
-    y = b.add_softmax(b.add_fully_connected(b.add_flatten(b.add_dequantize(x)),
-                                            rng.normal(size=(4, 6 * 6 * 10))))
-    b.output(y)
-    return b.build()
-
 
 SMALL = small_model()
 
@@ -197,46 +183,6 @@ def test_flash_size_of_v4(shared):
         assert 0 <= len(data) + 7 - header.flash_size_v4(reader(data))
     with pytest.raises(Refusal, match="2002"):
         header.flash_size_v4(reader(SMALL))
-
-
-def try_everything(data: bytes) -> str:
-    """Parse, build and run; the only acceptable failure is a KmodelError."""
-    try:
-        model = v3.parse(data)
-        assert v3.build(model) == data
-        net = Net.from_bytes(data)
-        first = model.layers[0]
-        if isinstance(first, kl.FullyConnected):
-            net.run(np.zeros(first.in_channels, np.float32))
-        else:
-            net.run(np.zeros(net.input_shape(), np.uint8))  # pages of a huge one stay untouched
-        net.output_bytes(0)
-        return "ran"
-    except KmodelError as error:
-        assert str(error)
-        return "refused"
-
-
-def mutate(data: bytes, rng) -> bytes:
-    """Flip, set, cut or splice a few places, mostly in the tables and small numbers."""
-    out = bytearray(data)
-    for _ in range(rng.integers(1, 4)):
-        limit = len(out) if rng.random() < 0.5 else min(len(out), 400)
-        at = int(rng.integers(0, max(1, limit)))
-        kind = rng.integers(0, 5)
-        if kind == 0 and out:
-            out[at] ^= 1 << int(rng.integers(0, 8))
-        elif kind == 1:
-            at &= ~3
-            value = rng.choice(np.array([0, 1, 7, 8, 0x7FFFFFFF, 0xFFFFFFFF, 0x10000, 10240, 255]))
-            out[at : at + 4] = struct.pack("<I", int(value))
-        elif kind == 2:
-            del out[at:]
-        elif kind == 3:
-            out += bytes(int(rng.integers(1, 9)))
-        else:
-            out[at : at + 8] = rng.bytes(8)
-    return bytes(out)
 
 
 @pytest.mark.parametrize("seed", range(6))
