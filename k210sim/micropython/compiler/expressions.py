@@ -173,21 +173,21 @@ class ExpressionParser(Cursor):
         self.depth -= 1
         return Node("lambda", line, [body], parameters)
 
-    def or_test(self) -> Node:
-        line = self.line
-        operands = [self._and_test()]
-        while self.kind == "or":
-            self.advance()
-            operands.append(self._and_test())
-        return self._logical("or", line, operands)
+    # The chain of calls down to a bracket is kept short: it repeats at every level of nesting.
 
-    def _and_test(self) -> Node:
-        line = self.line
-        operands = [self._not_test()]
-        while self.kind == "and":
+    def or_test(self) -> Node:
+        """Operators `or` and `and`."""
+        line, alternatives = self.line, []
+        while True:
+            and_line = self.line
+            operands = [self._not_test()]
+            while self.kind == "and":
+                self.advance()
+                operands.append(self._not_test())
+            alternatives.append(self._logical("and", and_line, operands))
+            if self.kind != "or":
+                return self._logical("or", line, alternatives)
             self.advance()
-            operands.append(self._not_test())
-        return self._logical("and", line, operands)
 
     @staticmethod
     def _logical(kind: str, line: int, operands: list[Node]) -> Node:
@@ -196,12 +196,22 @@ class ExpressionParser(Cursor):
         return operands[0] if len(operands) == 1 else Node(kind, line, operands)
 
     def _not_test(self) -> Node:
+        """Any number of `not`, then comparisons."""
         lines = []
         while self.kind == "not":
             lines.append(self.line)
             self.advance()
         self._check_chain(len(lines))
-        node = self._comparison()
+        line = self.line
+        node = self.binary(1)
+        op = self._compare_op()
+        if op is not None:
+            operands, ops = [node], []
+            while op is not None:
+                ops.append(op)
+                operands.append(self.binary(1))
+                op = self._compare_op()
+            node = Node("compare", line, operands, ops)
         for line in reversed(lines):
             node = fold_not(node) or Node("not", line, [node])
         return node
@@ -209,19 +219,6 @@ class ExpressionParser(Cursor):
     def _check_chain(self, n: int) -> None:
         if self.depth + n > MAX_NESTING:
             raise GuestSyntaxError("RuntimeError", RECURSION_MESSAGE, self.filename)
-
-    def _comparison(self) -> Node:
-        line = self.line
-        node = self.binary(1)
-        op = self._compare_op()
-        if op is None:
-            return node
-        operands, ops = [node], []
-        while op is not None:
-            ops.append(op)
-            operands.append(self.binary(1))
-            op = self._compare_op()
-        return Node("compare", line, operands, ops)
 
     def _compare_op(self) -> str | None:
         op = _COMPARE.get(self.kind)
@@ -239,7 +236,7 @@ class ExpressionParser(Cursor):
     def binary(self, lowest: int) -> Node:
         """Operators of level `lowest` (1 is `|`) and tighter."""
         line = self.line
-        node = self._factor()
+        node = self._factor() if self.kind in _UNARY else self._power()
         while True:
             found = _LEVELS.get(self.kind)
             if found is None or found[0] < lowest:
@@ -269,7 +266,7 @@ class ExpressionParser(Cursor):
 
     def _power(self) -> Node:
         line = self.line
-        node = self._atom()
+        node = self._paren(line) if self.kind == "(" else self._atom()
         if self.kind in ("(", "[", "."):
             node = self._chain(node, line)
         if self.kind == "**":
@@ -360,8 +357,6 @@ class ExpressionParser(Cursor):
                 return Node("name", 0, (), value)
             is_object = constant.kind == "const"
             return Node(constant.kind, line if is_object else 0, (), constant.value)
-        if kind == "(":
-            return self._paren(line)
         if kind == "[":
             return self._bracket(line)
         if kind == "{":
@@ -406,7 +401,7 @@ class ExpressionParser(Cursor):
         elif self.kind == "yield":
             node = self.yield_expr()
         else:
-            node = self.test_or_star()
+            node = self._star() if self.kind == "*" else self.test()
             if self.kind == "for":
                 node = self._comprehension("gen", node, line, inner_line)
             elif self.kind == ",":
@@ -429,7 +424,7 @@ class ExpressionParser(Cursor):
         if self.kind == "]":
             node = Node("list", line, [])
         else:
-            first = self.test_or_star()
+            first = self._star() if self.kind == "*" else self.test()
             if self.kind == "for":
                 node = self._comprehension("list", first, line, inner_line)
             else:

@@ -2,9 +2,9 @@
 
 Facts: integers accept a sign, a base prefix, underscores anywhere and surrounding blanks.
 Decimal numbers are accumulated digit by digit in single precision with one rounding per digit
-(the chip fuses multiply and add), then multiplied by a single-precision power of ten: the
-firmware is built with fast-math, which turns its division by 10**n into a multiplication by
-10**-n. This is why 36.6 is stored as 36.60000229.
+(the chip fuses multiply and add), then divided by 10**n for n up to 9, or multiplied by a
+single-precision power of ten. The last bit therefore differs from the nearest number now and
+then: 123456.789 becomes 123456.7890625 by way of 123456792.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ _BLANKS = b" \t\n\r\v\f"
 _DIGITS = {c: i for i, c in enumerate(b"0123456789")}
 _DIGITS.update({c: i + 10 for i, c in enumerate(b"abcdefghijklmnopqrstuvwxyz")})
 _DIGITS.update({c: i + 10 for i, c in enumerate(b"ABCDEFGHIJKLMNOPQRSTUVWXYZ")})
-_FLOAT_MAX = 3.4028234663852886e38
 _EXPONENT_CAP = (0x7FFFFFFF // 2 - 9) // 10
 _TINY_EXP = -37
+_EXACT_POWERS = 9  # 10**9 is the largest power that single precision holds exactly
 _ACCUMULATE_BELOW = 100000002004087734272  # 1e20 in single precision
 
 
@@ -123,6 +123,8 @@ def _scale(mantissa: int, exponent: int) -> float:
         # Two steps, so that the power itself is never below the normal range.
         exponent -= _TINY_EXP
         value = to_single(value * to_single(1e-37))
+    if -_EXACT_POWERS <= exponent < 0:
+        return to_single(value / 10.0**-exponent)
     return to_single(value * _power_of_ten(exponent))
 
 

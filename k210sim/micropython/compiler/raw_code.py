@@ -14,6 +14,7 @@ class RawCode:
                   constants ("int", i), ("float", f), ("complex", c), ("str", b), ("bytes", b),
                   ("ellipsis",), then the children ("raw", RawCode); operands of LOAD_CONST_OBJ
                   and MAKE_* index it
+                  An ("int", i) is a long integer on the device whatever its size.
     n_pos_args    includes captured variables, which are passed first
     kind          "module", "function", "class", "lambda", "listcomp", "dictcomp", "setcomp" or
                   "genexpr"
