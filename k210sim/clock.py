@@ -18,6 +18,8 @@ import time
 from collections.abc import Callable
 
 MODES = ("real", "virtual", "max")
+PACE_S = 0.002  # how far virtual time may run ahead of the wall in `real` mode
+PACE_PIECE_S = 0.02  # longest sleep without a look at `hurry`
 
 
 class Clock:
@@ -35,6 +37,8 @@ class Clock:
         self._order = itertools.count()
         self._cancelled: set[int] = set()
         self._wall_start = time.monotonic_ns()
+        # In `real` mode: asked while charging sleeps; True cuts the sleep short (Ctrl-C came).
+        self.hurry: Callable[[], bool] = lambda: False
 
     def advance_ns(self, ns: int) -> None:
         """Let `ns` nanoseconds of device time pass, firing the alarms that fall due."""
@@ -47,6 +51,16 @@ class Clock:
             self.now_ns = max(self.now_ns, at)
             callback()
         self.now_ns = max(self.now_ns, target)
+        if self.mode == "real":
+            self._pace()
+
+    def _pace(self) -> None:
+        """Sleep until the wall has caught up."""
+        while (ahead := self.ahead_of_wall_s()) > PACE_S:
+            if self.hurry():
+                self._wall_start -= int(ahead * 1e9)
+                return
+            time.sleep(min(ahead, PACE_PIECE_S))
 
     def alarm(self, at_ns: int, callback: Callable[[], None]) -> int:
         """Call `callback` once when virtual time reaches `at_ns`; returns a number to cancel with."""

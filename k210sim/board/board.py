@@ -98,6 +98,7 @@ class Board:
         self.profile = kind
         self.clock = Clock(clock)
         self.port = UartPort(self.clock)
+        self.clock.hurry = lambda: self.port.interrupt_pending
         made_camera = parts.make_camera(camera, kind, self.clock, seed)
         made_lcd = parts.make_lcd(kind)
         made_sd = parts.make_sd(sd)

@@ -21,7 +21,6 @@ Where this differs from that file:
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Callable
 from typing import Protocol
 
@@ -30,7 +29,6 @@ from k210sim.clock import Clock
 RX_BUFFER_SIZE = 2048
 DEFAULT_BAUD = 115200
 BITS_PER_BYTE = 10  # 8N1
-PACE_S = 0.005  # in clock mode `real`: how far sending may run ahead of the wall
 WIRE_LIMIT = 1 << 16  # bytes a host end may have under way before it should stop reading its client
 
 
@@ -229,9 +227,6 @@ class UartPort:
         for listener in self._listeners:
             listener.deliver(data)
         self.clock.advance_ns(self._byte_ns * len(data))
-        ahead = self.clock.ahead_of_wall_s()
-        if ahead > PACE_S:
-            time.sleep(ahead)
 
     def write_cooked(self, data: bytes) -> None:
         """Send bytes with each newline as carriage return and newline, as `print` does."""
