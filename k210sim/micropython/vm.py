@@ -55,6 +55,9 @@ class VM(Objects, Operations, Interpreter, Execution):
         self.words, self.floats = memory.words, memory.floats
         memory.SCRATCH, memory.SCRATCH_WORDS = STATE_AREA + 8 * STATE_WORDS, 4096
         self.clock, self.stdout, self.board = clock, stdout, board
+        self.raw_stdout = stdout
+        self.on_event: Callable[[str, Any], None] | None = None
+        self.vfs: Any = None
         self.qstrs = QstrTable()
         for text in qstrs:
             self.qstrs.intern(text)
@@ -230,7 +233,7 @@ class VM(Objects, Operations, Interpreter, Execution):
             self.heap_size = heap_size
         for i in range(STATE_WORDS):
             self.words[((STATE_AREA - RAM_BASE) >> 3) + i] = 0
-        for addr in [a for a in self.types if a >= self.heap_start]:
+        for addr in [a for a in self.types if a >= L.ROM_END]:
             del self.types[addr]
         self.host_values.clear()
         self.temps.clear()
@@ -310,6 +313,46 @@ class VM(Objects, Operations, Interpreter, Execution):
         """Let virtual time pass for work done."""
         self.clock.advance_ns(ns)
 
+    def delay_ns(self, ns: int) -> None:
+        """Wait, with interrupts and callbacks served on the way."""
+        self.account()
+        end = self.clock.now_ns + ns
+        while True:
+            self.checkpoint()
+            left = end - self.clock.now_ns
+            if left <= 0:
+                return
+            self.charge_ns(min(left, 1_000_000))
+
+    def now_ns(self) -> int:
+        """Virtual time, with the operations so far accounted for."""
+        self.account()
+        return self.clock.now_ns
+
+    def cycles(self) -> int:
+        """The CPU's cycle counter at 400 MHz."""
+        return self.now_ns() * 2 // 5
+
     def write(self, text: str) -> None:
         """Print as the guest's `print` does."""
         self.stdout(text.encode("utf-8", "surrogateescape"))
+
+    def printk(self, text: str) -> None:
+        """Print as the firmware's C code does: line ends as they are."""
+        self.raw_stdout(text.encode("utf-8", "surrogateescape"))
+
+    def event(self, kind: str, value: Any) -> None:
+        """Tell the host what happened (reports, logs); the guest sees nothing of it."""
+        if self.on_event is not None:
+            self.on_event(kind, value)
+
+    def address_of(self, array) -> int:
+        """Guest address of a numpy view of the RAM, 0 for an array of the host's."""
+        offset = array.__array_interface__["data"][0] - self.memory.u8.ctypes.data
+        return offset + RAM_BASE if 0 <= offset < len(self.memory.u8) else 0
+
+    def finalise_all(self) -> None:
+        """Run every finaliser, as the firmware does before a soft reset."""
+        for addr in sorted(self.host_values):
+            self._finalise(addr)
+        self.host_values.clear()
