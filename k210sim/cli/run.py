@@ -24,6 +24,7 @@ def port_options(command):
     """The options that say where the serial port can be reached."""
     for option in (
         click.option("--serial-log", type=click.Path(), help="Append what the device sends here."),
+        click.option("--rfc2217", metavar="HOST:PORT", help="Serve the port by RFC 2217 too."),
         click.option("--tcp", metavar="HOST:PORT", help="Serve the port as a raw TCP socket too."),
         click.option("--link", type=click.Path(), help="Make this a link to the pseudo-terminal."),
     ):
@@ -35,7 +36,7 @@ def port_options(command):
 @port_options
 @click.option("--exit-after", type=float, metavar="S", help="Switch off after S seconds.")
 @board_options
-def run(link, tcp, serial_log, exit_after, board_options):
+def run(link, tcp, rfc2217, serial_log, exit_after, board_options):
     """Power a board on and serve its serial port until Ctrl-C or SIGTERM, then save its flash.
 
     Prints `serial port: /dev/pts/N` on its own line; connect with picocom, screen, pyserial or
@@ -47,7 +48,7 @@ def run(link, tcp, serial_log, exit_after, board_options):
     with _stopped_by_signals(stop):
         board = make_board(board_options, clock="real")
         try:
-            with _ends(board, link, tcp, serial_log) as lines:
+            with _ends(board, link, tcp, rfc2217, serial_log) as lines:
                 for text in lines:
                     click.echo(text)
                 sys.stdout.flush()
@@ -72,7 +73,7 @@ def run(link, tcp, serial_log, exit_after, board_options):
     help="Without a terminal: where the panel's picture goes.",
 )
 @board_options
-def repl(link, tcp, serial_log, factory_demo, lcd_out, board_options):
+def repl(link, tcp, rfc2217, serial_log, factory_demo, lcd_out, board_options):
     """Power a board on with its prompt in this window. Ctrl-] leaves, and flash is saved.
 
     When standard input is not a terminal, boots, lets main.py run for a few frames, writes the
@@ -89,7 +90,7 @@ def repl(link, tcp, serial_log, factory_demo, lcd_out, board_options):
 
     board = make_board(board_options, clock="real")
     try:
-        with _ends(board, link, tcp, serial_log) as lines:
+        with _ends(board, link, tcp, rfc2217, serial_log) as lines:
             for text in lines:
                 click.echo(text, err=True)
             click.echo("--- Ctrl-] leaves ---", err=True)
@@ -122,7 +123,7 @@ def _show_demo(chosen: dict, picture: Path) -> None:
 
 
 @contextlib.contextmanager
-def _ends(board, link, tcp, serial_log) -> Iterator[list[str]]:
+def _ends(board, link, tcp, rfc2217, serial_log) -> Iterator[list[str]]:
     """Open the host ends; gives the lines that say where they are."""
     with contextlib.ExitStack() as stack:
         lines = []
@@ -136,13 +137,19 @@ def _ends(board, link, tcp, serial_log) -> Iterator[list[str]]:
             end = TcpEnd(board.port, tcp)
             stack.callback(end.close)
             lines.append(f"tcp: socket://{end.address}")
+        if rfc2217 is not None:
+            from k210sim.serialport.rfc2217 import Rfc2217End
+
+            server = Rfc2217End(board.port, rfc2217)
+            stack.callback(server.close)
+            lines.append(f"rfc2217: rfc2217://{server.address}")
         if sys.platform != "win32":
             from k210sim.serialport.pty import PtyEnd
 
             terminal = PtyEnd(board.port, link=link)
             stack.callback(terminal.close)
             lines.append(f"serial port: {terminal.name}")
-        elif tcp is None:
+        elif tcp is None and rfc2217 is None:
             raise ConfigError("this system has no pseudo-terminals; give --tcp HOST:PORT")
         yield lines
 

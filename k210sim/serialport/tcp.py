@@ -66,8 +66,10 @@ class TcpEnd:
 
     def deliver(self, data: bytes) -> None:
         with self._lock:
-            for backlog in self._clients.values() or [self._unheard]:
-                backlog.put(data)
+            for client, backlog in self._clients.items():
+                backlog.put(self._encoded(client, data))
+            if not self._clients:
+                self._unheard.put(data)
         self._wake()
 
     def close(self) -> None:
@@ -119,8 +121,10 @@ class TcpEnd:
                     with self._lock:
                         del self._settled_at[key.fileobj]
                         lost = self._clients.pop(key.fileobj)
-                        if not self._clients:
-                            self._unheard.put(lost.take(len(lost)))
+                        data = self._decoded_output(lost.take(len(lost)))
+                        if data and not self._clients:
+                            self._unheard.put(data)
+                    self._forget(key.fileobj)
         selector.close()
 
     def _accept(self) -> None:
@@ -133,7 +137,9 @@ class TcpEnd:
         with self._lock:
             backlog = self._unheard
             self._unheard = Backlog(self._limit)
-            self._clients[client] = backlog
+            self._clients[client] = Backlog(self._limit)
+            self._greet(client)
+            self._clients[client].put(self._encoded(client, backlog.take(len(backlog))))
             self._settled_at[client] = time.monotonic() + SETTLE_S
 
     def _exchange(self, client: socket.socket, events: int) -> bool:
@@ -152,9 +158,29 @@ class TcpEnd:
                 data = client.recv(min(CHUNK, max(1, self._port.room())))
                 if not data:
                     return False
-                self._port.host_send(data)
+                self._port.host_send(self._decoded(client, data))
         except BlockingIOError:
             pass
         except OSError:
             return False
         return True
+
+    # --- what a protocol over the same socket changes ---------------------------------------------
+
+    def _greet(self, client: socket.socket) -> None:
+        """A client has come; called with the lock held."""
+
+    def _forget(self, client: socket.socket) -> None:
+        """A client has gone."""
+
+    def _encoded(self, client: socket.socket, data: bytes) -> bytes:
+        """The device's bytes as this client is sent them."""
+        return data
+
+    def _decoded(self, client: socket.socket, data: bytes) -> bytes:
+        """What this client has sent to the device."""
+        return data
+
+    def _decoded_output(self, data: bytes) -> bytes:
+        """The device's bytes in what a client was not sent any more."""
+        return data

@@ -14,6 +14,7 @@ import serial
 from k210sim.clock import Clock
 from k210sim.errors import ConfigError, HostError
 from k210sim.serialport.pty import PtyEnd
+from k210sim.serialport.rfc2217 import Rfc2217End
 from k210sim.serialport.tcp import TcpEnd, parse_address
 from k210sim.serialport.uart import UartPort
 
@@ -163,3 +164,27 @@ def test_a_bad_tcp_address_is_refused(address):
 def test_a_taken_tcp_address_is_refused(port, tcp):
     with pytest.raises(HostError, match="in use"):
         TcpEnd(port, tcp.address)
+
+
+def test_rfc2217_carries_bytes_settings_and_lines(port):
+    seen = []
+    end = Rfc2217End(port, "127.0.0.1:0", on_lines=lambda *lines: seen.append(lines))
+    try:
+        with serial.serial_for_url(f"rfc2217://{end.address}", 57600, timeout=3) as client:
+            time.sleep(0.2)
+            port.write(bytes(range(256)))
+            assert client.read(256) == bytes(range(256))
+            client.write(bytes(range(256)))
+            assert received(port, 256) == bytes(range(256))
+            client.dtr = False
+            client.rts = True
+            client.baudrate = 1500000
+            deadline = time.monotonic() + 3
+            while (False, True) not in seen and time.monotonic() < deadline:
+                time.sleep(0.01)
+            assert (False, True) in seen
+        with serial.serial_for_url(f"rfc2217://{end.address}", timeout=3) as client:
+            client.write(b"again")
+            assert received(port, 5) == b"again"
+    finally:
+        end.close()
