@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from . import opcodes as op
-from .code_expressions import Refused
 from .code_statements import StatementCoder
 from .emitter import Emitter, Label, new_raw
-from .errors import GuestSyntaxError
+from .errors import GuestSyntaxError, Refused
 from .nodes import Node
 from .prelude import FLAG_GENERATOR, FLAG_VARARGS, FLAG_VARKEYWORDS
 from .raw_code import RawCode

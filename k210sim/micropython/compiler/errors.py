@@ -22,3 +22,11 @@ class GuestSyntaxError(K210SimError):
         self.kind, self.message, self.filename = kind, message, filename
         self.line, self.block = line, block
         super().__init__(f"{kind}: {message} ({filename}, line {line})")
+
+
+class Refused(Exception):
+    """The program is syntactically fine but may not be compiled."""
+
+    def __init__(self, message: str, line: int = 0):
+        super().__init__(message)
+        self.message, self.line = message, line

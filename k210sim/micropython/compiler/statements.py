@@ -19,8 +19,9 @@ Bodies are lists of statement nodes; a missing body is None.
 from __future__ import annotations
 
 from . import lexer as lx
+from .atoms import STARTS_TEST
 from .errors import GuestSyntaxError
-from .expressions import STARTS_TEST, ExpressionParser
+from .expressions import ExpressionParser
 from .nodes import Node, int_value
 
 _AUGMENT = {
