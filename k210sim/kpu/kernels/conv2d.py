@@ -117,6 +117,8 @@ def conv1x1(x, w, channels, runs, acc, sx, norm, seg, rule, out, first, end):
     w: [out channels rounded up to 4, channels rounded up to 4], zeros in the fill.
     norm: int64[out channels, 4] = const, mul, shift, add.
     """
+    T = acc.dtype.type  # the width of the sums: casting every step keeps narrow sums narrow
+    acc0, acc1, acc2, acc3 = acc[0], acc[1], acc[2], acc[3]
     y = np.empty(acc.shape[1], np.int64)
     for k in range(runs.shape[0]):
         base = runs[k, 0]
@@ -129,23 +131,26 @@ def conv1x1(x, w, channels, runs, acc, sx, norm, seg, rule, out, first, end):
                         acc[r, j] = 0
                 for i in range(0, w.shape[1], 4):
                     last = channels - 1
-                    x0 = x[i]
-                    x1 = x[min(i + 1, last)]
-                    x2 = x[min(i + 2, last)]
-                    x3 = x[min(i + 3, last)]
-                    a0, a1, a2, a3 = w[o, i], w[o, i + 1], w[o, i + 2], w[o, i + 3]
-                    b0, b1, b2, b3 = w[o + 1, i], w[o + 1, i + 1], w[o + 1, i + 2], w[o + 1, i + 3]
-                    c0, c1, c2, c3 = w[o + 2, i], w[o + 2, i + 1], w[o + 2, i + 2], w[o + 2, i + 3]
-                    d0, d1, d2, d3 = w[o + 3, i], w[o + 3, i + 1], w[o + 3, i + 2], w[o + 3, i + 3]
+                    x0 = x[i, base : base + n]
+                    x1 = x[min(i + 1, last), base : base + n]
+                    x2 = x[min(i + 2, last), base : base + n]
+                    x3 = x[min(i + 3, last), base : base + n]
+                    a0, a1, a2, a3 = T(w[o, i]), T(w[o, i + 1]), T(w[o, i + 2]), T(w[o, i + 3])
+                    p = o + 1
+                    b0, b1, b2, b3 = T(w[p, i]), T(w[p, i + 1]), T(w[p, i + 2]), T(w[p, i + 3])
+                    p = o + 2
+                    c0, c1, c2, c3 = T(w[p, i]), T(w[p, i + 1]), T(w[p, i + 2]), T(w[p, i + 3])
+                    p = o + 3
+                    d0, d1, d2, d3 = T(w[p, i]), T(w[p, i + 1]), T(w[p, i + 2]), T(w[p, i + 3])
                     for j in range(n):
-                        v0 = np.int64(x0[base + j])
-                        v1 = np.int64(x1[base + j])
-                        v2 = np.int64(x2[base + j])
-                        v3 = np.int64(x3[base + j])
-                        acc[0, j] += a0 * v0 + a1 * v1 + a2 * v2 + a3 * v3
-                        acc[1, j] += b0 * v0 + b1 * v1 + b2 * v2 + b3 * v3
-                        acc[2, j] += c0 * v0 + c1 * v1 + c2 * v2 + c3 * v3
-                        acc[3, j] += d0 * v0 + d1 * v1 + d2 * v2 + d3 * v3
+                        v0 = T(x0[j])
+                        v1 = T(x1[j])
+                        v2 = T(x2[j])
+                        v3 = T(x3[j])
+                        acc0[j] = T(acc0[j] + a0 * v0 + a1 * v1 + a2 * v2 + a3 * v3)
+                        acc1[j] = T(acc1[j] + b0 * v0 + b1 * v1 + b2 * v2 + b3 * v3)
+                        acc2[j] = T(acc2[j] + c0 * v0 + c1 * v1 + c2 * v2 + c3 * v3)
+                        acc3[j] = T(acc3[j] + d0 * v0 + d1 * v1 + d2 * v2 + d3 * v3)
                 for r in range(min(np.int64(4), end - o)):
                     const, mul = norm[o + r, 0], norm[o + r, 1]
                     shift, add = norm[o + r, 2], norm[o + r, 3]
@@ -167,6 +172,8 @@ def conv3x3(x, w, offsets, runs, acc, sx, norm, seg, rule, out, first, end):
 
     w: [out channels rounded up to 4, channels * 9]; norm as in conv1x1.
     """
+    T = acc.dtype.type  # the width of the sums: casting every step keeps narrow sums narrow
+    acc0, acc1, acc2, acc3 = acc[0], acc[1], acc[2], acc[3]
     y = np.empty(acc.shape[1], np.int64)
     for k in range(runs.shape[0]):
         base = runs[k, 0]
@@ -180,20 +187,20 @@ def conv3x3(x, w, offsets, runs, acc, sx, norm, seg, rule, out, first, end):
                 for i in range(x.shape[0]):
                     plane = x[i]
                     for t in range(0, 9, 3):
-                        q = base + offsets[t]
+                        row = plane[base + offsets[t] : base + offsets[t] + n + 2]
                         m = 9 * i + t
-                        a0, a1, a2 = w[o, m], w[o, m + 1], w[o, m + 2]
-                        b0, b1, b2 = w[o + 1, m], w[o + 1, m + 1], w[o + 1, m + 2]
-                        c0, c1, c2 = w[o + 2, m], w[o + 2, m + 1], w[o + 2, m + 2]
-                        d0, d1, d2 = w[o + 3, m], w[o + 3, m + 1], w[o + 3, m + 2]
+                        a0, a1, a2 = T(w[o, m]), T(w[o, m + 1]), T(w[o, m + 2])
+                        b0, b1, b2 = T(w[o + 1, m]), T(w[o + 1, m + 1]), T(w[o + 1, m + 2])
+                        c0, c1, c2 = T(w[o + 2, m]), T(w[o + 2, m + 1]), T(w[o + 2, m + 2])
+                        d0, d1, d2 = T(w[o + 3, m]), T(w[o + 3, m + 1]), T(w[o + 3, m + 2])
                         for j in range(n):
-                            v0 = np.int64(plane[q + j])
-                            v1 = np.int64(plane[q + j + 1])
-                            v2 = np.int64(plane[q + j + 2])
-                            acc[0, j] += a0 * v0 + a1 * v1 + a2 * v2
-                            acc[1, j] += b0 * v0 + b1 * v1 + b2 * v2
-                            acc[2, j] += c0 * v0 + c1 * v1 + c2 * v2
-                            acc[3, j] += d0 * v0 + d1 * v1 + d2 * v2
+                            v0 = T(row[j])
+                            v1 = T(row[j + 1])
+                            v2 = T(row[j + 2])
+                            acc0[j] = T(acc0[j] + a0 * v0 + a1 * v1 + a2 * v2)
+                            acc1[j] = T(acc1[j] + b0 * v0 + b1 * v1 + b2 * v2)
+                            acc2[j] = T(acc2[j] + c0 * v0 + c1 * v1 + c2 * v2)
+                            acc3[j] = T(acc3[j] + d0 * v0 + d1 * v1 + d2 * v2)
                 for r in range(min(np.int64(4), end - o)):
                     const, mul = norm[o + r, 0], norm[o + r, 1]
                     shift, add = norm[o + r, 2], norm[o + r, 3]
