@@ -53,3 +53,18 @@ def fast_exp(value):
     exponent = (bits >> 20 & 0x7FF) - 1023 + 127 & 0xFF
     packed = (bits >> 31 & 1) << 31 | exponent << 23 | (bits & 0xFFFFF) << 3
     return packed.astype(np.uint32).view(_F)
+
+
+def fast_atan2(y, x) -> np.float32:
+    """Angle of (x, y) in 0..2 pi, float32; on the vertical axis pi or -pi, as on the board."""
+    y, x = _F(y), _F(x)
+    pi = _F(math.pi)
+    if x > 0 and y >= 0:
+        return fast_atan(y / x)
+    if x < 0 and y >= 0:
+        return pi - fast_atan(-y / x)
+    if x < 0 and y < 0:
+        return pi + fast_atan(y / x)
+    if x > 0 and y < 0:
+        return _F(2) * pi - fast_atan(-y / x)
+    return _F(0) if y == 0 else pi if y > 0 else -pi

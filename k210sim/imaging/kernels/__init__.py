@@ -1,0 +1,1 @@
+"""Compiled loops of the image library; numpy and numba only."""
