@@ -64,7 +64,7 @@ class NorFlash:
         self._dirty: set[int] = set()
         self._steps_left: int | None = None
 
-    # -- reading -------------------------------------------------------------------------
+    # -- reading ----------------------------------------------------
 
     @property
     def data(self) -> memoryview:
@@ -117,7 +117,7 @@ class NorFlash:
             self.erase_counts[sector] += 1
         self._spend(ERASE_NS[unit], wait)
 
-    # -- what drivers and flashing tools make of them ----------------------------------------
+    # -- what drivers and flashing tools make of them ------------------------------
 
     def program(self, addr: int, data) -> None:
         """Program any length, page by page, without wrapping and without erasing."""
@@ -175,7 +175,7 @@ class NorFlash:
             self.program(sector, new)
             at += n
 
-    # -- time, faults, snapshots ---------------------------------------------------------------
+    # -- time, faults, snapshots ----------------------------------------------------
 
     @property
     def busy(self) -> bool:
@@ -235,7 +235,7 @@ class NorFlash:
          self.bytes_read) = state["counters"]
         self.busy_until_ns = state["busy_until_ns"]
 
-    # -- inside ---------------------------------------------------------------------------------
+    # -- inside ----------------------------------------------------
 
     def _check(self, what: str, addr: int, length: int) -> None:
         if addr < 0 or length < 0 or addr + length > SIZE:

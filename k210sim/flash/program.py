@@ -153,3 +153,17 @@ def _what(data: bytes) -> str:
     except boot_image.BootImageError:
         return "data"
     return "firmware"
+
+
+def remarks(parts) -> list[str]:
+    """What is odd about flashing these parts, though it can be done."""
+    texts = []
+    for part in parts:
+        spiffs_end = SPIFFS_BASE + SPIFFS_SIZE
+        over = part.address < spiffs_end and part.end > SPIFFS_BASE
+        if over and part.what not in ("SPIFFS image", "whole flash image"):
+            texts.append(
+                f"{part.name} reaches into the file system at 0x{SPIFFS_BASE:08x}; the board "
+                "formats that at its next boot"
+            )
+    return texts

@@ -63,7 +63,7 @@ class SpiffsVolume:
         self._handles: list[SpiffsFile] = []
         self.mounted = False
 
-    # -- the volume ------------------------------------------------------------------------------
+    # -- the volume ----------------------------------------------------
 
     def mount(self) -> None:
         """Read the volume's structure; raises SpiffsFailure(NOT_A_FS) when it has none."""
@@ -105,7 +105,7 @@ class SpiffsVolume:
         self._need_mount()
         return self._entry(self._find(_encode(name)))
 
-    # -- files -------------------------------------------------------------------------------------
+    # -- files ----------------------------------------------------
 
     def open(self, name: str, flags: int) -> SpiffsFile:
         """Open a file with `O_*` flags of spiffs_layout; raises SpiffsFailure.
@@ -189,7 +189,7 @@ class SpiffsVolume:
         if self._on_sync is not None:
             self._on_sync()
 
-    # -- changing files -----------------------------------------------------------------------------
+    # -- changing files ----------------------------------------------------
 
     def _create(self, name: bytes) -> _File:
         self._store.make_room(L.DATA_BYTES, self._evacuate)
@@ -266,7 +266,7 @@ class SpiffsVolume:
             if self._store.valid(page) and self._store.lookup_id(page) == file.obj_id:
                 self._store.delete(page)
 
-    # -- index pages -----------------------------------------------------------------------------------
+    # -- index pages ----------------------------------------------------
 
     def _write_index(self, file: _File, pages, name=None, size=None) -> int:
         name = file.name if name is None else name
@@ -299,7 +299,7 @@ class SpiffsVolume:
         file.name = file.name if name is None else name
         self._store.delete(old)
 
-    # -- garbage, mounting, searching --------------------------------------------------------------------
+    # -- garbage, mounting, searching ----------------------------------------------------
 
     def _evacuate(self, block: int) -> None:
         """Move everything alive out of a block, file by file."""

@@ -33,7 +33,7 @@ class PageStore:
         self._cursor = (0, 0)
         self._cleaning: int | None = None
 
-    # -- whole volume ------------------------------------------------------------------------------
+    # -- whole volume ----------------------------------------------------
 
     def format(self) -> None:
         """Erase everything and write the magics; the erase counts start again at 0."""
@@ -68,7 +68,7 @@ class PageStore:
         for block in magic_bad:
             self.erase_block(block)
 
-    # -- pages ----------------------------------------------------------------------------------------
+    # -- pages ----------------------------------------------------
 
     def entries(self):
         """(page, lookup id) of every page that is neither free nor deleted, in order."""
@@ -133,7 +133,7 @@ class PageStore:
         self.erase_counts[block] = self.next_erase_count
         self.next_erase_count = (self.next_erase_count + 1) % L.ID_INDEX
 
-    # -- free space ---------------------------------------------------------------------------------
+    # -- free space ----------------------------------------------------
 
     @property
     def free_blocks(self) -> int:
@@ -175,7 +175,7 @@ class PageStore:
         if length > self.free_pages * L.DATA_BYTES:
             raise L.SpiffsFailure(L.FULL)
 
-    # -- inside -------------------------------------------------------------------------------------
+    # -- inside ----------------------------------------------------
 
     def _clean(self, block: int, evacuate) -> None:
         if self._cursor[0] == block:

@@ -125,7 +125,7 @@ class FlashStorage:
     def __exit__(self, kind, value, traceback):
         self.close(save=kind is None)
 
-    # -- opening ---------------------------------------------------------------------------------
+    # -- opening ----------------------------------------------------
 
     def _open(self, factory) -> bytearray:
         try:
@@ -171,7 +171,7 @@ class FlashStorage:
         else:
             self._journal.truncate(0)
 
-    # -- writing ---------------------------------------------------------------------------------
+    # -- writing ----------------------------------------------------
 
     def _write_journal(self, data: bytes) -> None:
         self._journal.seek(0)
