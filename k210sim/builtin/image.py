@@ -1,0 +1,50 @@
+"""The firmware image: every type and module the guest can reach, in the firmware's order.
+
+Reading this file shows the whole of what guest code can name.
+"""
+
+from __future__ import annotations
+
+import importlib
+
+from k210sim.micropython.memory import Memory
+from k210sim.micropython.qstr_table import firmware_qstrs
+from k210sim.micropython.vm import VM
+
+TYPE_FILES = (
+    "singletons", "exceptions", "classes", "functions", "int", "float", "complex", "str", "bytes",
+    "tuple", "list", "dict", "set", "range", "slice", "iterators", "array", "namedtuple", "deque",
+    "module",
+)
+
+# Module files under k210sim.modules, in no particular order: `help('modules')` sorts by name.
+MODULE_FILES = (
+    "kpu.module",
+)
+
+# Names that find a built-in module unless a file of that name is on the file system.
+WEAK_LINKS = {
+    "binascii": "ubinascii", "collections": "ucollections", "errno": "uerrno",
+    "hashlib": "uhashlib", "heapq": "uheapq", "json": "ujson", "os": "uos", "random": "urandom",
+    "re": "ure", "socket": "usocket", "struct": "ustruct", "time": "utime", "zlib": "uzlib",
+}
+
+
+def types():
+    """All built-in types."""
+    for name in TYPE_FILES:
+        yield from importlib.import_module("k210sim.micropython.types." + name).TYPES
+
+
+def modules():
+    """All built-in modules but `builtins`."""
+    for name in MODULE_FILES:
+        yield importlib.import_module("k210sim.modules." + name).module
+
+
+def make_vm(memory: Memory, *, clock, stdout, board) -> VM:
+    """A VM with the firmware's types and modules, not started."""
+    from k210sim.modules import builtins
+
+    return VM(memory, clock=clock, stdout=stdout, board=board, types=types(), modules=modules(),
+              builtins=builtins.module, weak_links=WEAK_LINKS, qstrs=firmware_qstrs())
