@@ -66,5 +66,6 @@ def pytest_runtest_makereport(item: pytest.Item):
     if report.when == "call" and report.failed:
         for number, board in enumerate(item.stash.get(_BOARDS, [])):
             text = board.serial.last(SHOWN_BYTES).decode("utf-8", "backslashreplace")
+            text = text.replace("\r\n", "\n")
             if text:
                 report.sections.append((f"serial port of k210 board {number}", text))
