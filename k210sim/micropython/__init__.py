@@ -10,7 +10,7 @@ the same bytecode by a virtual machine of our own:
     qstr.py       interned strings
     objects.py    making and reading objects from host code
     operations.py what `+`, `[]`, `.`, `()`, `for` mean for any object
-    interpreter.py, fastloop.py   the bytecode loop, in Python and compiled
+    frames.py, handlers.py, fastloop.py   frames and unwinding; instructions; their compiled cases
     types/        one file for each family of built-in types
     native.py     how host code offers functions, types and modules to the guest
 

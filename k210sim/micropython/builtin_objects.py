@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from k210sim.micropython import importing, ops
 from k210sim.micropython import layout as L
-from k210sim.micropython.interpreter import R_LOCALS
+from k210sim.micropython.frames import R_LOCALS
 from k210sim.micropython.layout import NULL, RAM_BASE, TYPE
 from k210sim.micropython.native import GuestError, NativeFunction, native
 from k210sim.micropython.textargs import text_data

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from k210sim.micropython.compiler import GuestSyntaxError, compile_source, continue_input
-from k210sim.micropython.interpreter import R_LOCALS
+from k210sim.micropython.frames import R_LOCALS
 from k210sim.micropython.layout import RAM_BASE, TYPE
 from k210sim.micropython.native import GuestError
 from k210sim.micropython.types import exceptions

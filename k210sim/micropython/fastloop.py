@@ -1,7 +1,7 @@
 """The compiled bytecode loop: the common cases of the common opcodes.
 
 `run` executes from the registers on until it meets something it leaves to the handlers of
-`interpreter.py` (an unusual type, a native function, an exception, a full heap ...), a pending
+`handlers.py` (an unusual type, a native function, an exception, a full heap ...), a pending
 interrupt, or the end of its slice of operations; it then stores the registers so that the
 instruction is executed, from its start, by the handler. It therefore never has to be complete,
 only right: each case here must do exactly what the handler does. `tests/micropython` runs the

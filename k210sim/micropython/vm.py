@@ -14,7 +14,8 @@ from k210sim.errors import InternalError
 from k210sim.heap.gc import GcHeap
 from k210sim.micropython import layout as L
 from k210sim.micropython.execution import Execution
-from k210sim.micropython.interpreter import Interpreter
+from k210sim.micropython.frames import Frames
+from k210sim.micropython.handlers import Handlers
 from k210sim.micropython.layout import RAM_BASE, TYPE
 from k210sim.micropython.memory import Memory
 from k210sim.micropython.native import (
@@ -39,7 +40,7 @@ HEAP_START = 0x802FFD80  # as the v0.6.2-75 standard image prints it
 R_FIRST_FREE = 16
 
 
-class VM(Objects, Operations, Interpreter, Execution):
+class VM(Objects, Operations, Frames, Handlers, Execution):
     """A MicroPython on a simulated RAM.
 
     stdout(data: bytes)    receives what the guest prints, line ends as the guest wrote them

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from k210sim.micropython import layout as L
-from k210sim.micropython.interpreter import YIELDED
+from k210sim.micropython.frames import YIELDED
 from k210sim.micropython.layout import NULL, RAM_BASE, TYPE
 from k210sim.micropython.native import GuestError, GuestType, method
 
