@@ -1,0 +1,96 @@
+"""The language runtime on a board: the virtual machine, its modules, and their ties to the parts.
+
+`Runtime` is what the prompt asks for (k210sim.repl.interpreter.Interpreter).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from k210sim.micropython.memory import Memory
+from k210sim.micropython.native import GuestError
+from k210sim.repl.interpreter import Outcome, SystemReset
+from k210sim.serialport.uart import UartPort
+
+
+class GuestBoard:
+    """What native modules find as `vm.board`: the parts, and what the firmware itself offers."""
+
+    def __init__(self, firmware, hardware):
+        self.firmware = firmware
+        self.hardware = hardware
+        self.profile = hardware.profile
+        self.clock = hardware.clock
+        self.port: UartPort = hardware.port
+        self.storage = hardware.storage
+        self.flash = hardware.flash
+        self.camera = hardware.camera
+        self.lcd = hardware.lcd
+        self.sd = hardware.sd
+        self.seed = hardware.seed
+        self.release = firmware.release
+
+    def system_reset(self) -> None:
+        """`machine.reset()`: does not return."""
+        raise SystemReset
+
+
+class Runtime:
+    """One powered-on MicroPython, made in the firmware's thread at every power-on and reset."""
+
+    def __init__(self, firmware, hardware):
+        from k210sim.builtin.image import make_vm
+
+        self.port = firmware.port
+        self.board = GuestBoard(firmware, hardware)
+        self.vm = make_vm(
+            Memory(), clock=hardware.clock, stdout=firmware.port.write_cooked, board=self.board
+        )
+        self.vm.input_line = firmware.input_line
+        self.vm.start()
+        firmware.port.on_interrupt = self._on_interrupt
+
+    # --- what the prompt asks for ---------------------------------------------------------------
+
+    def execute(self, source: bytes, *, filename: str, mode: str) -> Outcome:
+        """Run a program to its end; what it had executed is charged to the clock."""
+        try:
+            outcome = self.vm.execute(source, filename=filename, mode=mode)
+        finally:
+            self.vm.account()
+        return Outcome(outcome.kind, outcome.traceback)
+
+    def complete(self, text: bytes) -> bytes | list[bytes]:
+        return self.vm.complete(text)
+
+    def soft_reset(self) -> None:
+        """Finalisers of everything alive, then a fresh heap."""
+        self.vm.start()
+
+    def heap_range(self) -> tuple[int, int]:
+        return self.vm.heap_start, self.vm.heap_size
+
+    def read_if_exists(self, name: str) -> bytes | None:
+        """A file relative to the guest's current directory, or None."""
+        from k210sim.micropython.importing import FILE
+
+        vfs = self.vm.vfs
+        if vfs is None or vfs.import_stat(name) != FILE:
+            return None
+        return vfs.read_file(name)
+
+    def statistics(self) -> dict[str, Any]:
+        """Figures for the report of a run."""
+        return {"gc_heap_peak_bytes": self.vm.heap.peak_used}
+
+    # --- interrupts -----------------------------------------------------------------------------
+
+    def _on_interrupt(self) -> None:
+        """Ctrl-C or power-off; called from any thread."""
+        self.vm.post(self._look)
+
+    def _look(self, vm) -> None:
+        """Between two operations of the guest. PortClosed passes through everything."""
+        if self.port.take_interrupt():
+            self.port.poll()
+            raise GuestError(vm.make_exception(vm.exception_word("KeyboardInterrupt"), []))
