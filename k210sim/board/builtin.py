@@ -52,6 +52,6 @@ def make_engine(hardware: Hardware) -> BuiltinEngine:
 
 def make_interpreter(firmware: BuiltinEngine, hardware: Hardware) -> Interpreter:
     """The language runtime with the firmware's modules, its output on the serial port."""
-    from k210sim.board.runtime import Runtime
+    from k210sim.builtin.runtime import Runtime
 
     return Runtime(firmware, hardware)
