@@ -19,7 +19,8 @@ TYPE_FILES = (
 
 # Module files under k210sim.modules, in no particular order: `help('modules')` sorts by name.
 MODULE_FILES = (
-    "kpu.module",
+    "array", "cmath", "gc", "kpu.module", "math", "sys", "ubinascii", "ucollections", "uerrno",
+    "uheapq", "ujson", "urandom", "ure", "ustruct", "utimeq",
 )
 
 # Names that find a built-in module unless a file of that name is on the file system.

@@ -117,8 +117,8 @@ class Classifier(GuestType):
             vm.printk("classifier __del__\r\n")
             _release(vm, learner)
 
-    @method(1)
-    def __del__(vm, self):
+    @method(1, name="__del__")
+    def delete(vm, self):
         vm.printk("classifier __del__\r\n")
         _release(vm, _learner(vm, self))
 

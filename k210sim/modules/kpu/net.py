@@ -158,8 +158,8 @@ class KpuNet(GuestType):
     def net_arg(vm, self):
         return vm.host(self).yolo
 
-    @method(1)
-    def __del__(vm, self):
+    @method(1, name="__del__")
+    def delete(vm, self):
         vm.printk("kpu_net __del__\r\n")
         vm.host(self).deinit(vm)
 
