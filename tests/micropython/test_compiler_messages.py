@@ -60,6 +60,14 @@ COMPILED = [
     ("@micropython.native\ndef f(): pass", "invalid micropython decorator", 1, "<module>"),
     ("@micropython.viper\ndef f(): pass", "invalid micropython decorator", 1, "<module>"),
     ("x\n@micropython\ndef f(): pass", "invalid micropython decorator", 2, "<module>"),
+    # Errors at a bare name have no line of their own: a list of statements supplies it, a lone
+    # statement does not.
+    ("x\ndef f():\n\n  g(*a, b)", "non-keyword arg after */**", 2, "f"),
+    ("x\ndef f():\n\n  g(*a, b)\n  h", "non-keyword arg after */**", 4, "f"),
+    ("x\ndef f():\n  g(*a, b);", "non-keyword arg after */**", 3, "f"),
+    ("def f(a, a):\n  b", "argument name reused", 1, "f"),
+    ("def f(a, a):\n  b\n  c", "argument name reused", 2, "f"),
+    ("x = (\n f(*a, b),\n  [1,\n g(), 2])", "non-keyword arg after */**", 4, "<module>"),
 ]
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from . import opcodes as op
 from .code_expressions import ExpressionCoder
 from .emitter import Label
-from .errors import Refused
 from .nodes import Node, is_false, is_true
 
 _NOT_PLAIN_ARGUMENTS = ("star_arg", "dblstar_arg", "kw")
@@ -204,7 +203,9 @@ class BlockCoder(ExpressionCoder):
                 self.e.binary("exception_match")
                 self.e.jump_if(False, following)
             elif at + 1 < len(handlers):
-                raise Refused("default 'except' must be last", line)
+                self.refuse("default 'except' must be last", line)
+                self._close()
+                return
             if name is None:
                 self.e.pop()
                 self.body(handler_body)

@@ -1,8 +1,8 @@
 """Code for expressions and function objects.
 
 Every method runs in both passes over a scope (see emitter.py) and must take the same path in
-each. `Refused` carries a line, 0 when the device knows none at that point; enclosing lists of
-nodes then supply theirs.
+each. An error carries a line, 0 when the device knows none at that point; the next end of a node
+in a list of nodes then supplies one.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ class ExpressionCoder(TargetCoder):
     scope: Scope
 
     def __init__(self):
+        self.refused: Refused | None = None
         self._expressions = {
             "name": lambda n: self.e.load(n.value),
             "int": lambda n: self.e.small_int(n.value),
@@ -48,14 +49,24 @@ class ExpressionCoder(TargetCoder):
         self.e.set_line(node.line)
         self._expressions[node.kind](node)
 
+    def refuse(self, message: str, line: int = 0) -> None:
+        """Note the first error. Coding goes on, because what follows may give it its line."""
+        if self.refused is None:
+            self.refused = Refused(message, line)
+
+    def locate(self, node: Node) -> bool:
+        """After a node of a list: give an error without a line this one's; whether to stop."""
+        if self.refused is None:
+            return False
+        self.refused.line = self.refused.line or node.line
+        return True
+
     def each(self, nodes) -> None:
         """Several nodes in a row; an error without a line gets the one of its node."""
         for node in nodes:
-            try:
-                self.expression(node)
-            except Refused as e:
-                e.line = e.line or node.line
-                raise
+            self.expression(node)
+            if self.locate(node):
+                return
 
     # -- displays ------------------------------------------------------------------------------
 
@@ -82,14 +93,16 @@ class ExpressionCoder(TargetCoder):
         for item in node.items:
             self.expression(item)
             if item.kind != "pair":
-                raise Refused("expecting key:value for dict", node.value)
+                self.refuse("expecting key:value for dict", node.value)
+                return
             self.e.op(op.STORE_MAP, -2)
 
     def _set(self, node: Node) -> None:
         for item in node.items:
             self.expression(item)
             if item.kind == "pair":
-                raise Refused("expecting just a value for set", node.value)
+                self.refuse("expecting just a value for set", node.value)
+                return
         self.e.build(op.BUILD_SET, len(node.items))
 
     def _pair(self, node: Node) -> None:
@@ -181,11 +194,13 @@ class ExpressionCoder(TargetCoder):
         self.e.binary("power")
 
     def _star(self, node: Node) -> None:
-        raise Refused("*x must be assignment target", node.line)
+        self.refuse("*x must be assignment target", node.line)
+        return
 
     def _yield(self, node: Node) -> None:
         if self.scope.kind not in ("function", "lambda"):
-            raise Refused("'yield' outside function", node.line)
+            self.refuse("'yield' outside function", node.line)
+            return
         if not node.items:
             self.e.token("None")
         else:
@@ -269,7 +284,8 @@ class ExpressionCoder(TargetCoder):
         self.e.load(b"__class__")
         own = next((i for i in self.scope.ids if i.mark is not None), None)
         if own is None:
-            raise Refused("super() can't find self", trailers[0].line)
+            self.refuse("super() can't find self", trailers[0].line)
+            return len(trailers)
         self.e.load(own.name)
         kinds = [t.kind for t in trailers[1:3]]
         if kinds == ["attr", "call"]:
@@ -296,16 +312,19 @@ class ExpressionCoder(TargetCoder):
             kind = node.kind
             if kind == "star_arg":
                 if star is not None:
-                    raise Refused("can't have multiple *x", node.line)
+                    self.refuse("can't have multiple *x", node.line)
+                    return
                 star = node
             elif kind == "dblstar_arg":
                 if double is not None:
-                    raise Refused("can't have multiple **x", node.line)
+                    self.refuse("can't have multiple **x", node.line)
+                    return
                 double = node
             elif kind == "kw":
                 key, value = node.items
                 if key.kind != "name":
-                    raise Refused("LHS of keyword arg must be an id", node.line)
+                    self.refuse("LHS of keyword arg must be an id", node.line)
+                    return
                 self.e.string(key.value)
                 self.expression(value)
                 keywords += 1
@@ -314,9 +333,11 @@ class ExpressionCoder(TargetCoder):
                 positional += 1
             else:
                 if star is not None or double is not None:
-                    raise Refused("non-keyword arg after */**", node.line)
+                    self.refuse("non-keyword arg after */**", node.line)
+                    return
                 if keywords:
-                    raise Refused("non-keyword arg after keyword arg", node.line)
+                    self.refuse("non-keyword arg after keyword arg", node.line)
+                    return
                 self.expression(node)
                 positional += 1
         starred = star is not None or double is not None
@@ -343,7 +364,7 @@ class ExpressionCoder(TargetCoder):
                 continue
             elif p.default is None:
                 if not starred and positional:
-                    raise Refused("non-default argument follows default argument", p.line)
+                    self.refuse("non-default argument follows default argument", p.line)
             elif not starred:
                 positional += 1
                 self.expression(p.default)
@@ -355,6 +376,8 @@ class ExpressionCoder(TargetCoder):
                 self.expression(p.default)
                 self.e.string(p.name)
                 self.e.op(op.STORE_MAP, -2)
+        if self.refused:
+            return
         if positional and not keyword:
             self._positional_defaults(positional)
             self.e.op(op.LOAD_NULL, 1)

@@ -5,8 +5,7 @@ from __future__ import annotations
 from . import opcodes as op
 from .code_blocks import BlockCoder
 from .emitter import Label
-from .errors import Refused
-from .nodes import Node
+from .nodes import Body, Node
 
 _CONSTANT_LEAVES = ("int", "str", "bytes", "token", "const")
 
@@ -27,15 +26,16 @@ class StatementCoder(BlockCoder):
             "decorated": self._decorated,
         }  # fmt: skip
 
-    def body(self, statements) -> None:
+    def body(self, statements: Body | None) -> None:
         """A block; None is an absent one."""
-        for node in statements or ():
+        if statements is None:
+            return
+        for node in statements:
             self.e.set_line(node.line)
-            try:
-                self._statements[node.kind](node)
-            except Refused as e:
-                e.line = e.line or node.line
-                raise
+            self._statements[node.kind](node)
+            # A lone statement is no list on the device, so errors pass through it.
+            if statements.is_list and self.locate(node):
+                return
 
     # -- simple statements ---------------------------------------------------------------------
 
@@ -86,7 +86,8 @@ class StatementCoder(BlockCoder):
     def _jump(self, node: Node) -> None:
         loop = self.loop
         if loop is None:
-            raise Refused(f"'{node.kind}' outside loop", node.line)
+            self.refuse(f"'{node.kind}' outside loop", node.line)
+            return
         leaving = node.kind == "break"
         self.e.unwind(
             loop.end if leaving else loop.again,
@@ -100,7 +101,8 @@ class StatementCoder(BlockCoder):
 
     def _return(self, node: Node) -> None:
         if self.scope.kind != "function":
-            raise Refused("'return' outside function", node.line)
+            self.refuse("'return' outside function", node.line)
+            return
         if not node.items:
             self.e.token("None")
         elif node.items[0].kind == "ifexp":
@@ -142,7 +144,8 @@ class StatementCoder(BlockCoder):
         if not self.e.scanning:
             return
         if node.kind == "nonlocal" and self.scope.kind == "module":
-            raise Refused("can't declare nonlocal in outer code", node.line)
+            self.refuse("can't declare nonlocal in outer code", node.line)
+            return
         for name in node.value:
             own = self.scope.find_or_add(name, "undecided")
             if node.kind == "global":
@@ -152,7 +155,8 @@ class StatementCoder(BlockCoder):
 
     def _declare_global(self, own, line: int) -> None:
         if own.kind not in ("undecided", "global"):
-            raise Refused("identifier redefined as global", line)
+            self.refuse("identifier redefined as global", line)
+            return
         own.kind = "global"
         outermost = self.scope.outermost().find(own.name)
         if outermost is not None:
@@ -163,9 +167,11 @@ class StatementCoder(BlockCoder):
             own.kind = "name"
             self.scope.resolve(own)
             if own.kind == "name":
-                raise Refused("no binding for nonlocal found", line)
+                self.refuse("no binding for nonlocal found", line)
+                return
         elif own.kind != "free":
-            raise Refused("identifier redefined as nonlocal", line)
+            self.refuse("identifier redefined as nonlocal", line)
+            return
 
     # -- imports -------------------------------------------------------------------------------
 
@@ -216,7 +222,7 @@ class StatementCoder(BlockCoder):
         for parts, call in decorators:
             if parts[0] == b"micropython":
                 if parts[1:] != [b"bytecode"]:
-                    raise Refused("invalid micropython decorator")
+                    self.refuse("invalid micropython decorator")
                 continue
             calls += 1
             self.e.load(parts[0])

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from . import opcodes as op
 from .emitter import Emitter
-from .errors import Refused
 from .nodes import Node
 
 _ASSIGN, _AUG_LOAD, _AUG_STORE = "assign", "load for augment", "store after augment"
@@ -27,7 +26,8 @@ class TargetCoder:
         elif node.kind == "chain":
             self._assign_chain(node, how)
         elif how != _ASSIGN or not self._is_sequence_target(node):
-            raise Refused(_CANNOT_ASSIGN, node.line)
+            self.refuse(_CANNOT_ASSIGN, node.line)
+            return
         else:
             self._assign_sequence(node.items)
 
@@ -40,7 +40,8 @@ class TargetCoder:
         for at, item in enumerate(items):
             if item.kind == "star":
                 if starred is not None:
-                    raise Refused("multiple *x in assignment", item.line)
+                    self.refuse("multiple *x in assignment", item.line)
+                    return
                 starred, right = at, len(items) - at - 1
                 self.e.op_uint(op.UNPACK_EX, len(items) - 1, at | right << 8)
         if starred is None:
@@ -73,7 +74,8 @@ class TargetCoder:
                 self.e.op(op.ROT_TWO, 0)
             self.e.op_name(op.STORE_ATTR, -2, last.value)
         else:
-            raise Refused(_CANNOT_ASSIGN, node.line)
+            self.refuse(_CANNOT_ASSIGN, node.line)
+            return
 
     def load_for_augment(self, node: Node) -> None:
         self.assign(node, _AUG_LOAD)
@@ -92,7 +94,8 @@ class TargetCoder:
             self._delete_chain(node)
         else:
             # For an empty tuple the device has lost the node, and with it the line.
-            raise Refused(_CANNOT_DELETE, 0 if node.kind == "paren" else node.line)
+            self.refuse(_CANNOT_DELETE, 0 if node.kind == "paren" else node.line)
+            return
 
     def _delete_chain(self, node: Node) -> None:
         last = node.items[-1]
@@ -108,4 +111,5 @@ class TargetCoder:
             self.e.op(op.ROT_TWO, 0)
             self.e.op_name(op.STORE_ATTR, -2, last.value)
         else:
-            raise Refused(_CANNOT_DELETE, node.line)
+            self.refuse(_CANNOT_DELETE, node.line)
+            return

@@ -37,21 +37,23 @@ class CodeGenerator(StatementCoder):
     def generate(self, tree) -> RawCode:
         """`tree` is a list of statements, or one expression node."""
         module = self.open_scope("module", tree, None)
-        try:
-            # The list grows while it is walked: a scope adds the ones it defines.
-            for scope in self.scopes:
-                self._run(scope, scanning=True)
-                scope.resolve_all()
-            for scope in self.scopes:
-                scope.number_slots()
-            for scope in self.scopes:
-                self._run(scope, scanning=False)
-        except Refused as e:
-            raise GuestSyntaxError(
-                "SyntaxError", e.message, self.filename, e.line or self._scope_line(),
-                self.scope.raw.name,
-            ) from None  # fmt: skip
+        # The list grows while it is walked: a scope adds the ones it defines.
+        for scope in self.scopes:
+            self._run(scope, scanning=True)
+            if self.refused is not None:
+                raise self._error(self.refused)
+            scope.resolve_all()
+        for scope in self.scopes:
+            scope.number_slots()
+        for scope in self.scopes:
+            self._run(scope, scanning=False)
         return module.raw
+
+    def _error(self, refused: Refused) -> GuestSyntaxError:
+        line = refused.line or self._scope_line()
+        return GuestSyntaxError(
+            "SyntaxError", refused.message, self.filename, line, self.scope.raw.name
+        )
 
     def _scope_line(self) -> int:
         """Line of a scope for an error that has none."""
@@ -110,10 +112,12 @@ class CodeGenerator(StatementCoder):
         starred = False
         for p in parameters:
             if scope.flags & FLAG_VARKEYWORDS:
-                raise Refused("invalid syntax", p.line)
+                self.refuse("invalid syntax", p.line)
+                continue
             if p.mark == "*":
                 if starred:
-                    raise Refused("invalid syntax", p.line)
+                    self.refuse("invalid syntax", p.line)
+                    continue
                 starred = True
                 if p.name is None:
                     continue
@@ -126,7 +130,8 @@ class CodeGenerator(StatementCoder):
                 scope.n_pos_args += 1
             own = scope.find_or_add(p.name, "undecided")
             if own.kind != "undecided":
-                raise Refused("argument name reused", p.line)
+                self.refuse("argument name reused", p.line)
+                continue
             own.kind, own.mark = "local", p.mark
 
     def _class_body(self, scope: Scope) -> None:

@@ -24,9 +24,8 @@ class GuestSyntaxError(K210SimError):
         super().__init__(f"{kind}: {message} ({filename}, line {line})")
 
 
-class Refused(Exception):
-    """The program is syntactically fine but may not be compiled."""
+class Refused:
+    """What is wrong with a program that parses but may not be compiled; line 0 is unknown."""
 
     def __init__(self, message: str, line: int = 0):
-        super().__init__(message)
         self.message, self.line = message, line

@@ -48,6 +48,16 @@ class Node:
         return f"{self.kind}@{self.line}({self.value!r}: {inner})"
 
 
+class Body(list):
+    """Statements of a block. `is_list`: the device keeps a list for them, not one statement."""
+
+    __slots__ = ("is_list",)
+
+    def __init__(self, statements=(), is_list=False):
+        super().__init__(statements)
+        self.is_list = is_list or len(self) > 1
+
+
 class Clause:
     """One `for` (target, source) or `if` (condition) of a comprehension."""
 

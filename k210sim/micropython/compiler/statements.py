@@ -22,7 +22,7 @@ from . import lexer as lx
 from .atoms import STARTS_TEST
 from .errors import GuestSyntaxError
 from .expressions import ExpressionParser
-from .nodes import Node, int_value
+from .nodes import Body, Node, int_value
 
 _AUGMENT = {
     "+=": "add", "-=": "subtract", "*=": "multiply", "/=": "true_divide", "%=": "modulo",
@@ -68,39 +68,40 @@ class Parser(ExpressionParser):
             self.accept(lx.NEWLINE)
             return expression
         if self.mode == "single":
-            return [] if self.accept(lx.NEWLINE) else self._statement()
-        statements = []
+            return Body() if self.accept(lx.NEWLINE) else self._statement()
+        parts = []
         while True:
             if self.accept(lx.NEWLINE):
                 continue
             if self.kind == lx.END or not self._starts_statement():
-                return statements
-            statements += self._statement()
+                return self._joined(parts)
+            parts.append(self._statement())
 
     def _starts_statement(self) -> bool:
         kind = self.kind
         return kind in STARTS_TEST or kind in self._small or kind in self._compound or kind == "*"
 
-    def _statement(self) -> list[Node]:
+    def _statement(self) -> Body:
         compound = self._compound.get(self.kind)
-        return [compound()] if compound else self._simple()
+        return Body([compound()]) if compound else self._simple()
 
-    def _simple(self) -> list[Node]:
-        statements = [self._small_statement()]
+    def _simple(self) -> Body:
+        statements, several = [self._small_statement()], False
         while self.accept(";"):
+            several = True
             if self.kind == lx.NEWLINE:
                 break
             if not self._starts_statement() or self.kind in self._compound:
                 break
             statements.append(self._small_statement())
         self.expect(lx.NEWLINE)
-        return statements
+        return Body(statements, several)
 
     def _small_statement(self) -> Node:
         parse = self._small.get(self.kind)
         return parse() if parse else self._expression_statement()
 
-    def suite(self) -> list[Node]:
+    def suite(self) -> Body:
         """Block behind a colon."""
         if self.kind != lx.NEWLINE:
             if not self._starts_statement() or self.kind in self._compound:
@@ -109,14 +110,20 @@ class Parser(ExpressionParser):
         self.advance()
         self.nest()
         self.expect(lx.INDENT)
-        statements = []
+        parts = []
         while self._starts_statement():
-            statements += self._statement()
-        if not statements:
+            parts.append(self._statement())
+        if not parts:
             self.fail()
         self.expect(lx.DEDENT)
         self.depth -= 1
-        return statements
+        return self._joined(parts)
+
+    @staticmethod
+    def _joined(parts: list[Body]) -> Body:
+        if len(parts) == 1:
+            return parts[0]
+        return Body([node for part in parts for node in part])
 
     # -- small statements ----------------------------------------------------------------------
 
@@ -252,11 +259,11 @@ class Parser(ExpressionParser):
 
     # -- compound statements -------------------------------------------------------------------
 
-    def _block(self) -> list[Node]:
+    def _block(self) -> Body:
         self.expect(":")
         return self.suite()
 
-    def _else(self) -> list[Node] | None:
+    def _else(self) -> Body | None:
         return self._block() if self.accept("else") else None
 
     def _if(self) -> Node:
