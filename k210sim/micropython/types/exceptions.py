@@ -196,7 +196,7 @@ def new_exception(vm, type_name: str, message: str = "", formatted: bool | str |
 
 def _growth(c_format: str, message: str) -> list[int]:
     """Sizes of the text buffer: the first, then each it is grown to."""
-    alloc = len(c_format.encode()) + 1
+    alloc = len(c_format.encode("utf-8", "surrogateescape")) + 1
     sizes = [alloc]
     literals = re.split(r"%[a-z]", c_format)
     found = re.fullmatch("(.*?)".join("(%s)" % re.escape(part) for part in literals), message,
