@@ -236,18 +236,20 @@ def test_the_real_kflash(tmp_path, monkeypatch, capsys, options):
             del self.waiting[:count]
             return data
 
-        def flushInput(self):  # noqa: N802 - pyserial's name
+        def flushInput(self):
             self.waiting.clear()
 
         reset_input_buffer = flushInput
         in_waiting = property(lambda self: len(self.waiting))
 
-        def setDTR(self, value):  # noqa: N802
+        def setDTR(self, value):
             pass
 
-        setRTS = setDTR  # noqa: N815
+        setRTS = setDTR
 
-        def isOpen(self):  # noqa: N802
+        flushOutput = flushInput
+
+        def isOpen(self):
             return True
 
         def close(self):
