@@ -14,7 +14,7 @@ from k210sim.board.hardware import Hardware
 from k210sim.board.parts import FACTORY
 from k210sim.board.profiles import profile
 from k210sim.clock import MODES, Clock
-from k210sim.errors import ConfigError, HostError, K210SimError, TimeoutExpired
+from k210sim.errors import ConfigError, HostError, InternalError, K210SimError, TimeoutExpired
 from k210sim.serialport.inprocess import SerialEnd
 from k210sim.serialport.uart import UartPort
 
@@ -198,10 +198,13 @@ class Board:
         on_output : called with the bytes the device sends, as they come
 
         A program that is already running (main.py) is stopped first. Whatever the program
-        raises ends up in `.error`.
+        raises ends up in `.error`. Raises InternalError when a bug of ours ended it.
         """
         engine = self._running_engine()
         result = engine.run_program(_source(code), timeout=timeout, on_output=on_output)
+        if result.outcome.bug is not None:
+            bug = result.outcome.bug
+            raise InternalError(f"a bug of ours: {type(bug).__name__}: {bug}") from bug
         error = result.outcome.traceback.decode("utf-8", "replace") or None
         output = result.output + result.outcome.traceback.replace(b"\n", b"\r\n")
         text = result.output.decode("utf-8", "replace").replace("\r\n", "\n")

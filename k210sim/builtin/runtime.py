@@ -5,12 +5,17 @@
 
 from __future__ import annotations
 
+import logging
 from typing import Any
 
+from k210sim.errors import NotSimulated
+from k210sim.micropython.frames import R_OPS
 from k210sim.micropython.memory import Memory
 from k210sim.micropython.native import GuestError
 from k210sim.repl.interpreter import Outcome, SystemReset
 from k210sim.serialport.uart import UartPort
+
+log = logging.getLogger("k210sim")
 
 
 class GuestBoard:
@@ -53,12 +58,32 @@ class Runtime:
     # --- what the prompt asks for ---------------------------------------------------------------
 
     def execute(self, source: bytes, *, filename: str, mode: str) -> Outcome:
-        """Run a program to its end; what it had executed is charged to the clock."""
+        """Run a program to its end; what it had executed is charged to the clock.
+
+        A call that is not simulated, and a bug of ours, end the program like an uncaught
+        exception, and the board lives on.
+        """
+        registers = list(self.vm.R)
         try:
             outcome = self.vm.execute(source, filename=filename, mode=mode)
+        except NotSimulated as error:
+            self._unwind(registers)
+            return Outcome("exception", f"NotSimulated: {error}\n".encode())
+        except Exception as error:
+            self._unwind(registers)
+            log.error("a bug of ours, met by a guest program", exc_info=error)
+            text = f"InternalError: a bug of k210sim: {type(error).__name__}: {error}\n"
+            return Outcome("exception", text.encode("utf-8", "backslashreplace"), error)
         finally:
             self.vm.account()
         return Outcome(outcome.kind, outcome.traceback)
+
+    def _unwind(self, registers: list[int]) -> None:
+        """Back to the state at the prompt, after a host error left the machine in mid-air."""
+        done = self.vm.R[R_OPS]
+        for number, value in enumerate(registers):
+            self.vm.R[number] = value
+        self.vm.R[R_OPS] = done
 
     def complete(self, text: bytes) -> bytes | list[bytes]:
         return self.vm.complete(text)

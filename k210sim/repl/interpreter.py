@@ -17,10 +17,12 @@ class Outcome:
     """How a program ended.
 
     traceback : what the firmware would print, lines ended by newlines; empty unless `exception`
+    bug : the host exception that ended the program, when that was our fault and not the guest's
     """
 
     kind: Kind = "ok"
     traceback: bytes = b""
+    bug: BaseException | None = None
 
 
 class Interpreter(Protocol):
