@@ -118,7 +118,9 @@ def n_bytes(ram, state, offset):
 
 @njit(f"void({_U8}, {_I64}, int64)", cache=True)
 def free(ram, state, offset):
-    """Give back the allocation that starts at `offset`."""
+    """Give back the allocation that starts at `offset`; anything else is ignored."""
+    if n_bytes(ram, state, offset) == 0:
+        return
     block = (offset - state[S_POOL]) // BLOCK
     ram[state[S_FTB] + (block >> 3)] &= np.uint8(255 ^ (1 << (block & 7)))
     if block // 4 < state[S_LAST_FREE]:
@@ -134,6 +136,8 @@ def free(ram, state, offset):
 @njit(f"int64({_U8}, {_I64}, int64, int64)", cache=True)
 def resize(ram, state, offset, n_bytes_wanted):
     """Shrink or grow in place; 1 when done, 0 when the allocation would have to move."""
+    if n_bytes(ram, state, offset) == 0:
+        return np.int64(0)
     block = (offset - state[S_POOL]) // BLOCK
     wanted = (n_bytes_wanted + BLOCK - 1) // BLOCK
     have, n_free = np.int64(1), np.int64(0)

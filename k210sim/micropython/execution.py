@@ -23,11 +23,14 @@ class Outcome:
 class Execution:
     """Mixed into `VM`: compiling and running sources."""
 
+    opt_level = 0  # micropython.opt_level()
+
     def compile_module(self, source: bytes, filename: str, mode: str = "exec", *,
                        repl: bool = False) -> int:
         """Compile to a module-level function object without namespaces; raises GuestError."""
         try:
-            raw = compile_source(source, filename, mode, self.intern, repl=repl)
+            raw = compile_source(source, filename, mode, self.intern, repl=repl,
+                                 find=self.qstrs.find, opt_level=self.opt_level)
         except GuestSyntaxError as error:
             exc = self.new_exception(error.kind, error.message)
             if error.line is not None:

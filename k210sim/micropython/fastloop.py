@@ -7,7 +7,8 @@ instruction is executed, from its start, by the handler. It therefore never has 
 only right: each case here must do exactly what the handler does. `tests/micropython` runs the
 same programs with and without it.
 
-Addresses are RAM offsets inside (`addr - RAM_BASE`), absolute in memory and registers. The type
+A guest can spoil its objects (with uctypes, for one), so nothing read from RAM is trusted: indexes
+are masked and loops bounded. Addresses are RAM offsets inside (`addr - RAM_BASE`), absolute in memory and registers. The type
 addresses below repeat layout.py as literals because compiled code is cached by this file alone;
 `test_fastloop_constants` compares them.
 """
@@ -37,6 +38,8 @@ FRAME_SIZE, CODE_STATE, EXC_ENTRY = 40, 40, 24
 FLAG_ACCESSORS = 2
 CALL_OVERHEAD = 208
 MAX_STATE_ON_STACK = 88
+# Every index is masked to its array: whatever a program does to its RAM, compiled code stays in it.
+WM, BM, FM, QM = (1 << 20) - 1, (1 << 23) - 1, (1 << 21) - 1, (1 << 16) - 1
 SMALL_MAX = (1 << 62) - 1
 SMALL_MIN = -(1 << 62)
 
@@ -47,14 +50,16 @@ _U8, _I64, _F32 = "uint8[::1]", "int64[::1]", "float32[::1]"
 def map_find(words, hashes, m, key):
     """Word index of the value slot of an interned or small-int key in the map at word index `m`;
     -1 when it is certainly absent, -2 when only the full comparison can tell."""
-    flags, alloc, table = words[m], words[m + 1], words[m + 2]
+    flags, alloc, table = words[m & WM], words[(m + 1) & WM], words[(m + 2) & WM]
     if alloc == 0:
         return np.int64(-1)
+    if alloc < 0 or alloc > WM or flags < 0 or flags >> 3 > WM:
+        return np.int64(-2)
     certain = (flags & 1) != 0 and (key & 2) != 0 and (key & 1) == 0
     first = (table - BASE) >> 3
     if flags & 4:
         for i in range(flags >> 3):
-            if words[first + 2 * i] == key:
+            if words[(first + 2 * i) & WM] == key:
                 return first + 2 * i + 1
         return np.int64(-1) if certain else np.int64(-2)
     if key & 1:
@@ -63,10 +68,10 @@ def map_find(words, hashes, m, key):
             return np.int64(-2)
         pos = h % alloc
     else:
-        pos = np.int64(hashes[key >> 2]) % alloc
+        pos = np.int64(hashes[(key >> 2) & QM]) % alloc
     start = pos
     while True:
-        k = words[first + 2 * pos]
+        k = words[(first + 2 * pos) & WM]
         if k == key:
             return first + 2 * pos + 1
         if k == 0:
@@ -111,15 +116,15 @@ def truth(words, floats, o):
     if o & 2:
         return np.int64(1) if o >> 2 != 1 else np.int64(0)
     at = (o - BASE) >> 3
-    t = words[at]
+    t = words[at & WM]
     if t == T_LIST:
-        return np.int64(1) if words[at + 2] != 0 else np.int64(0)
+        return np.int64(1) if words[(at + 2) & WM] != 0 else np.int64(0)
     if t == T_TUPLE:
-        return np.int64(1) if words[at + 1] != 0 else np.int64(0)
+        return np.int64(1) if words[(at + 1) & WM] != 0 else np.int64(0)
     if t == T_DICT:
-        return np.int64(1) if words[at + 1] >> 3 != 0 else np.int64(0)
+        return np.int64(1) if words[(at + 1) & WM] >> 3 != 0 else np.int64(0)
     if t == T_FLOAT:
-        return np.int64(1) if floats[(o - BASE + 8) >> 2] != 0 else np.int64(0)
+        return np.int64(1) if floats[((o - BASE + 8) >> 2) & FM] != 0 else np.int64(0)
     return np.int64(-1)
 
 
@@ -129,8 +134,8 @@ def new_float(ram, words, floats, heap, unused, value):
     at = new_block(ram, words, heap, 16)
     if at < 0:
         return np.int64(0)
-    words[at >> 3] = T_FLOAT
-    floats[(at + 8) >> 2] = value
+    words[(at >> 3) & WM] = T_FLOAT
+    floats[((at + 8) >> 2) & FM] = value
     return at + BASE
 
 
@@ -191,12 +196,12 @@ def arithmetic(ram, words, floats, heap, op, a, b):
         if r > SMALL_MAX or r < SMALL_MIN:
             return np.int64(0)
         return (r << 1) | 1
-    fa = not (a & 3) and words[(a - BASE) >> 3] == T_FLOAT
-    fb = not (b & 3) and words[(b - BASE) >> 3] == T_FLOAT
+    fa = not (a & 3) and words[((a - BASE) >> 3) & WM] == T_FLOAT
+    fb = not (b & 3) and words[((b - BASE) >> 3) & WM] == T_FLOAT
     if not (fa and (fb or b & 1)) and not (fb and a & 1):
         return np.int64(0)
-    u = floats[(a - BASE + 8) >> 2] if fa else np.float32(a >> 1)
-    v = floats[(b - BASE + 8) >> 2] if fb else np.float32(b >> 1)
+    u = floats[((a - BASE + 8) >> 2) & FM] if fa else np.float32(a >> 1)
+    v = floats[((b - BASE + 8) >> 2) & FM] if fb else np.float32(b >> 1)
     if op == 0:
         return np.int64(TRUE if u < v else FALSE)
     if op == 1:
@@ -237,24 +242,24 @@ def enter(ram, words, regs, heap, fun, args, n_args, extra, n_extra):
     call must do it. The caller's registers are already stored.
     """
     f = (fun - BASE) >> 3
-    p = words[f + 2] - BASE
+    p = words[(f + 2) & WM] - BASE
     n_state = np.int64(0)
     while True:
-        b = np.int64(ram[p])
+        b = np.int64(ram[p & BM])
         p += 1
         n_state = (n_state << 7) | (b & 0x7F)
         if b < 0x80:
             break
     n_exc = np.int64(0)
     while True:
-        b = np.int64(ram[p])
+        b = np.int64(ram[p & BM])
         p += 1
         n_exc = (n_exc << 7) | (b & 0x7F)
         if b < 0x80:
             break
-    if ram[p] & 0x0B or ram[p + 2] != 0:  # *args, **kw, defaults of keyword-only, those
+    if ram[p & BM] & 0x0B or ram[(p + 2) & BM] != 0:  # *args, **kw, defaults of keyword-only, those
         return np.int64(0)
-    n_pos, n_def = np.int64(ram[p + 1]), np.int64(ram[p + 3])
+    n_pos, n_def = np.int64(ram[(p + 1) & BM]), np.int64(ram[(p + 3) & BM])
     given = n_args + n_extra
     if given > n_pos or given < n_pos - n_def:
         return np.int64(0)
@@ -262,7 +267,7 @@ def enter(ram, words, regs, heap, fun, args, n_args, extra, n_extra):
     size = np.int64(0)
     q = p
     while True:
-        b = np.int64(ram[q])
+        b = np.int64(ram[q & BM])
         q += 1
         size = (size << 7) | (b & 0x7F)
         if b < 0x80:
@@ -273,7 +278,7 @@ def enter(ram, words, regs, heap, fun, args, n_args, extra, n_extra):
     if stack < regs[R_STACK_MIN]:
         return np.int64(0)
     n_cells = np.int64(0)
-    while ram[p + n_cells] != 255:
+    while ram[(p + n_cells) & BM] != 255:
         n_cells += 1
     if n_cells > 0:
         return np.int64(0)
@@ -289,33 +294,33 @@ def enter(ram, words, regs, heap, fun, args, n_args, extra, n_extra):
         state = frame + FRAME_SIZE - BASE
         first = state >> 3
         for i in range((CODE_STATE + state_size) >> 3):
-            words[first + i] = 0
+            words[(first + i) & WM] = 0
     if frame < regs[R_STACK_MIN] - 1024:
         if heap_bytes:
             gc_blocks.free(ram, heap, state)
             heap[gc_blocks.S_CURRENT] -= heap_bytes
         return np.int64(0)
     s = state >> 3
-    words[s] = fun
-    words[s + 2] = state + BASE + CODE_STATE - 8
-    words[s + 3] = state + BASE + CODE_STATE + 8 * n_state - EXC_ENTRY
-    words[s + 4] = regs[R_GLOBALS]
+    words[s & WM] = fun
+    words[(s + 2) & WM] = state + BASE + CODE_STATE - 8
+    words[(s + 3) & WM] = state + BASE + CODE_STATE + 8 * n_state - EXC_ENTRY
+    words[(s + 4) & WM] = regs[R_GLOBALS]
     top = s + 5 + n_state - 1
     for i in range(n_extra):
-        words[top - i] = words[extra + i]
+        words[(top - i) & WM] = words[(extra + i) & WM]
     for i in range(n_args):
-        words[top - n_extra - i] = words[args + i]
+        words[(top - n_extra - i) & WM] = words[(args + i) & WM]
     for i in range(given, n_pos):
-        words[top - i] = words[f + 4 + i - (n_pos - n_def)]
+        words[(top - i) & WM] = words[(f + 4 + i - (n_pos - n_def)) & WM]
     fr = (frame - BASE) >> 3
-    words[fr], words[fr + 1], words[fr + 2] = regs[R_FRAME], state + BASE, 0
-    words[fr + 3], words[fr + 4] = regs[R_GLOBALS], heap_bytes
+    words[fr & WM], words[(fr + 1) & WM], words[(fr + 2) & WM] = regs[R_FRAME], state + BASE, 0
+    words[(fr + 3) & WM], words[(fr + 4) & WM] = regs[R_GLOBALS], heap_bytes
     regs[R_FRAME], regs[R_STACK] = frame, frame
-    regs[R_GLOBALS] = words[f + 1]
+    regs[R_GLOBALS] = words[(f + 1) & WM]
     regs[R_CODE] = state + BASE
     regs[R_IP] = p + 1 + BASE
-    regs[R_SP] = words[s + 2]
-    regs[R_EXC_SP] = words[s + 3]
+    regs[R_SP] = words[(s + 2) & WM]
+    regs[R_EXC_SP] = words[(s + 3) & WM]
     regs[R_FASTN] = state + BASE + CODE_STATE + 8 * (n_state - 1)
     return np.int64(1)
 
@@ -329,26 +334,26 @@ def run(ram, words, floats, regs, heap, hashes, builtins):
     left = regs[R_BUDGET]
     start_left = left
     while left > 0:
-        op = ram[ip]
+        op = ram[ip & BM]
         left -= 1
         at = ip  # where to resume when the handler must do it
         ip += 1
         if 0xB0 <= op < 0xC0:
-            w = words[fastn - (op - 0xB0)]
+            w = words[(fastn - (op - 0xB0)) & WM]
             if w == 0:
                 ip = at
                 break
             sp += 1
-            words[sp] = w
+            words[sp & WM] = w
         elif 0xC0 <= op < 0xD0:
-            words[fastn - (op - 0xC0)] = words[sp]
+            words[(fastn - (op - 0xC0)) & WM] = words[sp & WM]
             sp -= 1
         elif 0x70 <= op < 0xB0:
             sp += 1
-            words[sp] = ((np.int64(op) - 0x70 - 16) << 1) | 1
+            words[sp & WM] = ((np.int64(op) - 0x70 - 16) << 1) | 1
         elif op >= 0xD7:
             n = np.int64(op) - 0xD7
-            a, b = words[sp - 1], words[sp]
+            a, b = words[(sp - 1) & WM], words[sp & WM]
             if n == 7:
                 r = np.int64(TRUE if a == b else FALSE)
             else:
@@ -363,9 +368,9 @@ def run(ram, words, floats, regs, heap, hashes, builtins):
                         ip = at
                         break
             sp -= 1
-            words[sp] = r
+            words[sp & WM] = r
         elif op == 0x1C or op == 0x1B:  # LOAD_GLOBAL, LOAD_NAME
-            q = np.int64(ram[ip]) | np.int64(ram[ip + 1]) << 8
+            q = np.int64(ram[ip & BM]) | np.int64(ram[(ip + 1) & BM]) << 8
             key = (q << 2) | 2
             g = (regs[R_GLOBALS] - BASE) >> 3
             if op == 0x1B and regs[R_LOCALS] != 0 and regs[R_LOCALS] != regs[R_GLOBALS]:
@@ -373,7 +378,7 @@ def run(ram, words, floats, regs, heap, hashes, builtins):
                 break
             slot = map_find(words, hashes, g + 1, key)
             if slot >= 0:
-                w = words[slot]
+                w = words[slot & WM]
             elif slot == -1 and builtins[q] != 0:
                 w = builtins[q]
             else:
@@ -381,213 +386,213 @@ def run(ram, words, floats, regs, heap, hashes, builtins):
                 break
             ip += 2
             sp += 1
-            words[sp] = w
+            words[sp & WM] = w
         elif op == 0x37 or op == 0x36:  # POP_JUMP_IF_FALSE, _TRUE
-            t = truth(words, floats, words[sp])
+            t = truth(words, floats, words[sp & WM])
             if t < 0:
                 ip = at
                 break
             sp -= 1
-            label = np.int64(ram[ip]) | np.int64(ram[ip + 1]) << 8
+            label = np.int64(ram[ip & BM]) | np.int64(ram[(ip + 1) & BM]) << 8
             ip += 2
             if (t == 1) == (op == 0x36):
                 ip += label - 0x8000
                 if regs[R_PENDING]:
                     break
         elif op == 0x35:  # JUMP
-            label = np.int64(ram[ip]) | np.int64(ram[ip + 1]) << 8
+            label = np.int64(ram[ip & BM]) | np.int64(ram[(ip + 1) & BM]) << 8
             ip += 2 + label - 0x8000
             if regs[R_PENDING]:
                 break
         elif op == 0x43:  # FOR_ITER
-            kind = words[sp - 3]
+            kind = words[(sp - 3) & WM]
             if kind == T_RANGE:
-                cur, stop, step = words[sp - 2], words[sp - 1], words[sp]
+                cur, stop, step = words[(sp - 2) & WM], words[(sp - 1) & WM], words[sp & WM]
                 if (step > 0 and cur < stop) or (step < 0 and cur > stop):
-                    words[sp - 2] = cur + step
+                    words[(sp - 2) & WM] = cur + step
                     w = (cur << 1) | 1
                 else:
                     w = np.int64(0)
             elif kind == T_LIST:
-                o, i = (words[sp - 1] - BASE) >> 3, words[sp]
-                if i < words[o + 2]:
-                    w = words[((words[o + 3] - BASE) >> 3) + i]
-                    words[sp] = i + 1
+                o, i = (words[(sp - 1) & WM] - BASE) >> 3, words[sp & WM]
+                if i < words[(o + 2) & WM]:
+                    w = words[(((words[(o + 3) & WM] - BASE) >> 3) + i) & WM]
+                    words[sp & WM] = i + 1
                 else:
                     w = np.int64(0)
             elif kind == T_TUPLE:
-                o, i = (words[sp - 1] - BASE) >> 3, words[sp]
-                if i < words[o + 1]:
-                    w = words[o + 2 + i]
-                    words[sp] = i + 1
+                o, i = (words[(sp - 1) & WM] - BASE) >> 3, words[sp & WM]
+                if i < words[(o + 1) & WM]:
+                    w = words[(o + 2 + i) & WM]
+                    words[sp & WM] = i + 1
                 else:
                     w = np.int64(0)
             else:
                 ip = at
                 break
-            label = np.int64(ram[ip]) | np.int64(ram[ip + 1]) << 8
+            label = np.int64(ram[ip & BM]) | np.int64(ram[(ip + 1) & BM]) << 8
             ip += 2
             if w == 0:
                 sp -= 4
                 ip += label
             else:
                 sp += 1
-                words[sp] = w
+                words[sp & WM] = w
             if regs[R_PENDING]:
                 break
         elif op == 0x11:
             sp += 1
-            words[sp] = NONE
+            words[sp & WM] = NONE
         elif op == 0x12:
             sp += 1
-            words[sp] = TRUE
+            words[sp & WM] = TRUE
         elif op == 0x10:
             sp += 1
-            words[sp] = FALSE
+            words[sp & WM] = FALSE
         elif op == 0x14:  # LOAD_CONST_SMALL_INT
-            value = np.int64(-1) if ram[ip] & 0x40 else np.int64(0)
+            value = np.int64(-1) if ram[ip & BM] & 0x40 else np.int64(0)
             while True:
-                c = np.int64(ram[ip])
+                c = np.int64(ram[ip & BM])
                 ip += 1
                 value = (value << 7) | (c & 0x7F)
                 if c < 0x80:
                     break
             sp += 1
-            words[sp] = (value << 1) | 1
+            words[sp & WM] = (value << 1) | 1
         elif op == 0x16:  # LOAD_CONST_STRING
-            q = np.int64(ram[ip]) | np.int64(ram[ip + 1]) << 8
+            q = np.int64(ram[ip & BM]) | np.int64(ram[(ip + 1) & BM]) << 8
             ip += 2
             sp += 1
-            words[sp] = (q << 2) | 2
+            words[sp & WM] = (q << 2) | 2
         elif op == 0x17:  # LOAD_CONST_OBJ
             n = np.int64(0)
             while True:
-                c = np.int64(ram[ip])
+                c = np.int64(ram[ip & BM])
                 ip += 1
                 n = (n << 7) | (c & 0x7F)
                 if c < 0x80:
                     break
-            fun = words[(regs[R_CODE] - BASE) >> 3]
+            fun = words[((regs[R_CODE] - BASE) >> 3) & WM]
             sp += 1
-            words[sp] = words[((words[((fun - BASE) >> 3) + 3] - BASE) >> 3) + n]
+            words[sp & WM] = words[(((words[(((fun - BASE) >> 3) + 3) & WM] - BASE) >> 3) + n) & WM]
         elif op == 0x18:
             sp += 1
-            words[sp] = 0
+            words[sp & WM] = 0
         elif op == 0x19 or op == 0x1A or op == 0x22 or op == 0x23:  # locals and cells by number
             n = np.int64(0)
             while True:
-                c = np.int64(ram[ip])
+                c = np.int64(ram[ip & BM])
                 ip += 1
                 n = (n << 7) | (c & 0x7F)
                 if c < 0x80:
                     break
             slot = fastn - n
             if op == 0x1A or op == 0x23:
-                slot = ((words[slot] - BASE) >> 3) + 1
+                slot = ((words[slot & WM] - BASE) >> 3) + 1
             if op < 0x20:
-                w = words[slot]
+                w = words[slot & WM]
                 if w == 0:
                     ip = at
                     break
                 sp += 1
-                words[sp] = w
+                words[sp & WM] = w
             else:
-                words[slot] = words[sp]
+                words[slot & WM] = words[sp & WM]
                 sp -= 1
         elif op == 0x32:
             sp -= 1
         elif op == 0x30:
             sp += 1
-            words[sp] = words[sp - 1]
+            words[sp & WM] = words[(sp - 1) & WM]
         elif op == 0x31:
-            words[sp + 1] = words[sp - 1]
-            words[sp + 2] = words[sp]
+            words[(sp + 1) & WM] = words[(sp - 1) & WM]
+            words[(sp + 2) & WM] = words[sp & WM]
             sp += 2
         elif op == 0x33:
-            w = words[sp]
-            words[sp] = words[sp - 1]
-            words[sp - 1] = w
+            w = words[sp & WM]
+            words[sp & WM] = words[(sp - 1) & WM]
+            words[(sp - 1) & WM] = w
         elif op == 0x34:
-            w = words[sp]
-            words[sp] = words[sp - 1]
-            words[sp - 1] = words[sp - 2]
-            words[sp - 2] = w
+            w = words[sp & WM]
+            words[sp & WM] = words[(sp - 1) & WM]
+            words[(sp - 1) & WM] = words[(sp - 2) & WM]
+            words[(sp - 2) & WM] = w
         elif op == 0x38 or op == 0x39:  # JUMP_IF_TRUE_OR_POP, FALSE
-            t = truth(words, floats, words[sp])
+            t = truth(words, floats, words[sp & WM])
             if t < 0:
                 ip = at
                 break
-            label = np.int64(ram[ip]) | np.int64(ram[ip + 1]) << 8
+            label = np.int64(ram[ip & BM]) | np.int64(ram[(ip + 1) & BM]) << 8
             ip += 2
             if (t == 1) == (op == 0x38):
                 ip += label - 0x8000
             else:
                 sp -= 1
         elif op == 0xD3:  # not
-            t = truth(words, floats, words[sp])
+            t = truth(words, floats, words[sp & WM])
             if t < 0:
                 ip = at
                 break
-            words[sp] = FALSE if t == 1 else TRUE
+            words[sp & WM] = FALSE if t == 1 else TRUE
         elif op == 0xD1:  # negative
-            w = words[sp]
+            w = words[sp & WM]
             if not w & 1 or w >> 1 == SMALL_MIN:
                 ip = at
                 break
-            words[sp] = ((-(w >> 1)) << 1) | 1
+            words[sp & WM] = ((-(w >> 1)) << 1) | 1
         elif op == 0x21:  # LOAD_SUBSCR
-            o, i = words[sp - 1], words[sp]
+            o, i = words[(sp - 1) & WM], words[sp & WM]
             if o & 3:
                 ip = at
                 break
             x = (o - BASE) >> 3
-            t = words[x]
+            t = words[x & WM]
             w = np.int64(0)
             if i & 1 and t == T_LIST:
                 n = i >> 1
                 if n < 0:
-                    n += words[x + 2]
-                if 0 <= n < words[x + 2]:
-                    w = words[((words[x + 3] - BASE) >> 3) + n]
+                    n += words[(x + 2) & WM]
+                if 0 <= n < words[(x + 2) & WM]:
+                    w = words[(((words[(x + 3) & WM] - BASE) >> 3) + n) & WM]
             elif i & 1 and t == T_TUPLE:
                 n = i >> 1
                 if n < 0:
-                    n += words[x + 1]
-                if 0 <= n < words[x + 1]:
-                    w = words[x + 2 + n]
+                    n += words[(x + 1) & WM]
+                if 0 <= n < words[(x + 1) & WM]:
+                    w = words[(x + 2 + n) & WM]
             elif i & 1 and t == T_BYTES:
                 n = i >> 1
                 if n < 0:
-                    n += words[x + 2]
-                if 0 <= n < words[x + 2]:
-                    w = (np.int64(ram[words[x + 3] - BASE + n]) << 1) | 1
+                    n += words[(x + 2) & WM]
+                if 0 <= n < words[(x + 2) & WM]:
+                    w = (np.int64(ram[(words[(x + 3) & WM] - BASE + n) & BM]) << 1) | 1
             elif t == T_DICT and i & 3:
                 slot = map_find(words, hashes, x + 1, i)
                 if slot >= 0:
-                    w = words[slot]
+                    w = words[slot & WM]
             if w == 0:
                 ip = at
                 break
             sp -= 1
-            words[sp] = w
+            words[sp & WM] = w
         elif op == 0x27:  # STORE_SUBSCR
-            v, o, i = words[sp - 2], words[sp - 1], words[sp]
+            v, o, i = words[(sp - 2) & WM], words[(sp - 1) & WM], words[sp & WM]
             if o & 3:
                 ip = at
                 break
             x = (o - BASE) >> 3
             done = False
-            if i & 1 and words[x] == T_LIST:
+            if i & 1 and words[x & WM] == T_LIST:
                 n = i >> 1
                 if n < 0:
-                    n += words[x + 2]
-                if 0 <= n < words[x + 2]:
-                    words[((words[x + 3] - BASE) >> 3) + n] = v
+                    n += words[(x + 2) & WM]
+                if 0 <= n < words[(x + 2) & WM]:
+                    words[(((words[(x + 3) & WM] - BASE) >> 3) + n) & WM] = v
                     done = True
-            elif words[x] == T_DICT and i & 3 and not words[x + 1] & 2:
+            elif words[x & WM] == T_DICT and i & 3 and not words[(x + 1) & WM] & 2:
                 slot = map_find(words, hashes, x + 1, i)
                 if slot >= 0:
-                    words[slot] = v
+                    words[slot & WM] = v
                     done = True
             if not done:
                 ip = at
@@ -598,73 +603,73 @@ def run(ram, words, floats, regs, heap, hashes, builtins):
             if op == 0x24 and regs[R_LOCALS] != 0 and regs[R_LOCALS] != d:
                 ip = at
                 break
-            q = np.int64(ram[ip]) | np.int64(ram[ip + 1]) << 8
+            q = np.int64(ram[ip & BM]) | np.int64(ram[(ip + 1) & BM]) << 8
             slot = map_find(words, hashes, ((d - BASE) >> 3) + 1, (q << 2) | 2)
             if slot < 0:
                 ip = at
                 break
             ip += 2
-            words[slot] = words[sp]
+            words[slot & WM] = words[sp & WM]
             sp -= 1
         elif op == 0x1D or op == 0x1E:  # LOAD_ATTR, LOAD_METHOD
-            o = words[sp]
+            o = words[sp & WM]
             if o & 3:
                 ip = at
                 break
-            q = np.int64(ram[ip]) | np.int64(ram[ip + 1]) << 8
+            q = np.int64(ram[ip & BM]) | np.int64(ram[(ip + 1) & BM]) << 8
             key = (q << 2) | 2
             x = (o - BASE) >> 3
-            t = words[x]
+            t = words[x & WM]
             w = r = np.int64(0)
             if t >= ROM_END:  # an instance of a class of the guest
                 slot = map_find(words, hashes, x + 1, key)
                 if slot >= 0:
-                    w = words[slot]
+                    w = words[slot & WM]
                 elif slot == -1 and op == 0x1E:
                     y = (t - BASE) >> 3
-                    slot = map_find(words, hashes, ((words[y + 15] - BASE) >> 3) + 1, key)
+                    slot = map_find(words, hashes, ((words[(y + 15) & WM] - BASE) >> 3) + 1, key)
                     if slot >= 0:
-                        m = words[slot]
+                        m = words[slot & WM]
                         if not m & 3:
-                            k = words[(m - BASE) >> 3]
+                            k = words[((m - BASE) >> 3) & WM]
                             if k == T_FUN_BC or k == T_CLOSURE or k == T_GEN_WRAP:
                                 w, r = m, o
             elif t == T_MODULE and o >= ROM_END:
-                g = words[x + 1]
+                g = words[(x + 1) & WM]
                 if g >= ROM_END:
                     slot = map_find(words, hashes, ((g - BASE) >> 3) + 1, key)
                     if slot >= 0:
-                        w = words[slot]
+                        w = words[slot & WM]
             if w == 0:
                 ip = at
                 break
             ip += 2
-            words[sp] = w
+            words[sp & WM] = w
             if op == 0x1E:
                 sp += 1
-                words[sp] = r
+                words[sp & WM] = r
         elif op == 0x26:  # STORE_ATTR
-            o = words[sp]
+            o = words[sp & WM]
             if o & 3:
                 ip = at
                 break
             x = (o - BASE) >> 3
-            t = words[x]
+            t = words[x & WM]
             slot = np.int64(-1)
-            if t >= ROM_END and not words[((t - BASE) >> 3) + 1] & FLAG_ACCESSORS:
-                q = np.int64(ram[ip]) | np.int64(ram[ip + 1]) << 8
+            if t >= ROM_END and not words[(((t - BASE) >> 3) + 1) & WM] & FLAG_ACCESSORS:
+                q = np.int64(ram[ip & BM]) | np.int64(ram[(ip + 1) & BM]) << 8
                 slot = map_find(words, hashes, x + 1, (q << 2) | 2)
             if slot < 0:
                 ip = at
                 break
             ip += 2
-            words[slot] = words[sp - 1]
+            words[slot & WM] = words[(sp - 1) & WM]
             sp -= 2
         elif op == 0x64 or op == 0x66:  # CALL_FUNCTION, CALL_METHOD
             n = np.int64(0)
             p = ip
             while True:
-                c = np.int64(ram[p])
+                c = np.int64(ram[p & BM])
                 p += 1
                 n = (n << 7) | (c & 0x7F)
                 if c < 0x80:
@@ -677,31 +682,31 @@ def run(ram, words, floats, regs, heap, hashes, builtins):
             result = args - 1
             if op == 0x66:
                 result -= 1
-                if words[args - 1] != 0:
+                if words[(args - 1) & WM] != 0:
                     args -= 1
                     n += 1
-            fun = words[result]
+            fun = words[result & WM]
             ok = False
             if not fun & 3:
-                k = words[(fun - BASE) >> 3]
+                k = words[((fun - BASE) >> 3) & WM]
                 if k == T_BOUND:
                     extra, n_extra = ((fun - BASE) >> 3) + 2, np.int64(1)
-                    fun = words[extra - 1]
-                    k = words[(fun - BASE) >> 3]
+                    fun = words[(extra - 1) & WM]
+                    k = words[((fun - BASE) >> 3) & WM]
                     if k == T_CLOSURE:
                         k = np.int64(0)
                 if k == T_CLOSURE:
                     c = (fun - BASE) >> 3
-                    extra, n_extra = c + 3, words[c + 2]
-                    fun = words[c + 1]
-                    k = words[(fun - BASE) >> 3]
+                    extra, n_extra = c + 3, words[(c + 2) & WM]
+                    fun = words[(c + 1) & WM]
+                    k = words[((fun - BASE) >> 3) & WM]
                 if k == T_FUN_BC:
                     s = (regs[R_CODE] - BASE) >> 3
                     exc_sp = regs[R_EXC_SP]
                     if enter(ram, words, regs, heap, fun, args, n, extra, n_extra):
-                        words[s + 1] = p + BASE
-                        words[s + 2] = (result - 1) * 8 + BASE
-                        words[s + 3] = exc_sp
+                        words[(s + 1) & WM] = p + BASE
+                        words[(s + 2) & WM] = (result - 1) * 8 + BASE
+                        words[(s + 3) & WM] = exc_sp
                         ip = regs[R_IP] - BASE
                         sp = (regs[R_SP] - BASE) >> 3
                         fastn = (regs[R_FASTN] - BASE) >> 3
@@ -711,69 +716,69 @@ def run(ram, words, floats, regs, heap, hashes, builtins):
                 break
         elif op == 0x5B:  # RETURN_VALUE
             frame = (regs[R_FRAME] - BASE) >> 3
-            if regs[R_EXC_SP] > regs[R_FASTN] or words[frame + 2] != 0:
+            if regs[R_EXC_SP] > regs[R_FASTN] or words[(frame + 2) & WM] != 0:
                 ip = at
                 break
-            value = words[sp]
-            link = words[frame]
-            if words[frame + 4] != 0:
+            value = words[sp & WM]
+            link = words[frame & WM]
+            if words[(frame + 4) & WM] != 0:
                 if heap[gc_blocks.S_LOCK] > 0:
                     ip = at
                     break
-                gc_blocks.free(ram, heap, words[frame + 1] - BASE)
-                heap[gc_blocks.S_CURRENT] -= words[frame + 4]
-            regs[R_GLOBALS] = words[frame + 3]
+                gc_blocks.free(ram, heap, words[(frame + 1) & WM] - BASE)
+                heap[gc_blocks.S_CURRENT] -= words[(frame + 4) & WM]
+            regs[R_GLOBALS] = words[(frame + 3) & WM]
             regs[R_FRAME], regs[R_STACK] = link, link
-            state = words[((link - BASE) >> 3) + 1]
+            state = words[(((link - BASE) >> 3) + 1) & WM]
             regs[R_CODE] = state
             s = (state - BASE) >> 3
-            ip = words[s + 1] - BASE
-            sp = ((words[s + 2] - BASE) >> 3) + 1
-            regs[R_EXC_SP] = words[s + 3]
-            p = words[((words[s] - BASE) >> 3) + 2] - BASE
+            ip = words[(s + 1) & WM] - BASE
+            sp = ((words[(s + 2) & WM] - BASE) >> 3) + 1
+            regs[R_EXC_SP] = words[(s + 3) & WM]
+            p = words[(((words[s & WM] - BASE) >> 3) + 2) & WM] - BASE
             n_state = np.int64(0)
             while True:
-                c = np.int64(ram[p])
+                c = np.int64(ram[p & BM])
                 p += 1
                 n_state = (n_state << 7) | (c & 0x7F)
                 if c < 0x80:
                     break
             regs[R_FASTN] = state + CODE_STATE + 8 * (n_state - 1)
             fastn = (regs[R_FASTN] - BASE) >> 3
-            words[sp] = value
+            words[sp & WM] = value
         elif op == 0x47:  # GET_ITER_STACK
-            o = words[sp]
+            o = words[sp & WM]
             if o & 3:
                 ip = at
                 break
             x = (o - BASE) >> 3
-            t = words[x]
+            t = words[x & WM]
             if t == T_LIST or t == T_TUPLE:
-                words[sp], words[sp + 1], words[sp + 2], words[sp + 3] = t, 0, o, 0
+                words[sp & WM], words[(sp + 1) & WM], words[(sp + 2) & WM], words[(sp + 3) & WM] = t, 0, o, 0
             elif t == T_RANGE:
-                words[sp], words[sp + 1] = t, words[x + 1]
-                words[sp + 2], words[sp + 3] = words[x + 2], words[x + 3]
+                words[sp & WM], words[(sp + 1) & WM] = t, words[(x + 1) & WM]
+                words[(sp + 2) & WM], words[(sp + 3) & WM] = words[(x + 2) & WM], words[(x + 3) & WM]
             else:
                 ip = at
                 break
             sp += 3
         elif op == 0x3F or op == 0x40:  # SETUP_EXCEPT, SETUP_FINALLY
-            label = np.int64(ram[ip]) | np.int64(ram[ip + 1]) << 8
+            label = np.int64(ram[ip & BM]) | np.int64(ram[(ip + 1) & BM]) << 8
             ip += 2
             regs[R_EXC_SP] += EXC_ENTRY
             e = (regs[R_EXC_SP] - BASE) >> 3
-            words[e] = ip + label + BASE
-            words[e + 1] = (sp * 8 + BASE) | (2 if op == 0x40 else 0)
-            words[e + 2] = 0
+            words[e & WM] = ip + label + BASE
+            words[(e + 1) & WM] = (sp * 8 + BASE) | (2 if op == 0x40 else 0)
+            words[(e + 2) & WM] = 0
         elif op == 0x44:  # POP_EXCEPT_JUMP
-            label = np.int64(ram[ip]) | np.int64(ram[ip + 1]) << 8
+            label = np.int64(ram[ip & BM]) | np.int64(ram[(ip + 1) & BM]) << 8
             ip += 2 + label
             regs[R_EXC_SP] -= EXC_ENTRY
         elif op == 0x50 or op == 0x51:  # BUILD_TUPLE, BUILD_LIST
             n = np.int64(0)
             p = ip
             while True:
-                c = np.int64(ram[p])
+                c = np.int64(ram[p & BM])
                 p += 1
                 n = (n << 7) | (c & 0x7F)
                 if c < 0x80:
@@ -787,9 +792,9 @@ def run(ram, words, floats, regs, heap, hashes, builtins):
                         ip = at
                         break
                     x = o >> 3
-                    words[x], words[x + 1] = T_TUPLE, n
+                    words[x & WM], words[(x + 1) & WM] = T_TUPLE, n
                     for i in range(n):
-                        words[x + 2 + i] = words[sp + 1 - n + i]
+                        words[(x + 2 + i) & WM] = words[(sp + 1 - n + i) & WM]
             else:
                 alloc = max(n, np.int64(4))
                 o = new_block(ram, words, heap, 32)
@@ -803,37 +808,37 @@ def run(ram, words, floats, regs, heap, hashes, builtins):
                     ip = at
                     break
                 x = o >> 3
-                words[x], words[x + 1], words[x + 2] = T_LIST, alloc, n
-                words[x + 3] = table + BASE
+                words[x & WM], words[(x + 1) & WM], words[(x + 2) & WM] = T_LIST, alloc, n
+                words[(x + 3) & WM] = table + BASE
                 for i in range(n):
-                    words[(table >> 3) + i] = words[sp + 1 - n + i]
+                    words[((table >> 3) + i) & WM] = words[(sp + 1 - n + i) & WM]
             ip = p
             sp += 1 - n
-            words[sp] = o + BASE
+            words[sp & WM] = o + BASE
         elif op == 0x59:  # UNPACK_SEQUENCE
             n = np.int64(0)
             p = ip
             while True:
-                c = np.int64(ram[p])
+                c = np.int64(ram[p & BM])
                 p += 1
                 n = (n << 7) | (c & 0x7F)
                 if c < 0x80:
                     break
-            o = words[sp]
+            o = words[sp & WM]
             length = np.int64(-1)
             first = np.int64(0)
             if not o & 3:
                 x = (o - BASE) >> 3
-                if words[x] == T_TUPLE:
-                    length, first = words[x + 1], x + 2
-                elif words[x] == T_LIST:
-                    length, first = words[x + 2], (words[x + 3] - BASE) >> 3
+                if words[x & WM] == T_TUPLE:
+                    length, first = words[(x + 1) & WM], x + 2
+                elif words[x & WM] == T_LIST:
+                    length, first = words[(x + 2) & WM], (words[(x + 3) & WM] - BASE) >> 3
             if length != n:
                 ip = at
                 break
             ip = p
             for i in range(n):
-                words[sp + i] = words[first + n - 1 - i]
+                words[(sp + i) & WM] = words[(first + n - 1 - i) & WM]
             sp += n - 1
         else:
             ip = at

@@ -140,7 +140,7 @@ class Frames:
         if kind == "qstr":
             return (value << 2) | 2
         if kind == "int":
-            return self.new_int(value)
+            return self.new_big_int(value)  # a long integer even where a small one would do
         if kind == "float":
             return self.new_float(value)
         if kind == "complex":
