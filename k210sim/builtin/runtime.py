@@ -52,6 +52,7 @@ class Runtime:
             Memory(), clock=hardware.clock, stdout=firmware.port.write_cooked, board=self.board
         )
         self.vm.input_line = firmware.input_line
+        self.vm.stdin_char = self._stdin_char
         self.vm.start()
         firmware.port.on_interrupt = self._on_interrupt
 
@@ -108,7 +109,13 @@ class Runtime:
         """Figures for the report of a run."""
         return {"gc_heap_peak_bytes": self.vm.heap.peak_used}
 
-    # --- interrupts -----------------------------------------------------------------------------
+    # --- reading and interrupts -----------------------------------------------------------------------------
+
+    def _stdin_char(self) -> int:
+        """The next byte of the console, waiting for it; Ctrl-C raises in the guest."""
+        while (byte := self.port.read_byte()) is None:
+            self._look(self.vm)
+        return byte
 
     def _on_interrupt(self) -> None:
         """Ctrl-C or power-off; called from any thread."""

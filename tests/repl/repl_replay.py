@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import time
 from pathlib import Path
 
+from k210sim.board.board import Board
 from k210sim.clock import Clock
 from k210sim.repl.firmware import Firmware
 from k210sim.serialport.inprocess import SerialEnd
@@ -31,21 +33,8 @@ def steps(path: Path) -> list[dict]:
     return [json.loads(line) for line in path.read_text().splitlines()]
 
 
-class Device:
-    """A firmware with a stand-in (or any other) interpreter, driven step by step."""
-
-    def __init__(self, make_interpreter, **options):
-        self.clock = Clock()
-        self.port = UartPort(self.clock)
-        self.serial = SerialEnd(self.port)
-        self.firmware = Firmware(self.clock, self.port, make_interpreter, **options)
-
-    def __enter__(self):
-        self.firmware.start()
-        return self
-
-    def __exit__(self, *_):
-        self.firmware.stop()
+class Conversation:
+    """A device with a `serial` end and a `port`, driven step by step."""
 
     def quiet(self, timeout: float = 5.0) -> str:
         """What the device sends until it waits for input, or (a program runs) is silent."""
@@ -68,7 +57,39 @@ class Device:
         return self.quiet()
 
 
-def differences(device: Device, session: list[dict]) -> list[str]:
+class Device(Conversation):
+    """A firmware with a stand-in (or any other) interpreter."""
+
+    def __init__(self, make_interpreter, **options):
+        self.clock = Clock()
+        self.port = UartPort(self.clock)
+        self.serial = SerialEnd(self.port)
+        self.firmware = Firmware(self.clock, self.port, make_interpreter, **options)
+
+    def __enter__(self):
+        self.firmware.start()
+        return self
+
+    def __exit__(self, *_):
+        self.firmware.stop()
+
+
+class BoardDevice(Conversation):
+    """A whole board with the real runtime."""
+
+    def __init__(self):
+        self.board = Board()
+        self.port, self.serial = self.board.port, self.board.serial
+
+    def __enter__(self):
+        self.board.power_on()
+        return self
+
+    def __exit__(self, *_):
+        self.board.close()
+
+
+def differences(device: Conversation, session: list[dict]) -> list[str]:
     """One line for each step of the session that came out differently."""
     found = []
     for number, entry in enumerate(session):
@@ -79,3 +100,13 @@ def differences(device: Device, session: list[dict]) -> list[str]:
         if got != wanted:
             found.append(f"step {number} {entry['send']!r}:\n  got {got!r}\n  not {wanted!r}")
     return found
+
+
+def _session_names() -> list[str]:
+    """Names of the recorded sessions, at collection time; none without the shared folder."""
+    root = Path(__file__).resolve().parents[3]
+    shared = Path(os.environ.get("K210SIM_SHARED", root / "shared"))
+    return sorted(path.stem for path in shared.glob("golden/maixpy/repl/*.jsonl"))
+
+
+SHARED_SESSIONS = _session_names()
