@@ -9,11 +9,10 @@ from __future__ import annotations
 
 import zlib
 
-from k210sim.micropython import streams
+from k210sim.micropython import stream_methods, streams
 from k210sim.micropython.layout import RAM_BASE, TYPE, small_int
-from k210sim.micropython.native import GuestError, GuestModule, GuestType, NativeFunction, method
-from k210sim.micropython.textargs import buffer_bytes, writable_view
-from k210sim.micropython.vstr import built_string
+from k210sim.micropython.native import GuestError, GuestModule, GuestType, NativeFunction
+from k210sim.micropython.textargs import buffer_bytes
 
 module = GuestModule("uzlib")
 
@@ -195,44 +194,8 @@ class DecompIO(GuestType):
         vm.words[((o - RAM_BASE) >> 3) + 2] = vm.malloc(size)
         return o
 
-    @method(1, 2)
-    def read(vm, self, size=0):
-        wanted = vm.get_int(size) if size else -1
-        if wanted == -1:
-            out = bytearray()
-            while True:
-                part = _read(vm, self, STEP)
-                if not part:
-                    break
-                out += part
-            return built_string(vm, bytes(out), "bytes")
-        addr = vm.malloc((wanted & 0xFFFFFFFFFFFFFFFF) + 1)
-        data = streams.read_exactly(vm, self, wanted)
-        vm.free_temp(addr, wanted + 1)
-        return built_string(vm, data, "bytes")
-
-    @method(2, 3)
-    def readinto(vm, self, buffer, most=0):
-        addr, length = writable_view(vm, buffer)[:2]
-        if most:
-            length = min(length, vm.get_int(most))
-        data = streams.read_exactly(vm, self, length)
-        vm.memory.write(addr, data)
-        return small_int(len(data))
-
-    @method(1, 2)
-    def readline(vm, self, most=0):
-        limit = vm.get_int(most) if most else -1
-        out = bytearray()
-        while limit != 0:
-            part = _read(vm, self, 1)
-            if not part:
-                break
-            out += part
-            limit -= 1
-            if part == b"\n":
-                break
-        return built_string(vm, bytes(out), "bytes")
+    constants = {"read": stream_methods.READ, "readinto": stream_methods.READINTO,
+                 "readline": stream_methods.READLINE}
 
 
 module.add_type(DecompIO)
