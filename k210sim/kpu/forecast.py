@@ -102,6 +102,47 @@ def _elements(body) -> int:
     return getattr(body, "count", getattr(body, "channels", 0))
 
 
+# V4 nodes, CPU cycles per multiplication or output element: our estimates, but for dequantize and
+# the un-padding of an output that leaves the AI RAM (85 ns a byte, nncase issue #96).
+NODE_CYCLES = {"dequantize": 40.0, "quantize": 40.0, "conv2d": 14.0, "matmul": 14.0,
+               "quantized_conv2d": 14.0, "quantized_matmul": 14.0, "conv2d_transpose": 14.0,
+               "softmax": 120.0, "unary": 60.0, "nnil_unary_method": 60.0}
+OTHER_NODE_CYCLES = 20.0
+UNPAD_NS_PER_BYTE = 85.0
+
+
+def _node_work(node) -> int:
+    """Multiplications of a V4 node, or the elements it writes."""
+    if hasattr(node, "weights"):
+        return int(node.weights.size) * max(1, node.dst.size // 4) // max(1, node.bias.size)
+    if hasattr(node, "a_cols"):
+        return node.a_rows * node.a_cols * node.b_cols
+    where = getattr(node, "dst", None)
+    return 0 if where is None else where.size // (4 if where.datatype == 0 else 1)
+
+
+def forecast_v4(model, cpu_hz: float = 400e6, kpu_hz: float = 400e6) -> Forecast:
+    """Forecast for a ModelV4: KPU layers as in V3, CPU nodes by rough cost per element."""
+    costs, scale = [], 400e6 / cpu_hz
+    for index, node in enumerate(model.nodes):
+        regs = getattr(node, "regs", None)
+        if regs is not None:
+            ms = 1e3 * conv_seconds(regs, 1, kpu_hz) * max(1, node.batches)
+            ms += node.main_out.size * UNPAD_NS_PER_BYTE * scale * 1e-6
+            pairs = regs.out_channels * (1 if regs.depthwise else regs.in_channels)
+            macs = pairs * regs.taps * regs.in_width * regs.in_height * max(1, node.batches)
+            costs.append(LayerCost(index, node.NAME, ms, True, macs))
+            continue
+        if node.NAME == "kpu_upload":
+            ms = node.src.size * UPLOAD_NS_PER_BYTE * scale * 1e-6
+        else:
+            cycles = NODE_CYCLES.get(node.NAME, OTHER_NODE_CYCLES)
+            ms = _node_work(node) * cycles / cpu_hz * 1e3
+        costs.append(LayerCost(index, node.NAME, ms, False))
+    upload = sum(where.size * 1.4e-6 for where in model.inputs[:1])
+    return Forecast(cpu_hz, kpu_hz, upload, costs)
+
+
 def forecast(model, cpu_hz: float = 400e6, kpu_hz: float = 400e6, layers: int | None = None,
              ) -> Forecast:
     """Forecast for a ModelV3 (its first `layers` layers, or all)."""

@@ -8,11 +8,14 @@ from typing import NamedTuple
 import numpy as np
 
 from k210sim.errors import KmodelError
-from k210sim.kpu.forecast import Forecast, forecast
+from k210sim.kpu import ai_ram
+from k210sim.kpu.forecast import Forecast, forecast, forecast_v4
 from k210sim.kpu.kmodel import layers as kl
-from k210sim.kpu.kmodel import v3
+from k210sim.kpu.kmodel import v3, v4
 from k210sim.kpu.kmodel.header import describe_word, identify, swap_words
+from k210sim.kpu.kmodel.nodes import KpuConv2d
 from k210sim.kpu.runtime import LayerResult, Net
+from k210sim.kpu.runtime_v4 import NetV4
 
 
 class RunResult(NamedTuple):
@@ -34,22 +37,22 @@ class KModel:
     """
 
     def __init__(self, data: bytes, *, path=None, **options):
-        """options: those of `k210sim.kpu.runtime.Net`, e.g. activation="up"."""
+        """options: those of `runtime.Net` or `runtime_v4.NetV4`, e.g. activation="up"."""
         data = bytes(data)
         kind = identify(data)
         self.swapped = kind == "v3_swapped"
         if self.swapped:
             data = swap_words(data)
             kind = "v3"
-        if kind != "v3":
-            raise KmodelError(f"expected a kmodel V3, found {describe_word(data)}", path=path)
+        if kind not in ("v3", "v4"):
+            raise KmodelError(f"expected a kmodel V3 or V4, found {describe_word(data)}", path=path)
+        self.path, self.file_size = path, len(data)
         try:
-            self.model = v3.parse(data)
+            self.model = v3.parse(data) if kind == "v3" else v4.parse(data)
+            self.net = (Net if kind == "v3" else NetV4)(self.model, **options)
         except KmodelError as error:
             error.path = path
             raise
-        self.path, self.file_size = path, len(data)
-        self.net = Net(self.model, **options)
 
     @classmethod
     def from_file(cls, path, **options) -> KModel:
@@ -70,41 +73,52 @@ class KModel:
 
     @property
     def input_shape(self) -> tuple[int, ...]:
-        """(C, H, W) of uint8, or (n,) of float32 for a fully connected first layer."""
-        first = self.model.layers[0]
-        if isinstance(first, kl.FullyConnected):
-            return (first.in_channels,)
+        """(C, H, W) of uint8 or float32, or (n,) of float32 for a fully connected first layer."""
+        if self.version == 3 and isinstance(self._first, kl.FullyConnected):
+            return (self._first.in_channels,)
         return self.net.input_shape()
 
     @property
     def input_dtype(self) -> np.dtype:
-        return np.dtype(np.float32 if len(self.input_shape) == 1 else np.uint8)
+        if self.version == 4:
+            return self.net.input_dtype
+        return np.dtype(np.float32 if isinstance(self._first, kl.FullyConnected) else np.uint8)
+
+    @property
+    def _first(self):
+        return self.model.layers[0] if self.model.layers else None
 
     def info(self) -> dict:
         """Version, input, layers (as `netinfo`, with names and shapes), outputs, memory."""
-        header = self.model.header
+        version3 = self.version == 3
         layers = []
-        for i, body in enumerate(self.model.layers):
-            facts = self.net.layer_facts(i)
+        for i, body in enumerate(self.model.layers if version3 else self.model.nodes):
+            facts = self.net.layer_facts(i) if version3 else {
+                "index": i, "type": body.OPCODE, "body_size": self.model.body_sizes[i]}
             facts["name"] = body.NAME
-            facts["on_kpu"] = isinstance(body, kl.Conv)
+            facts["on_kpu"] = isinstance(body, kl.Conv | KpuConv2d)
             layers.append(facts)
-        return {
+        outputs = self.model.outputs
+        common = {
             "version": self.version, "file_size": self.file_size, "size": self.model.size,
             "byte_swapped": self.swapped, "weight_bits": 8 if self.model.eight_bit else 16,
             "input": {"shape": list(self.input_shape), "dtype": self.input_dtype.name},
-            "outputs": [{"address": o.address, "size": o.size} for o in self.model.outputs],
-            "main_mem_usage": header.main_mem_usage,
-            "ai_ram_lines": 32768 - header.max_start_address,
-            "system_heap": 1 + self.model.size + 256 + 192 + header.main_mem_usage,
+            "outputs": [{"address": o.address if version3 else o.start, "size": o.size}
+                        for o in outputs],
+            "main_mem_usage": self.net.main_mem_usage,
+            "system_heap": (1 + self.model.size + 256 + 192 + self.net.main_mem_usage
+                            + (0 if version3 else 288)),
             "layers": layers,
         }
+        if version3:
+            common["ai_ram_lines"] = ai_ram.LINES - self.model.header.max_start_address
+        return common
 
     def run(self, x, layers: bool = False):
         """Run on one input; returns a list of output arrays, or a RunResult with layers=True.
 
-        x: uint8 (C, H, W) or float32 (n,). An output is float32 or uint8 by the layer that wrote
-        it, (C, H, W) where that is known and flat elsewhere.
+        x: of input_shape and input_dtype. An output is float32 or uint8 by the layer that wrote
+        it, (C, H, W) where that is known and flat elsewhere (V4 files store no output shapes).
         """
         # The unused pixels of padded maps show what the AI RAM held before: start from zeros, so
         # that a dump of the layers depends on the input alone.
@@ -115,10 +129,12 @@ class KModel:
 
     def forecast(self, cpu_hz: float = 400e6, kpu_hz: float = 400e6) -> Forecast:
         """Predicted milliseconds on the real chip, per layer and in total (see forecast.py)."""
-        return forecast(self.model, cpu_hz, kpu_hz)
+        return (forecast if self.version == 3 else forecast_v4)(self.model, cpu_hz, kpu_hz)
 
     def _output(self, index):
         raw = self.net.output_bytes(index).copy()
+        if self.version == 4:
+            return raw.view("<f4") if self.model.outputs[index].datatype == 0 else raw
         address = self.model.outputs[index].address
         shape, is_float = self._written().get(address, (None, True))
         if is_float:

@@ -17,6 +17,7 @@ FILES = (
     ("pool2d", "pools"),
     ("quant", "byte layers"),
     ("dense", "float layers"),
+    ("neutral", "nodes of kmodel V4"),
     ("region", "yolo2 boxes"),
 )
 SLOW_S = 0.3

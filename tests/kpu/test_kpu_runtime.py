@@ -301,3 +301,28 @@ def test_importing_the_package_does_not_load_numba():
     code = ("import sys, k210sim.kpu, k210sim.kpu.kmodel.v3, k210sim.kpu.runtime\n"
             "from k210sim.kpu import KModel\nassert 'numba' not in sys.modules")
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+# -- loading by content -----------------------------------------------------------------------
+
+
+def test_load_tells_the_kinds_apart(shared):
+    from k210sim.kpu.kmodel.header import swap_words
+    from k210sim.kpu.loader import load, load_swapped
+
+    data = chain()
+    assert isinstance(load(data, truncate=True, cpu_copy=True), Net)
+    v4 = (shared / "models" / "mnist32_v4.kmodel").read_bytes()
+    assert load(v4, truncate=True, cpu_copy=True).input_shape() == (1, 32, 32)
+    assert load_swapped(swap_words(data)).input_shape() == (3, 10, 20)
+    v5 = (shared / "models" / "mini_mbnet96_v5.kmodel").read_bytes()
+    for bad, code in ((b"\x13\x27\0\0" + bytes(60), 2004), (b"LDMS" + bytes(60), 2004),
+                      (b"LDME" + bytes(60), 2015), (b"\xff" * 64, 2002), (b"", 2003), (v5, 2002),
+                      (swap_words(data), 2002), (data + bytes(6 << 20), 2003)):
+        with pytest.raises(Refusal) as caught:
+            load(bad)
+        assert caught.value.code == code
+    with pytest.raises(Refusal, match="2002"):
+        load(v4, v4_support=False)
+    with pytest.raises(Refusal, match="2002"):
+        load_swapped(data)
