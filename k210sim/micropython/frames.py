@@ -588,8 +588,13 @@ class Frames:
     def handle_pending(self) -> None:
         """Deliver what the host or a device asked for between operations."""
         self.R[R_PENDING] = 0
-        while self.interrupts:
-            self.interrupts.pop(0)(self)
+        try:
+            # What is posted meanwhile waits for the next point.
+            for _ in range(len(self.interrupts)):
+                self.interrupts.pop(0)(self)
+        finally:
+            if self.interrupts:
+                self.R[R_PENDING] = 1
 
     def post(self, action) -> None:
         """Ask for `action(vm)` between two operations; callable from any host thread."""

@@ -1,6 +1,6 @@
 """The names built into the firmware image, in the order of its string table.
 
-`data/qstrs.txt` has one name a line, control characters escaped as in Python. First the interpreter's fixed
+`data/qstrs.txt` has one name a line, control characters escaped. First the interpreter's fixed
 ones, then special names, then those of the C sources of the standard configuration sorted by
 byte, then those of the frozen modules. The order is what `dir()` and Tab list names in, and a
 name that is here costs no heap. Names of ulab, whose sources are a separate project, are those

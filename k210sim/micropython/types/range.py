@@ -1,6 +1,6 @@
-"""range and slice objects.
+"""range objects.
 
-Source: micropython v1.11 py/objrange.c, py/objslice.c.
+Source: micropython v1.11 py/objrange.c.
 """
 
 from __future__ import annotations
@@ -89,20 +89,4 @@ def _as_c_int(n: int) -> int:
     return n - (1 << 32) if n >> 31 else n
 
 
-class SliceType(GuestType):
-    """Type, start, stop, step as object words."""
-
-    name = "slice"
-
-    def print(self, vm, o, kind):
-        return "slice(%s)" % ", ".join(
-            [vm.print_text(w, ops.PRINT_REPR) for w in _numbers(vm, o)])
-
-    def load_attr(self, vm, o, qstr):
-        name = vm.qstrs.text[qstr]
-        if name not in (b"start", b"stop", b"step"):
-            return None
-        return _numbers(vm, o)[(b"start", b"stop", b"step").index(name)]
-
-
-TYPES = (RangeType, SliceType)
+TYPES = (RangeType,)
