@@ -9,11 +9,14 @@ import logging
 from typing import Any
 
 from k210sim.errors import NotSimulated
+from k210sim.heap.system import HEADER, SystemHeap
 from k210sim.micropython.frames import R_OPS
 from k210sim.micropython.memory import Memory
 from k210sim.micropython.native import GuestError
 from k210sim.repl.interpreter import Outcome, SystemReset
 from k210sim.serialport.uart import UartPort
+
+GENERAL_SRAM_END = 0x80600000
 
 log = logging.getLogger("k210sim")
 
@@ -40,6 +43,29 @@ class GuestBoard:
         raise SystemReset
 
 
+class KpuRuns:
+    """How often one loaded model ran. Holds the model, so that its id stays its own."""
+
+    def __init__(self, model):
+        self.model, self.count, self.layers = model, 0, 0
+        self.parsed = model.net.model
+        self.source = (model.path or b"").decode("utf-8", "replace") or f"0x{model.addr:08x}"
+
+    def report(self) -> dict[str, Any]:
+        from k210sim.kpu.forecast import forecast
+
+        costs = forecast(self.parsed, layers=self.layers)
+        return {
+            "model": self.source,
+            "runs": self.count,
+            "forecast_ms": costs.total_ms,
+            "layers": [
+                {"index": layer.index, "type": layer.name, "ms": layer.ms}
+                for layer in costs.layers
+            ],
+        }
+
+
 class Runtime:
     """One powered-on MicroPython, made in the firmware's thread at every power-on and reset."""
 
@@ -47,10 +73,18 @@ class Runtime:
         from k210sim.builtin.image import make_vm
 
         self.port = firmware.port
+        self._kpu_runs: dict[int, KpuRuns] = {}
         self.board = GuestBoard(firmware, hardware)
         self.vm = make_vm(
             Memory(), clock=hardware.clock, stdout=firmware.port.write_cooked, board=self.board
         )
+        # The GC heap is the first thing the firmware takes from the system heap, which reaches
+        # from the end of the image and its stacks to the end of general SRAM.
+        start = self.vm.heap_start - 2 * HEADER
+        self.vm.system_heap = SystemHeap(start, GENERAL_SRAM_END)
+        self.vm.system_heap.malloc(self.vm.heap_size)
+        self.vm.raw_stdout = firmware.port.write
+        self.vm.on_event = self._on_event
         self.vm.input_line = firmware.input_line
         self.vm.stdin_char = self._stdin_char
         self.vm.start()
@@ -90,7 +124,8 @@ class Runtime:
         return self.vm.complete(text)
 
     def soft_reset(self) -> None:
-        """Finalisers of everything alive, then a fresh heap."""
+        """Finalisers of everything alive, then a fresh heap. The system heap stays as it is."""
+        self.vm.finalise_all()
         self.vm.start()
 
     def heap_range(self) -> tuple[int, int]:
@@ -106,10 +141,28 @@ class Runtime:
         return vfs.read_file(name)
 
     def statistics(self) -> dict[str, Any]:
-        """Figures for the report of a run."""
-        return {"gc_heap_peak_bytes": self.vm.heap.peak_used}
+        """Figures for the report of a run.
 
-    # --- reading and interrupts -----------------------------------------------------------------------------
+        kpu_runs lists each model that ran, in order of its first run: where it came from, how
+        often it ran, and the forecast of its layers on the chip in milliseconds.
+        """
+        return {
+            "gc_heap_peak_bytes": int(self.vm.heap.peak_used),
+            "system_heap_peak_bytes": int(self.vm.system_heap.peak_bytes),
+            "operations": int(self.vm.R[R_OPS]),
+            "kpu_runs": [run.report() for run in self._kpu_runs.values()],
+        }
+
+    def _on_event(self, kind: str, value: Any) -> None:
+        """What the modules tell the host."""
+        if kind == "kpu.run":
+            run = self._kpu_runs.setdefault(id(value), KpuRuns(value))
+            run.count += 1
+            run.layers = value.net.layer_count
+        elif kind == "note":
+            log.warning("%s", value)
+
+    # --- reading and interrupts -----------------------------------------------------------------
 
     def _stdin_char(self) -> int:
         """The next byte of the console, waiting for it; Ctrl-C raises in the guest."""
