@@ -155,11 +155,15 @@ class FlashStorage:
     def _create(self, content: bytes) -> None:
         """Write a new image beside its place and move it there whole."""
         temporary = self.path.with_name(self.path.name + ".new")
-        with open(temporary, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, self.path)
+        try:
+            with open(temporary, "wb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(temporary, self.path)
+        except OSError:
+            temporary.unlink(missing_ok=True)
+            raise
         _sync_folder(self.path.parent)
         self._journal.truncate(0)  # a journal left from an image that was removed
 

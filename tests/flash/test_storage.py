@@ -206,3 +206,18 @@ def test_the_image_is_what_the_chip_holds(tmp_path):
         flash.nor.erase(0x10000, 0x10000)
         wanted = hashlib.sha256(flash.nor.data).digest()
     assert hashlib.sha256(path.read_bytes()).digest() == wanted
+
+
+def test_no_room_for_a_new_image(tmp_path, monkeypatch):
+    """The disk is full while the image is being created: one line, and nothing left behind."""
+    monkeypatch.setattr(os, "fsync", lambda fd: (_ for _ in ()).throw(OSError(28, "disk full")))
+    with pytest.raises(ConfigError, match="disk full"):
+        FlashStorage(tmp_path / "flash.bin")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root may do all")
+def test_a_folder_without_permission(tmp_path):
+    tmp_path.chmod(0o500)
+    with pytest.raises(ConfigError, match="Permission denied"):
+        FlashStorage(tmp_path / "flash.bin")
