@@ -24,6 +24,7 @@ from k210sim.flash.nor import SIZE
 
 LIST_NAME = "flash-list.json"
 MAX_PACKAGE = 2 * SIZE
+FIRMWARE_END = 0x300000  # models start here by convention, see the vendor's flash map
 MAX_LIST = 256 * 1024
 MAX_MEMBERS = 64
 _STAMP = (2019, 1, 1, 0, 0, 0)  # the time of every member we write, so that bytes are reproducible
@@ -126,6 +127,11 @@ def lint(package: Kfpkg, spiffs=(0xD00000, 0x300000)) -> list[str]:
             remarks.append(
                 f"{m.name}: 0x{m.address:08x}..0x{m.end:08x} overlaps the file system at "
                 f"0x{start:08x}; the firmware will format it at the next boot"
+            )
+        if 0 < m.address < FIRMWARE_END and not m.sha256_prefix:
+            remarks.append(
+                f"{m.name}: 0x{m.address:08x} is below 0x{FIRMWARE_END:08x}, how far a standard "
+                "firmware may reach; fine only with a smaller one"
             )
         if m.address == 0 and not m.sha256_prefix:
             try:

@@ -264,6 +264,7 @@ def test_prefix_wraps_the_member():
     [
         (Member("a", 0xCFFFF0, bytes(32)), "overlaps the file system"),
         (Member("a", 0, bytes(32)), "will not boot"),
+        (Member("a", 0x200000, bytes(32)), "is below 0x00300000"),
         (Member("a", 0x300000, bytes(32), True), "puts a firmware header in front"),
         (Member("a", 0, WRAPPED, True), "adds a second one"),
         (Member("a", 0x300000, bytes(32), False, True), "reverse4Bytes is ignored"),
