@@ -153,6 +153,17 @@ class Runtime:
             "kpu_runs": [run.report() for run in self._kpu_runs.values()],
         }
 
+    def save_state(self) -> dict[str, Any]:
+        """The whole machine, at the prompt; raises NotSimulated for what cannot be kept."""
+        from k210sim.builtin import snapshot
+
+        return snapshot.save(self)
+
+    def load_state(self, state: dict[str, Any]) -> None:
+        from k210sim.builtin import snapshot
+
+        snapshot.load(self, state)
+
     def _on_event(self, kind: str, value: Any) -> None:
         """What the modules tell the host."""
         if kind == "kpu.run":
