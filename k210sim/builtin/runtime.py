@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from typing import Any
 
 from k210sim.errors import NotSimulated
@@ -106,7 +107,8 @@ class Runtime:
             return Outcome("exception", f"NotSimulated: {error}\n".encode())
         except Exception as error:
             self._unwind(registers)
-            log.error("a bug of ours, met by a guest program", exc_info=error)
+            wanted = error if os.environ.get("K210SIM_TRACEBACK") else None
+            log.error("a guest program met a bug of ours: %r", error, exc_info=wanted)
             text = f"InternalError: a bug of k210sim: {type(error).__name__}: {error}\n"
             return Outcome("exception", text.encode("utf-8", "backslashreplace"), error)
         finally:
