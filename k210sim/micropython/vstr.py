@@ -33,6 +33,16 @@ class Vstr:
         self.reserve(len(data))
         self.data += data
 
+    def add_fill(self, fill: bytes, count: int, chunk: int) -> None:
+        """Add one byte `count` times, in pieces of `chunk` bytes: the buffer grows piece by piece
+        and, when the heap is full, asks for no more than the next piece needs."""
+        while count > 0:
+            fits = (self.alloc - len(self.data)) // chunk * chunk
+            n = min(count, max(fits, chunk))
+            self.add(fill * n)
+            count -= n
+            self.vm.checkpoint()
+
     def add_text(self, text: str) -> None:
         self.add(text.encode("utf-8", "surrogateescape"))
 

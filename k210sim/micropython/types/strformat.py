@@ -18,6 +18,7 @@ from k210sim.micropython.types.numeric import as_float
 from k210sim.micropython.vstr import Vstr
 
 _ALIGN = b"<>=^"
+PAD_CHUNK = 16  # blanks and zeros are written so many at a time, other fillers singly
 _TYPES = b"bcdeEfFgGnosxX%"
 
 
@@ -43,14 +44,11 @@ def _pad(out: Vstr, data: bytes, fill: bytes, width: int, left: bool = False,
          centre: bool = False) -> None:
     gap = max(width - len(data), 0)
     before = gap // 2 if centre else 0 if left else gap
-    if before:
-        out.reserve(before)
-        out.add(fill * before)
+    chunk = PAD_CHUNK if fill in (b" ", b"0") else 1
+    out.add_fill(fill, before, chunk)
     if data:
         out.add(data)
-    if gap - before:
-        out.reserve(gap - before)
-        out.add(fill * (gap - before))
+    out.add_fill(fill, gap - before, chunk)
 
 
 def put_int(vm, out: Vstr, word: int, base: int, upper: bool, form: Layout) -> None:
