@@ -9,7 +9,7 @@ from __future__ import annotations
 from k210sim.micropython import layout as L
 from k210sim.micropython import ops, singles, streams
 from k210sim.micropython.layout import small_int
-from k210sim.micropython.native import Arg, native
+from k210sim.micropython.native import Arg, GuestError, native
 from k210sim.micropython.textargs import text_data
 from k210sim.micropython.types.int import from_float, pow3
 from k210sim.micropython.types.numeric import as_float
@@ -137,7 +137,12 @@ def print(vm, args, kw):
     for i, o in enumerate(args):
         if i and between:
             put(between)
-        data = vm.print_text(o, ops.PRINT_STR).encode("utf-8", "surrogateescape")
+        try:
+            data = vm.print_text(o, ops.PRINT_STR).encode("utf-8", "surrogateescape")
+        except GuestError:
+            put(vm.printed_before_overflow.encode("utf-8", "surrogateescape"))
+            vm.printed_before_overflow = ""
+            raise
         if data:
             put(data)
     if last:

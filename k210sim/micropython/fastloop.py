@@ -36,7 +36,7 @@ R_IP, R_SP, R_CODE, R_FRAME, R_STACK, R_GLOBALS, R_EXC_SP, R_FASTN = 0, 1, 2, 3,
 R_BUDGET, R_PENDING, R_OPS, R_STACK_MIN, R_LOCALS, R_ROOM = 8, 9, 10, 11, 12, 13
 FRAME_SIZE, CODE_STATE, EXC_ENTRY = 40, 40, 24
 FLAG_ACCESSORS = 2
-CALL_OVERHEAD = 208
+CALL_OVERHEAD, CLOSURE_OVERHEAD = 480, 150
 MAX_STATE_ON_STACK = 88
 # Every index is masked to its array: whatever a program does to its RAM, compiled code stays in it.
 WM, BM, FM, QM = (1 << 20) - 1, (1 << 23) - 1, (1 << 21) - 1, (1 << 16) - 1
@@ -230,11 +230,13 @@ def arithmetic(ram, words, floats, heap, op, a, b):
         w = u / v
     else:
         return np.int64(0)
+    if w != w:
+        w = np.float32(abs(w))  # the chip has one nan, with its sign clear
     return new_float(ram, words, floats, heap, 0, np.float32(w))
 
 
-@njit(f"int64({_U8}, {_I64}, {_I64}, {_I64}, int64, int64, int64, int64, int64)", cache=True)
-def enter(ram, words, regs, heap, fun, args, n_args, extra, n_extra):
+@njit(f"int64({_U8}, {_I64}, {_I64}, {_I64}, int64, int64, int64, int64, int64, int64)", cache=True)
+def enter(ram, words, regs, heap, fun, args, n_args, extra, n_extra, overhead):
     """Push a frame for a bytecode function called with plain positional arguments.
 
     `args` is the word index of the first argument, `extra` the word index of `n_extra` words
@@ -274,7 +276,7 @@ def enter(ram, words, regs, heap, fun, args, n_args, extra, n_extra):
             break
     p += size
     state_size = 8 * n_state + EXC_ENTRY * n_exc
-    stack = regs[R_STACK] - CALL_OVERHEAD
+    stack = regs[R_STACK] - overhead
     if stack < regs[R_STACK_MIN]:
         return np.int64(0)
     n_cells = np.int64(0)
@@ -577,7 +579,7 @@ def run(ram, words, floats, regs, heap, hashes, builtins):
             words[sp & WM] = w
         elif op == 0x27:  # STORE_SUBSCR
             v, o, i = words[(sp - 2) & WM], words[(sp - 1) & WM], words[sp & WM]
-            if o & 3:
+            if o & 3 or v == 0:
                 ip = at
                 break
             x = (o - BASE) >> 3
@@ -650,7 +652,7 @@ def run(ram, words, floats, regs, heap, hashes, builtins):
                 words[sp & WM] = r
         elif op == 0x26:  # STORE_ATTR
             o = words[sp & WM]
-            if o & 3:
+            if o & 3 or words[(sp - 1) & WM] == 0:
                 ip = at
                 break
             x = (o - BASE) >> 3
@@ -679,6 +681,7 @@ def run(ram, words, floats, regs, heap, hashes, builtins):
                 break
             args = sp + 1 - n
             extra, n_extra = np.int64(0), np.int64(0)
+            overhead = np.int64(CALL_OVERHEAD)
             result = args - 1
             if op == 0x66:
                 result -= 1
@@ -698,12 +701,13 @@ def run(ram, words, floats, regs, heap, hashes, builtins):
                 if k == T_CLOSURE:
                     c = (fun - BASE) >> 3
                     extra, n_extra = c + 3, words[(c + 2) & WM]
+                    overhead += CLOSURE_OVERHEAD
                     fun = words[(c + 1) & WM]
                     k = words[((fun - BASE) >> 3) & WM]
                 if k == T_FUN_BC:
                     s = (regs[R_CODE] - BASE) >> 3
                     exc_sp = regs[R_EXC_SP]
-                    if enter(ram, words, regs, heap, fun, args, n, extra, n_extra):
+                    if enter(ram, words, regs, heap, fun, args, n, extra, n_extra, overhead):
                         words[(s + 1) & WM] = p + BASE
                         words[(s + 2) & WM] = (result - 1) * 8 + BASE
                         words[(s + 3) & WM] = exc_sp

@@ -34,11 +34,13 @@ TO_HOST, GENERATOR = 1, 2  # frame flags
 
 STACK_TOP = 0x802F8000
 STACK_LIMIT = 31744
-# C stack that one bytecode call takes beside its code state: the frames of the call helpers,
-# the function object's call and the loop itself. Fitted to the published binary, which nests 50
-# pairs of lambda calls before it gives up (golden README).
-CALL_OVERHEAD = 208
-NATIVE_OVERHEAD = 96
+# C stack that one bytecode call takes beside its code state: the frames of the call helpers, the
+# function object's call and the loop itself; calling through a closure takes more. Fitted to the
+# recorded depths (golden README, tb_recursion), which vary with the C compiler.
+CALL_OVERHEAD = 480
+CLOSURE_OVERHEAD = 150
+NATIVE_OVERHEAD = 96  # a host function that calls back into bytecode
+PRINT_OVERHEAD = 48  # one nested container while printing
 STACK_AT_PROMPT = 1324  # what mem_info prints at the raw REPL
 VM_MAX_STATE_ON_STACK = 88
 
@@ -88,6 +90,10 @@ class Frames:
     @property
     def stack_pointer(self) -> int:
         return self.R[R_STACK]
+
+    def print_stack_used_up(self) -> bool:
+        """Has nested printing used the C stack up."""
+        return self.print_depth * PRINT_OVERHEAD > self.R[R_STACK] - self.R[R_STACK_MIN]
 
     def other_stacks(self):
         return ()
@@ -195,7 +201,8 @@ class Frames:
             if not b & 0x80:
                 return value, at
 
-    def push_frame(self, fun: int, args, kw, flags: int) -> None:
+    def push_frame(self, fun: int, args, kw, flags: int,
+                   overhead: int = CALL_OVERHEAD) -> None:
         """Enter a bytecode function: frame record, code state, arguments, registers."""
         R, words = self.R, self.words
         at = (fun - RAM_BASE) >> 3
@@ -204,7 +211,7 @@ class Frames:
         n_exc, p = self.read_uint(p)
         state_size = 8 * n_state + L.EXC_ENTRY_SIZE * n_exc
         heap_bytes = state = 0
-        stack = R[R_STACK] - CALL_OVERHEAD
+        stack = R[R_STACK] - overhead
         if stack < R[R_STACK_MIN]:
             raise self.recursion_error()
         if state_size > VM_MAX_STATE_ON_STACK:
@@ -386,9 +393,13 @@ class Frames:
 
     def call_bytecode(self, fun: int, args, kw=None) -> int:
         """Call a bytecode function from host code; returns its value."""
-        self.push_frame(fun, args, kw, TO_HOST)
-        _, value = self.run()
-        return value
+        depth, self.print_depth = self.print_depth, 0
+        try:
+            self.push_frame(fun, args, kw, TO_HOST,
+                            CALL_OVERHEAD + NATIVE_OVERHEAD + depth * PRINT_OVERHEAD)
+            return self.run()[1]
+        finally:
+            self.print_depth = depth
 
     # --- generators -----------------------------------------------------------------------
     def new_generator(self, fun: int, args, kw) -> int:
@@ -437,9 +448,12 @@ class Frames:
         globals_word = R[R_GLOBALS]
         try:
             how, value = self.run(throw)
-        except GuestError:
+        except GuestError as error:
             words[g + 1] = globals_word
             words[s + 1] = 0
+            if self.exception_match(error.obj, self.exception_word("StopIteration")):
+                raise self.error("RuntimeError", "generator raised StopIteration",
+                                 formatted=False) from None
             raise
         words[g + 1] = globals_word
         if how == RETURNED:

@@ -10,6 +10,8 @@ from __future__ import annotations
 from k210sim.micropython import layout as L
 from k210sim.micropython.compiler import opcodes as O
 from k210sim.micropython.frames import (
+    CALL_OVERHEAD,
+    CLOSURE_OVERHEAD,
     R_CODE,
     R_EXC_SP,
     R_FASTN,
@@ -705,13 +707,14 @@ class Handlers:
 
     def _invoke(self, fun: int, args: list[int], kw, result_at: int) -> None:
         """Call `fun`; its value is to replace the stack from `result_at` on."""
+        overhead = CALL_OVERHEAD
         while True:
             kind = self.type_word(fun)
             if kind == TYPE["fun_bc"]:
                 # The arguments stay on the caller's stack until they are in the new frame.
                 self.R[R_SP] = self.R[R_SP]
                 caller = self.R[R_CODE]
-                self.push_frame(fun, args, kw, 0)
+                self.push_frame(fun, args, kw, 0, overhead)
                 self.words[(caller + L.CODE_SP - RAM_BASE) >> 3] = result_at - 8
                 return
             at = (fun - RAM_BASE) >> 3
@@ -722,6 +725,7 @@ class Handlers:
                 n = self.words[at + 2]
                 args = list(self.words[at + 3 : at + 3 + n]) + args
                 fun = self.words[at + 1]
+                overhead += CLOSURE_OVERHEAD
             else:
                 value = self.call(fun, args, kw)
                 self.R[R_SP] = result_at

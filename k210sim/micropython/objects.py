@@ -11,6 +11,8 @@ from k210sim.micropython.qstr import qstr_hash
 
 _F32 = struct.Struct("<f")
 
+CHIP_NAN = _F32.unpack(b"\0\0\xc0\x7f")[0]  # the one nan the chip makes: positive, quiet
+
 # Table sizes of dicts and sets (spec repl_and_runtime.md 6.3; py/map.c).
 HASH_SIZES = (
     0, 2, 4, 6, 8, 10, 12, 17, 23, 29, 37, 47, 59, 73, 97, 127, 167, 223, 293, 389, 521, 691,
@@ -164,6 +166,8 @@ class Objects:
     def new_float(self, x: float) -> int:
         """A heap float, rounded to single precision."""
         o = self.new_object(TYPE["float"], 16)
+        if x != x:
+            x = CHIP_NAN
         try:
             self.floats[(o - RAM_BASE + 8) >> 2] = x
         except OverflowError:
@@ -375,7 +379,7 @@ class Objects:
         if alloc == 0:
             return 0
         only_equal_words = bool(flags & L.MAP_KEYS_ARE_QSTRS)
-        if only_equal_words and (key & 1 or not key & 2):
+        if only_equal_words and key & 3 != 2:
             if not self.is_str(key):
                 if not key & 3:
                     self.hash(key)  # an unhashable key raises even here
@@ -390,10 +394,10 @@ class Objects:
                 if k == key or (not only_equal_words and self.equal(k, key)):
                     return table + 16 * i + 8
             return 0
-        if key & 2:
-            h = int(self.qstrs.hashes[key >> 2])
-        elif key & 1:
+        if key & 1:
             h = (key >> 1) & 0xFFFFFFFFFFFFFFFF
+        elif key & 2:
+            h = int(self.qstrs.hashes[key >> 2])
         else:
             h = self.hash(key) & 0xFFFFFFFFFFFFFFFF
         start = pos = h % alloc
@@ -417,7 +421,7 @@ class Objects:
             else:
                 self._map_rehash(m)
         if not words[at] & L.MAP_ORDERED and (key & 2 or key & 1):
-            h = int(self.qstrs.hashes[key >> 2]) if key & 2 else (key >> 1) & 0xFFFFFFFFFFFFFFFF
+            h = (key >> 1) & 0xFFFFFFFFFFFFFFFF if key & 1 else int(self.qstrs.hashes[key >> 2])
         elif words[at] & L.MAP_ORDERED:
             found = self.map_find(m, key)
             if found:
@@ -433,7 +437,7 @@ class Objects:
             return slot + 8
         else:
             h = self.hash(key) & 0xFFFFFFFFFFFFFFFF
-        only_words = bool(words[at] & L.MAP_KEYS_ARE_QSTRS) and bool(key & 2)
+        only_words = bool(words[at] & L.MAP_KEYS_ARE_QSTRS) and key & 3 == 2
         while True:
             alloc, table = words[at + 1], words[at + 2]
             first = (table - RAM_BASE) >> 3
@@ -462,7 +466,7 @@ class Objects:
 
     def _map_added(self, at: int, key: int) -> None:
         flags = self.words[at] + (1 << 3)
-        if not key & 2 or key & 1:
+        if key & 3 != 2:
             flags &= ~L.MAP_KEYS_ARE_QSTRS
         self.words[at] = flags
 

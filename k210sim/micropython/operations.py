@@ -12,6 +12,8 @@ from k210sim.micropython.layout import NULL, RAM_BASE, SENTINEL, TYPE
 from k210sim.micropython.native import GuestError, NativeFunction
 from k210sim.micropython.types import exceptions, iterators
 
+OVERFLOW = "\udfff"  # marks where nested printing ran out of stack; no guest text contains it
+
 FUNCTION_TYPES = frozenset(TYPE[n] for n in ("function", "fun_bc", "closure", "gen_wrap"))
 
 
@@ -128,10 +130,6 @@ class Operations:
             result = t.binary_op(self, op, a, b)
             if result is not None and result != NULL:
                 return result
-            if ops.INPLACE_OR <= op <= ops.INPLACE_POWER:
-                return self.binary_op(op + ops.INPLACE_TO_BINARY, a, b)
-        elif ops.INPLACE_OR <= op <= ops.INPLACE_POWER:
-            op += ops.INPLACE_TO_BINARY
         raise self.binary_op_error(op, a, b)
 
     def binary_op_error(self, op: int, a: int, b: int) -> GuestError:
@@ -437,19 +435,25 @@ class Operations:
         """The text `print` (PRINT_STR) or `repr` (PRINT_REPR) shows."""
         if o == NULL:
             return "(nil)"
+        if self.print_stack_used_up():
+            self.print_overflowed = True
+            return OVERFLOW
         self.print_depth += 1
         try:
-            if self.print_depth > self.print_limit:
-                raise self.recursion_error()
             t = self.type_of(o)
-            if t.print is not None:
-                return t.print(self, o, kind)
-            return "<%s>" % t.name
+            text = t.print(self, o, kind) if t.print is not None else "<%s>" % t.name
         finally:
             self.print_depth -= 1
+        if self.print_overflowed and self.print_depth == 0:
+            # The firmware prints as it goes: what stands before the overflow is already out.
+            self.print_overflowed = False
+            self.printed_before_overflow = text.split(OVERFLOW)[0]
+            raise self.recursion_error()
+        return text
 
     print_depth = 0
-    print_limit = 190  # nested prints of about 160 bytes of C stack each (guess)
+    print_overflowed = False
+    printed_before_overflow = ""
 
     def recursion_error(self) -> GuestError:
         return self.error("RuntimeError", "maximum recursion depth exceeded", formatted=False)

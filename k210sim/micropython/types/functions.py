@@ -40,11 +40,9 @@ class ClosureType(GuestType):
     def print(self, vm, o, kind):
         at = (o - RAM_BASE) >> 3
         n = vm.words[at + 2]
-        cells = []
-        for cell in vm.words[at + 3 : at + 3 + n]:
-            inside = vm.words[((cell - RAM_BASE) >> 3) + 1]
-            cells.append("(nil)" if inside == NULL else vm.print_text(inside, 1))
-        return "<closure %s at 0x%x, n_closed=%d %s >" % (
+        cells = ["(nil)" if cell == NULL else vm.print_text(cell, 1)
+                 for cell in vm.words[at + 3 : at + 3 + n]]
+        return "<closure %s at %x, n_closed=%d %s >" % (
             vm.print_text(vm.words[at + 1], 1), o, n, " ".join(cells))
 
     def load_attr(self, vm, o, qstr):
@@ -57,6 +55,11 @@ class CellType(GuestType):
     """A variable shared between scopes; the guest never holds one."""
 
     core_name = name = "cell"
+
+    def print(self, vm, o, kind):
+        inside = vm.words[((o - RAM_BASE) >> 3) + 1]
+        shown = "(nil)" if inside == NULL else vm.print_text(inside, 1)
+        return "<cell %x %s>" % (inside & 0xFFFFFFFFFFFFFFFF, shown)
 
 
 class GeneratorFunctionType(GuestType):
