@@ -58,12 +58,15 @@ ERRORS = {
     -10014: "page belongs to another place",
     -10015: "index names no page",
     -10017: "index names a page that cannot be",
+    -10020: "bad index",
     -10021: "file is not open for writing",
     -10022: "file is not open for reading",
     -10023: "a file of that name exists",
     -10025: "not a SPIFFS volume",
     -10026: "mounted already",
+    -10029: "no block is fully deleted",
     -10030: "the file exists",
+    -10031: "not a file",
     -10036: "the name is too long",
     -10040: "seek before the start",
 }
@@ -75,26 +78,56 @@ DELETED = -10004
 NOT_FINALIZED = -10005
 OUT_OF_FILE_DESCS = -10007
 FILE_CLOSED = -10008
+BAD_DESCRIPTOR = -10010
 IS_INDEX = -10011
 IS_FREE = -10012
 DATA_SPAN_MISMATCH = -10014
 INDEX_REF_FREE = -10015
 INDEX_REF_INVALID = -10017
+INDEX_INVALID = -10020
 NOT_WRITABLE = -10021
 NOT_READABLE = -10022
 CONFLICTING_NAME = -10023
 NOT_A_FS = -10025
 MOUNTED = -10026
+NO_DELETED_BLOCKS = -10029
 FILE_EXISTS = -10030
+NOT_A_FILE = -10031
 NAME_TOO_LONG = -10036
 SEEK_BOUNDS = -10040
 
 
+# How the firmware's file layer turns codes into errno (vfs_spiffs_file.c); all others are EIO, 5.
+ERRNO = {
+    NOT_MOUNTED: 8,
+    FULL: 28,
+    NOT_FOUND: 2,
+    OUT_OF_FILE_DESCS: 24,
+    FILE_CLOSED: 1,
+    BAD_DESCRIPTOR: 9,
+    IS_INDEX: 1,
+    INDEX_INVALID: 22,
+    NOT_WRITABLE: 1,
+    NOT_READABLE: 1,
+    CONFLICTING_NAME: 17,
+    NO_DELETED_BLOCKS: 11,
+    FILE_EXISTS: 17,
+    NOT_A_FILE: 2,
+    NAME_TOO_LONG: 22,
+    SEEK_BOUNDS: 29,
+}
+EIO = 5
+
+
 class SpiffsFailure(SpiffsError):
-    """An operation of the file system failed; `code` is the number the device prints."""
+    """An operation of the file system failed; `code` is the number the device prints.
+
+    `errno` is what the firmware's file layer makes of it.
+    """
 
     def __init__(self, code: int, detail: str = ""):
         self.code = code
+        self.errno = ERRNO.get(code, EIO)
         super().__init__(f"{ERRORS.get(code, 'error')}{': ' if detail else ''}{detail} ({code})")
 
 

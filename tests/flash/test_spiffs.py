@@ -477,3 +477,10 @@ def test_shipped_factory_image_has_model_and_demo():
         ("kmodel V3", 0x300000), ("spiffs", 0xD00000)
     ]
     assert "/main.py" in found.regions[1].detail and not found.problems
+
+
+def test_every_code_has_words_and_an_errno():
+    assert set(L.ERRNO) <= set(L.ERRORS)
+    assert SpiffsFailure(L.FULL).errno == 28
+    assert SpiffsFailure(L.DELETED).errno == 5
+    assert "no such file" in str(SpiffsFailure(L.NOT_FOUND, "/x"))
