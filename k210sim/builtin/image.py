@@ -19,8 +19,10 @@ TYPE_FILES = (
 
 # Module files under k210sim.modules, in no particular order: `help('modules')` sorts by name.
 MODULE_FILES = (
-    "array", "cmath", "gc", "kpu.module", "math", "sys", "ubinascii", "ucollections", "uerrno",
-    "uheapq", "ujson", "urandom", "ure", "ustruct", "utimeq",
+    "array", "cmath", "gc", "image.module", "kpu.module", "lcd", "math", "sensor", "sys",
+    "ubinascii", "ucollections", "uerrno",
+    "micropython", "ucryptolib", "uctypes", "uhashlib", "uheapq", "uio", "ujson", "urandom", "ure",
+    "ustruct", "utimeq", "uzlib",
 )
 
 # Names that find a built-in module unless a file of that name is on the file system.

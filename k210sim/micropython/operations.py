@@ -436,6 +436,8 @@ class Operations:
         if o == NULL:
             return "(nil)"
         if self.print_stack_used_up():
+            if self.print_depth == 0:
+                raise self.recursion_error()
             self.print_overflowed = True
             return OVERFLOW
         self.print_depth += 1
