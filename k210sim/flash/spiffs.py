@@ -14,6 +14,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from k210sim.flash import spiffs_layout as L
+from k210sim.flash.spiffs_file import SpiffsFile
 from k210sim.flash.spiffs_layout import SpiffsFailure
 from k210sim.flash.spiffs_pages import PageStore
 
@@ -103,7 +104,7 @@ class SpiffsVolume:
     def stat(self, name: str) -> Entry:
         """One file; raises SpiffsFailure(NOT_FOUND). Unflushed writes do not show."""
         self._need_mount()
-        return self._entry(self._find(_encode(name)))
+        return self._entry(self._find(L.encode_name(name)))
 
     # -- files ----------------------------------------------------
 
@@ -114,7 +115,7 @@ class SpiffsVolume:
         O_CREAT | O_EXCL, NAME_TOO_LONG, FULL.
         """
         self._need_mount()
-        raw = _encode(name)
+        raw = L.encode_name(name)
         self._need_descriptor()
         try:
             file = self._find(raw)
@@ -134,7 +135,7 @@ class SpiffsVolume:
     def remove(self, name: str) -> None:
         """Delete a file; handles on it are closed. Needs a free descriptor, as on the device."""
         self._need_mount()
-        raw = _encode(name)
+        raw = L.encode_name(name)
         self._need_descriptor()
         file = self._find(raw)
         self._store.set_flags(file.page, _INDEX_FLAGS & ~L.F_INDEX_DELETING)
@@ -149,8 +150,8 @@ class SpiffsVolume:
     def rename(self, old: str, new: str) -> None:
         """Give a file another name; raises SpiffsFailure(CONFLICTING_NAME) when it is taken."""
         self._need_mount()
-        raw = _encode(new)
-        file = self._find(_encode(old))
+        raw = L.encode_name(new)
+        file = self._find(L.encode_name(old))
         if any(f.name == raw for f in self._files.values()):
             raise SpiffsFailure(L.CONFLICTING_NAME, new)
         self._need_descriptor()
@@ -385,16 +386,16 @@ class SpiffsVolume:
             (L.DATA_SPAN_MISMATCH, (header.obj_id, header.span) != (file.obj_id, span)),
         ):
             if wrong:
-                raise SpiffsFailure(code, f"page {page} of {_decode(file.name)}")
+                raise SpiffsFailure(code, f"page {page} of {L.decode_name(file.name)}")
 
     def _find(self, name: bytes) -> _File:
         hits = [f for f in self._files.values() if f.name == name]
         if not hits:
-            raise SpiffsFailure(L.NOT_FOUND, _decode(name))
+            raise SpiffsFailure(L.NOT_FOUND, L.decode_name(name))
         return min(hits, key=lambda f: f.page)
 
     def _entry(self, file: _File) -> Entry:
-        return Entry(_decode(file.name), file.length, file.obj_id, file.type)
+        return Entry(L.decode_name(file.name), file.length, file.obj_id, file.type)
 
     def _need_mount(self) -> None:
         if not self.mounted:
@@ -405,118 +406,5 @@ class SpiffsVolume:
             raise SpiffsFailure(L.OUT_OF_FILE_DESCS, f"{L.MAX_OPEN} files are open already")
 
 
-class SpiffsFile:
-    """An open file. Every method raises SpiffsFailure(FILE_CLOSED) after `close`."""
-
-    def __init__(self, volume: SpiffsVolume, file: _File, flags: int):
-        self._volume, self._file, self._flags = volume, file, flags
-        self._position = 0
-
-    @property
-    def name(self) -> str:
-        return _decode(self._file.name)
-
-    @property
-    def size(self) -> int:
-        """Bytes on flash; what is still in the write cache does not count."""
-        return self._file.length
-
-    @property
-    def closed(self) -> bool:
-        return self not in self._volume._handles
-
-    def read(self, length: int = -1) -> bytes:
-        """Up to `length` bytes (all of the rest if negative); b"" at the end of the file."""
-        self._check()
-        if not self._flags & L.O_RDONLY:
-            raise SpiffsFailure(L.NOT_READABLE, self.name)
-        self._volume._flush(self._file)
-        if length < 0:
-            length = max(0, self._file.length - self._position)
-        data = self._volume._read(self._file, self._position, length)
-        self._position += len(data)
-        return data
-
-    def write(self, data) -> int:
-        """Write all of `data`, returning its length.
-
-        Less than a page goes to the write cache first, so that a full volume may show only at
-        the next flush, seek or close.
-        """
-        self._check()
-        file, data = self._file, bytes(data)
-        if not self._flags & L.O_WRONLY:
-            raise SpiffsFailure(L.NOT_WRITABLE, self.name)
-        if self._flags & L.O_APPEND:
-            end = file.cache_offset + len(file.cache) if file.cache else 0
-            self._position = max(file.length, end)
-        at = self._position
-        if len(data) < L.PAGE and not self._flags & L.O_DIRECT:
-            inside = at - file.cache_offset
-            if file.cache and not (
-                0 <= inside <= len(file.cache) and inside + len(data) <= L.PAGE
-            ):
-                self._volume._flush(file)
-            if not file.cache:
-                file.cache_offset = at
-            inside = at - file.cache_offset
-            file.cache[inside : inside + len(data)] = data
-        else:
-            self._volume._flush(file)
-            self._volume._write(file, at, data)
-        self._position = at + len(data)
-        return len(data)
-
-    def seek(self, offset: int, whence: int = 0) -> int:
-        """Move the position; returns it. Beyond the end: it goes to the end and END_OF_OBJECT."""
-        self._check()
-        self._volume._flush(self._file)
-        target = offset + (0, self._position, self._file.length)[whence]
-        if target < 0:
-            raise SpiffsFailure(L.SEEK_BOUNDS, self.name)
-        self._position = min(target, self._file.length)
-        if target > self._file.length:
-            raise SpiffsFailure(L.END_OF_OBJECT, self.name)
-        return self._position
-
-    def tell(self) -> int:
-        self._check()
-        return self._position
-
-    def flush(self) -> None:
-        """Write the cache to flash."""
-        self._check()
-        self._volume._flush(self._file)
-
-    def close(self) -> None:
-        """Flush and give the descriptor back; it stays taken when the flush fails, as on the
-        device."""
-        self._check()
-        self._volume._flush(self._file)
-        self._volume._handles.remove(self)
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *exc):
-        if not self.closed:
-            self.close()
-
-    def _check(self) -> None:
-        if self.closed:
-            raise SpiffsFailure(L.FILE_CLOSED)
-
-
 def _table(pages) -> bytes:
     return b"".join(page.to_bytes(2, "little") for page in pages)
-
-
-def _encode(name: str) -> bytes:
-    raw = name.encode("utf-8", "surrogateescape")
-    if len(raw) > L.NAME_LEN - 1:
-        raise SpiffsFailure(L.NAME_TOO_LONG, name[:20] + "...")
-    return raw.split(b"\0")[0]
-
-
-def _decode(name: bytes) -> str:
-    return name.decode("utf-8", "surrogateescape")

@@ -179,3 +179,16 @@ def looks_formatted(data, base: int = BASE, size: int = SIZE) -> bool:
         at = base + block * BLOCK + MAGIC_OFFSET
         good += int.from_bytes(data[at : at + 2], "little") == block_magic(block, blocks)
     return good >= blocks - 1
+
+
+def encode_name(name: str) -> bytes:
+    """A name as SPIFFS stores it; raises SpiffsFailure(NAME_TOO_LONG) above 127 bytes."""
+    raw = name.encode("utf-8", "surrogateescape")
+    if len(raw) > NAME_LEN - 1:
+        raise SpiffsFailure(NAME_TOO_LONG, name[:20] + "...")
+    return raw.split(b"\0")[0]
+
+
+def decode_name(name: bytes) -> str:
+    """The name as text; bytes that are no UTF-8 survive a round trip."""
+    return name.decode("utf-8", "surrogateescape")
