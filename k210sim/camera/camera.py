@@ -103,7 +103,12 @@ class Camera:
         return max(1, round(1e9 / fps))
 
     def snapshot(self) -> Frame | None:
-        """Wait for a frame and return it; None when none came within 0.3 s.
+        """Wait for a frame and return it; None when none came within 0.3 s."""
+        number = self.wait()
+        return None if number is None else self.capture(number)
+
+    def wait(self) -> int | None:
+        """Let the time pass until a frame is complete; its number, None when none came in 0.3 s.
 
         With one buffer the interface starts with the first frame that begins after the call. With
         two it has gone on meanwhile: the last complete frame not yet taken is there at once.
@@ -123,7 +128,7 @@ class Camera:
             return None
         self.clock.advance_ns(max(0, ready - waited_from))
         self._taken = number
-        return self.capture(number)
+        return number
 
     def capture(self, number: int) -> Frame:
         """What a frame holds, without waiting for it."""

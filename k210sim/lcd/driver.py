@@ -33,9 +33,9 @@ class Driver:
         self.type = NONE
         self.width = self.height = 0  # as the chosen rotation shows it
         self.rotation, self.mirrored = 0, False
-        self.freq = DEFAULT_FREQ
+        self.freq = self._bus = DEFAULT_FREQ
         self._parallel = True
-        self._size = (0, 0)  # as at rotation 0
+        self.size = (0, 0)  # width and height at rotation 0
         self._offsets = ((0, 0), (0, 0))
         self._offset = (0, 0)
         self._blue_first = 0
@@ -60,7 +60,7 @@ class Driver:
         sideways directions. Takes 0.29 s of device time and one clearing.
         """
         self._parallel, self._bus = parallel, max(1, freq)
-        self._size = (width, height)
+        self.size = (width, height)
         self._offsets = (offsets[:2], offsets[2:])
         self.panel.reset()
         self._wait_ms(50 + 50)
@@ -99,7 +99,7 @@ class Driver:
     def set_rotation(self, rotation: int) -> None:
         """Turn by quarters (0..3); keeps the mirroring."""
         self.rotation = rotation
-        width, height = self._size
+        width, height = self.size
         self.width, self.height = (height, width) if rotation & 1 else (width, height)
         self.set_direction((_MIRRORED if self.mirrored else _UPRIGHT)[rotation])
         self._cube_offset()
@@ -124,7 +124,7 @@ class Driver:
 
     def clear(self, colour: int) -> None:
         """Fill the screen."""
-        width, height = self._size
+        width, height = self.size
         if not self.panel.access & chip.MV:
             width, height = height, width
         self._area(0, 0, width - 1, height - 1)
@@ -169,7 +169,7 @@ class Driver:
 
     def draw_string(self, x: int, y: int, string: bytes, colour: int, back: int = 0) -> None:
         """Text in cells of 8x12 on a background, cut at the screen's right edge."""
-        width = self._size[0]
+        width = self.size[0]
         string = string.split(b"\0")[0][: max(0, (width - x) // 8)]
         # The firmware compares y with the width too.
         if x >= width or y > width - 16 or not string:

@@ -1,0 +1,70 @@
+"""Image methods that find something out: statistics, blobs."""
+
+from __future__ import annotations
+
+from k210sim.errors import NotSimulated
+from k210sim.imaging import regions
+from k210sim.modules.image import results
+from k210sim.modules.image.arguments import Call, image_method
+
+
+@image_method(1, names=("get_histogram", "get_hist", "histogram"))
+def get_histogram(call: Call):
+    histogram = results.take_histogram(call)
+    room = 64 + sum(32 + 40 * len(bins) for bins in histogram.bins)
+    return call.vm.new_host_object(results.Histogram, histogram, room)
+
+
+@image_method(1, names=("get_statistics", "get_stats", "statistics"))
+def get_statistics(call: Call):
+    return results.new_statistics(call.vm, results.take_histogram(call))
+
+
+def strides(call: Call, index: int) -> tuple[int, int]:
+    x, y = call.int(index, "x_stride", 2), call.int(index + 1, "y_stride", 1)
+    call.check(x > 0, "x_stride must not be zero.")
+    call.check(y > 0, "y_stride must not be zero.")
+    return x, y
+
+
+@image_method(2)
+def find_blobs(call: Call):
+    vm, pixels = call.vm, call.pixels
+    thresholds = call.thresholds(call.args[1])
+    invert, roi = call.bool(2, "invert"), call.roi(3)
+    x_stride, y_stride = strides(call, 4)
+    area = call.int(6, "area_threshold", 10) & 0xFFFFFFFF
+    least = call.int(7, "pixels_threshold", 10) & 0xFFFFFFFF
+    merge, margin = call.bool(8, "merge"), call.int(9, "margin", 0)
+    choose, join = call.word(10, "threshold_cb"), call.word(11, "merge_cb")
+
+    def ask(function, *blobs):
+        words = [results.make(vm, results.Blob, blob) for blob in blobs]
+        return vm.is_true(vm.call(function, words))
+
+    found = regions.find_blobs(
+        pixels, roi, thresholds, invert, x_stride, y_stride, area, least, merge, margin,
+        (lambda blob: ask(choose, blob)) if choose else None,
+        (lambda one, other: ask(join, one, other)) if join else None,
+    )  # fmt: skip
+    return vm.new_list([results.make(vm, results.Blob, blob) for blob in found])
+
+
+# Methods that exist on the board and are not simulated: calling one says so.
+_MISSING = (
+    "remove_shadows", "chrominvar", "illuminvar", "linpolar", "logpolar", "rotation_corr",
+    "get_similarity", "get_regression", "find_lines", "find_line_segments", "find_circles",
+    "find_rects", "find_qrcodes", "find_apriltags", "find_datamatrices", "find_barcodes",
+    "find_displacement", "find_template", "find_features", "find_eye", "find_lbp",
+    "find_keypoints", "find_domain", "find_edges", "find_hog", "selective_search",
+)  # fmt: skip
+
+
+def _missing(name: str) -> None:
+    @image_method(1, names=(name,))
+    def refuse(call: Call):
+        raise NotSimulated("image.Image." + name)
+
+
+for _name in _MISSING:
+    _missing(_name)
