@@ -31,6 +31,49 @@ class ConvParams:
     segments: np.ndarray
     rule: int
 
+    def __post_init__(self):
+        """Tables for the float64 path: fnorm float64[out, 2] = mul / 2**shift, add; fseg
+        float64[n, 4] = threshold, start, mul / 2**shift, bias; spans int64[out, 2] = the segments
+        a channel can reach, or -1 where only the integer path is exact."""
+        _, mul, shift, add = (self.norm[:, k] for k in range(4))
+        self.fnorm = np.stack([mul * 2.0**-shift, add.astype(np.float64)], axis=1)
+        seg = self.segments
+        self.fseg = np.stack([seg[:, 0], seg[:, 1], seg[:, 2] * 2.0 ** -np.minimum(seg[:, 3], 62),
+                              seg[:, 4]], axis=1).astype(np.float64)
+        self.spans = self._spans()
+
+    def bounds(self) -> tuple[np.ndarray, np.ndarray]:
+        """Smallest and largest sum (before batch norm) of each output channel, as Python ints."""
+        flat = self.weights.reshape(self.out_shape[0], -1).astype(np.int64)
+        const = self.norm[:, 0]
+        if self.arg_x % (1 << self.shr_x) == 0:
+            # The shift is exact, so the factor adds to every weight: tight bounds.
+            whole = flat + (self.arg_x >> self.shr_x)
+            low = np.minimum(whole, 0).sum(axis=1) * 255 + const
+            return low, np.maximum(whole, 0).sum(axis=1) * 255 + const
+        reach = (self.arg_x * 255 * flat.shape[1]) >> self.shr_x
+        high = flat.sum(axis=1) * 255 + const
+        return const + min(0, reach), high + max(0, reach)
+
+    def _spans(self) -> np.ndarray:
+        seg = self.segments
+        spans = np.full((self.out_shape[0], 2), -1, np.int64)
+        for o, (low, high) in enumerate(zip(*self.bounds(), strict=True)):
+            mul, shift, add = (int(v) for v in self.norm[o, 1:])
+            ends = [((int(v) * mul) >> shift) + add for v in (low, high)]
+            if max(abs(int(low)), abs(int(high))) * abs(mul) >= 1 << 52:
+                continue
+            if max(abs(e) for e in ends) >= 1 << 36:
+                continue
+            first = int(np.searchsorted(seg[1:, 0], min(ends), "left"))
+            last = int(np.searchsorted(seg[1:, 0], max(ends), "left")) + 1
+            used = seg[first:last]
+            below = first == 0 and min(ends) < seg[0, 1] and seg[0, 2] != 0
+            if (used[:, 2] < 0).any() or below:
+                continue
+            spans[o] = first, last
+        return spans
+
     @classmethod
     def from_layer(cls, regs: LayerRegs, weights, bn, act: bytes, rule: str = "even") -> ConvParams:
         """Check the registers and derive the constants. Raises KmodelError for what is not

@@ -82,8 +82,9 @@ def layers(draw):
     starts = np.sort(rng.integers(-(2**35), 2**35, 16))
     starts[0] = -(2**35)
     starts[5:8] = rng.integers(-(2**20), 2**20, 3)
-    act = Activation(starts, rng.integers(-(2**15), 2**15, 16), rng.integers(0, 44, 16),
-                     rng.integers(0, 256, 16))
+    # Without negative slopes the kernels may take their float64 path.
+    slopes = rng.integers(0 if draw(st.booleans()) else -(2**15), 2**15, 16)
+    act = Activation(starts, slopes, rng.integers(0, 44, 16), rng.integers(0, 256, 16))
     weights = weights.astype(np.uint16 if wide else np.uint8)
     return x, weights, bn, act, depthwise, kind, draw(st.sampled_from(("even", "up"))), args
 
@@ -264,6 +265,20 @@ def test_exp_is_within_one_unit_in_the_last_place():
     assert (np.abs(out - exact) / unit).max() <= 1.0
     assert dense.exp32(np.float32(89)) == math.inf and dense.exp32(np.float32(-104)) == 0
     assert math.isnan(dense.exp32(np.float32(math.nan)))
+
+
+def test_both_ways_of_finishing_a_layer_are_taken():
+    """Typical tables go through float64; products past 2**52 or falling slopes through integers."""
+    def spans(mul, act):
+        b = ModelBuilder((2, 4, 4))
+        b.add_conv(b.input, np.full((1, 2, 1, 1), 200), bn=BatchNorm([mul], 15, 0), act=act)
+        f = b.steps[0][3]
+        return ConvParams.from_layer(f["regs"], f["weights"], f["bn"], f["act"]).spans.tolist()
+
+    leaky = activation_table("leaky", 10)
+    assert spans(1 << 22, leaky) == [[2, 3]] or spans(1 << 22, leaky)[0][0] >= 0
+    falling = Activation(leaky.x_start, -np.abs(leaky.mul), leaky.shift, leaky.bias)
+    assert spans(1 << 22, falling) == [[-1, -1]]
 
 
 def test_segments_drops_what_is_never_reached():

@@ -90,6 +90,45 @@ def activate(y, count, seg, rule, out, at):
                 out[at + j] = v if y[j] >= threshold + (s > 0) else out[at + j]
 
 
+@njit(["void(int32[::1], int64, int64[::1], int64, int64, float64[::1], float64[:, ::1], int64, "
+       "int64, int64, float64[::1], float64[::1], uint8[::1])",
+       "void(int64[::1], int64, int64[::1], int64, int64, float64[::1], float64[:, ::1], int64, "
+       "int64, int64, float64[::1], float64[::1], uint8[::1])"], cache=True, nogil=True)
+def finish(acc, count, sx, base, const, factors, seg, low, high, rule, y, v, out):
+    """Batch norm and activation in float64, for channels where that is provably exact.
+
+    factors: mul / 2**shift and add; seg: float64[n, 4] = threshold, start, mul / 2**shift, bias;
+    only segments [low, high) can occur. ConvParams.spans holds the conditions: products below
+    2**53, no negative slopes. For a product t >= 0 both roundings are then plain ones of the exact
+    quotient: to nearest even (adding 1.5 * 2**52 rounds so), or half up.
+    """
+    f = factors[0]
+    add = factors[1]
+    for j in range(count):
+        y[j] = np.floor(np.float64(np.int64(acc[j]) + sx[base + j] + const) * f) + add
+    magic = 1.5 * 2.0**52
+    for s in range(low, high):
+        threshold = seg[s, 0] if s > low else -np.inf
+        start = seg[s, 1]
+        slope = seg[s, 2]
+        bias = seg[s, 3]
+        if rule == 0:
+            for j in range(count):
+                x = (y[j] - start) * slope
+                x = x if x < 512.0 else 512.0
+                x = ((x + magic) - magic) + bias
+                v[j] = x if y[j] > threshold else v[j]
+        else:
+            for j in range(count):
+                x = (y[j] - start) * slope
+                x = x if x < 512.0 else 512.0
+                x = np.floor(x + 0.5) + bias
+                v[j] = x if y[j] > threshold else v[j]
+    for j in range(count):
+        x = v[j]
+        out[base + j] = np.uint8(np.int32(x if x < 255.0 else 255.0))
+
+
 @njit(["void(uint8[:, ::1], int64[::1], int64[:, ::1], int64, int64, int64[::1])"],
       cache=True, nogil=True)
 def input_sums(x, offsets, runs, arg_x, shr_x, sx):
@@ -107,11 +146,13 @@ def input_sums(x, offsets, runs, arg_x, shr_x, sx):
 
 
 @njit(["void(uint8[:, ::1], uint8[:, ::1], int64, int64[:, ::1], int32[:, ::1], int64[::1], "
-       "int64[:, ::1], int64[:, ::1], int64, uint8[:, ::1], int64, int64)",
+       "int64[:, ::1], int64[:, ::1], float64[:, ::1], float64[:, ::1], int64[:, ::1], int64, "
+       "uint8[:, ::1], int64, int64)",
        "void(uint8[:, ::1], uint16[:, ::1], int64, int64[:, ::1], int64[:, ::1], int64[::1], "
-       "int64[:, ::1], int64[:, ::1], int64, uint8[:, ::1], int64, int64)"],
+       "int64[:, ::1], int64[:, ::1], float64[:, ::1], float64[:, ::1], int64[:, ::1], int64, "
+       "uint8[:, ::1], int64, int64)"],
       cache=True, nogil=True)
-def conv1x1(x, w, channels, runs, acc, sx, norm, seg, rule, out, first, end):
+def conv1x1(x, w, channels, runs, acc, sx, norm, seg, fnorm, fseg, spans, rule, out, first, end):
     """Output channels [first, end) of a 1x1 layer; `first` is a multiple of 4.
 
     w: [out channels rounded up to 4, channels rounded up to 4], zeros in the fill.
@@ -120,6 +161,8 @@ def conv1x1(x, w, channels, runs, acc, sx, norm, seg, rule, out, first, end):
     T = acc.dtype.type  # the width of the sums: casting every step keeps narrow sums narrow
     acc0, acc1, acc2, acc3 = acc[0], acc[1], acc[2], acc[3]
     y = np.empty(acc.shape[1], np.int64)
+    yf = np.empty(acc.shape[1], np.float64)
+    vf = np.empty(acc.shape[1], np.float64)
     for k in range(runs.shape[0]):
         base = runs[k, 0]
         left = runs[k, 1]
@@ -152,6 +195,10 @@ def conv1x1(x, w, channels, runs, acc, sx, norm, seg, rule, out, first, end):
                         acc2[j] = T(acc2[j] + c0 * v0 + c1 * v1 + c2 * v2 + c3 * v3)
                         acc3[j] = T(acc3[j] + d0 * v0 + d1 * v1 + d2 * v2 + d3 * v3)
                 for r in range(min(np.int64(4), end - o)):
+                    if spans[o + r, 0] >= 0:
+                        finish(acc[r], n, sx, base, norm[o + r, 0], fnorm[o + r], fseg,
+                               spans[o + r, 0], spans[o + r, 1], rule, yf, vf, out[o + r])
+                        continue
                     const, mul = norm[o + r, 0], norm[o + r, 1]
                     shift, add = norm[o + r, 2], norm[o + r, 3]
                     for j in range(n):
@@ -163,11 +210,13 @@ def conv1x1(x, w, channels, runs, acc, sx, norm, seg, rule, out, first, end):
 
 
 @njit(["void(uint8[:, ::1], uint8[:, ::1], int64[::1], int64[:, ::1], int32[:, ::1], int64[::1], "
-       "int64[:, ::1], int64[:, ::1], int64, uint8[:, ::1], int64, int64)",
+       "int64[:, ::1], int64[:, ::1], float64[:, ::1], float64[:, ::1], int64[:, ::1], int64, "
+       "uint8[:, ::1], int64, int64)",
        "void(uint8[:, ::1], uint16[:, ::1], int64[::1], int64[:, ::1], int64[:, ::1], int64[::1], "
-       "int64[:, ::1], int64[:, ::1], int64, uint8[:, ::1], int64, int64)"],
+       "int64[:, ::1], int64[:, ::1], float64[:, ::1], float64[:, ::1], int64[:, ::1], int64, "
+       "uint8[:, ::1], int64, int64)"],
       cache=True, nogil=True)
-def conv3x3(x, w, offsets, runs, acc, sx, norm, seg, rule, out, first, end):
+def conv3x3(x, w, offsets, runs, acc, sx, norm, seg, fnorm, fseg, spans, rule, out, first, end):
     """Output channels [first, end) of a 3x3 layer; `first` is a multiple of 4.
 
     w: [out channels rounded up to 4, channels * 9]; norm as in conv1x1.
@@ -175,6 +224,8 @@ def conv3x3(x, w, offsets, runs, acc, sx, norm, seg, rule, out, first, end):
     T = acc.dtype.type  # the width of the sums: casting every step keeps narrow sums narrow
     acc0, acc1, acc2, acc3 = acc[0], acc[1], acc[2], acc[3]
     y = np.empty(acc.shape[1], np.int64)
+    yf = np.empty(acc.shape[1], np.float64)
+    vf = np.empty(acc.shape[1], np.float64)
     for k in range(runs.shape[0]):
         base = runs[k, 0]
         left = runs[k, 1]
@@ -202,6 +253,10 @@ def conv3x3(x, w, offsets, runs, acc, sx, norm, seg, rule, out, first, end):
                             acc2[j] = T(acc2[j] + c0 * v0 + c1 * v1 + c2 * v2)
                             acc3[j] = T(acc3[j] + d0 * v0 + d1 * v1 + d2 * v2)
                 for r in range(min(np.int64(4), end - o)):
+                    if spans[o + r, 0] >= 0:
+                        finish(acc[r], n, sx, base, norm[o + r, 0], fnorm[o + r], fseg,
+                               spans[o + r, 0], spans[o + r, 1], rule, yf, vf, out[o + r])
+                        continue
                     const, mul = norm[o + r, 0], norm[o + r, 1]
                     shift, add = norm[o + r, 2], norm[o + r, 3]
                     for j in range(n):
@@ -213,17 +268,22 @@ def conv3x3(x, w, offsets, runs, acc, sx, norm, seg, rule, out, first, end):
 
 
 @njit(["void(uint8[:, ::1], uint8[:, ::1], int64[::1], int64[:, ::1], int64, int64, "
-       "int64[:, ::1], int64[:, ::1], int64, uint8[:, ::1], int64, int64)",
+       "int64[:, ::1], int64[:, ::1], float64[:, ::1], float64[:, ::1], int64[:, ::1], int64, "
+       "uint8[:, ::1], int64, int64)",
        "void(uint8[:, ::1], uint16[:, ::1], int64[::1], int64[:, ::1], int64, int64, "
-       "int64[:, ::1], int64[:, ::1], int64, uint8[:, ::1], int64, int64)"],
+       "int64[:, ::1], int64[:, ::1], float64[:, ::1], float64[:, ::1], int64[:, ::1], int64, "
+       "uint8[:, ::1], int64, int64)"],
       cache=True, nogil=True)
-def depthwise(x, w, offsets, runs, arg_x, shr_x, norm, seg, rule, out, first, end):
+def depthwise(x, w, offsets, runs, arg_x, shr_x, norm, seg, fnorm, fseg, spans, rule, out, first,
+              end):
     """Channels [first, end) of a depthwise layer, 1x1 or 3x3 by the number of offsets.
 
     The sum of inputs is each channel's own, so it is formed here. w: [channels, taps].
     """
     acc = np.empty(TILE, np.int64)
     own = np.empty(TILE, np.int64)
+    yf = np.empty(TILE, np.float64)
+    vf = np.empty(TILE, np.float64)
     for c in range(first, end):
         plane = x[c]
         const, mul, shift, add = norm[c, 0], norm[c, 1], norm[c, 2], norm[c, 3]
@@ -255,9 +315,56 @@ def depthwise(x, w, offsets, runs, arg_x, shr_x, norm, seg, rule, out, first, en
                     for j in range(n):
                         own[j] = np.int64(plane[base + j])
                         acc[j] = weight * own[j]
+                if spans[c, 0] >= 0:
+                    for j in range(n):
+                        own[j] = (arg_x * own[j]) >> shr_x
+                    finish(acc, n, own, 0, const, fnorm[c], fseg, spans[c, 0], spans[c, 1], rule,
+                           yf, vf, out[c, base : base + n])
+                    base += n
+                    left -= n
+                    continue
                 for j in range(n):
                     total = acc[j] + ((arg_x * own[j]) >> shr_x) + const
                     acc[j] = ((total * mul) >> shift) + add
                 activate(acc, n, seg, rule, out[c], base)
+                base += n
+                left -= n
+
+
+@njit(["void(uint8[:, ::1], int32[:, ::1], int64[::1], int64[:, ::1], int64[:, ::1], "
+       "float64[:, ::1], float64[:, ::1], int64[:, ::1], int64, uint8[:, ::1], int64, int64)"],
+      cache=True, nogil=True)
+def depthwise3x3(x, w, offsets, runs, norm, fnorm, fseg, spans, rule, out, first, end):
+    """Depthwise 3x3 with the input factor folded into the weights, for exact shifts.
+
+    w: int32[channels, 9] = weight + (arg_x >> shr_x), below 2**19 in size, so sums fit 32 bits.
+    Only for channels whose spans allow the float64 path.
+    """
+    acc = np.empty(TILE, np.int32)
+    none = np.zeros(TILE, np.int64)
+    y = np.empty(TILE, np.float64)
+    v = np.empty(TILE, np.float64)
+    for c in range(first, end):
+        plane = x[c]
+        w0, w1, w2, w3, w4 = w[c, 0], w[c, 1], w[c, 2], w[c, 3], w[c, 4]
+        w5, w6, w7, w8 = w[c, 5], w[c, 6], w[c, 7], w[c, 8]
+        for k in range(runs.shape[0]):
+            base = runs[k, 0]
+            left = runs[k, 1]
+            while left > 0:
+                n = min(left, np.int64(TILE))
+                top = plane[base + offsets[0] : base + offsets[0] + n + 2]
+                mid = plane[base + offsets[3] : base + offsets[3] + n + 2]
+                low = plane[base + offsets[6] : base + offsets[6] + n + 2]
+                for j in range(n):
+                    a = np.int32(w0 * np.int32(top[j]) + w1 * np.int32(top[j + 1])
+                                 + w2 * np.int32(top[j + 2]))
+                    b = np.int32(w3 * np.int32(mid[j]) + w4 * np.int32(mid[j + 1])
+                                 + w5 * np.int32(mid[j + 2]))
+                    d = np.int32(w6 * np.int32(low[j]) + w7 * np.int32(low[j + 1])
+                                 + w8 * np.int32(low[j + 2]))
+                    acc[j] = np.int32(a + b + d)
+                finish(acc, n, none, 0, norm[c, 0], fnorm[c], fseg, spans[c, 0], spans[c, 1], rule,
+                       y, v, out[c, base : base + n])
                 base += n
                 left -= n

@@ -35,8 +35,13 @@ class PortableConv:
         reach = int((self.runs[:, 0] + self.runs[:, 1]).max())
         self.out_pitch = max(reach, height * self.row)
         self.in_pitch = max(reach + int(self.offsets[-1]), (height + 2 * self.border) * self.row)
+        self.folded = False
         if p.depthwise:
             self.weights = np.array(p.weights)
+            whole = self.weights.astype(np.int64) + (p.arg_x >> p.shr_x)
+            if (p.taps == 9 and p.arg_x % (1 << p.shr_x) == 0 and np.abs(whole).max() < 1 << 19
+                    and (p.spans[:, 0] >= 0).all()):
+                self.folded, self.weights = True, whole.astype(np.int32)
         else:
             fill = channels if p.taps == 9 else -(-channels // 4) * 4
             self.weights = np.zeros((-(-out // 4) * 4, fill * p.taps), p.weights.dtype)
@@ -71,19 +76,23 @@ class PortableConv:
         else:
             framed[:] = x
         result = np.empty((out, self.out_pitch), np.uint8)
-        if p.depthwise:
+        if self.folded:
+            conv2d.depthwise3x3(planes, self.weights, self.offsets, self.runs, p.norm, p.fnorm,
+                                p.fseg, p.spans, p.rule, result, 0, out)
+        elif p.depthwise:
             conv2d.depthwise(planes, self.weights, self.offsets, self.runs, p.arg_x, p.shr_x,
-                             p.norm, p.segments, p.rule, result, 0, out)
+                             p.norm, p.segments, p.fnorm, p.fseg, p.spans, p.rule,
+                             result, 0, out)
         else:
             sx = np.zeros(self.out_pitch, np.int64)
             conv2d.input_sums(planes, self.offsets, self.runs, p.arg_x, p.shr_x, sx)
             acc = np.empty((4, conv2d.TILE), self.acc_type)
             if p.taps == 9:
                 conv2d.conv3x3(planes, self.weights, self.offsets, self.runs, acc, sx, p.norm,
-                               p.segments, p.rule, result, 0, out)
+                               p.segments, p.fnorm, p.fseg, p.spans, p.rule, result, 0, out)
             else:
                 conv2d.conv1x1(planes, self.weights, channels, self.runs, acc, sx, p.norm,
-                               p.segments, p.rule, result, 0, out)
+                               p.segments, p.fnorm, p.fseg, p.spans, p.rule, result, 0, out)
         maps = result[:, : height * self.row].reshape(out, height, self.row)[:, :, :width]
         return pool(maps, p.pool, p.out_shape)
 
