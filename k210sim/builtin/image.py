@@ -22,7 +22,7 @@ MODULE_FILES = (
     "array", "cmath", "gc", "image.module", "kpu.module", "lcd", "math", "sensor", "sys",
     "ubinascii", "ucollections", "uerrno",
     "micropython", "ucryptolib", "uctypes", "uhashlib", "uheapq", "uio", "ujson", "urandom", "ure",
-    "ustruct", "utimeq", "uzlib",
+    "ustruct", "utimeq", "uzlib", "uos", "utime",
 )
 
 # Names that find a built-in module unless a file of that name is on the file system.

@@ -347,6 +347,11 @@ class VM(Objects, Operations, Frames, Handlers, Execution):
         if self.on_event is not None:
             self.on_event(kind, value)
 
+    def not_simulated(self, call: str) -> GuestError:
+        """The OSError of a call that has no simulation behind it, ready to `raise`."""
+        self.event("not_simulated", call)
+        return self.error("OSError", "k210sim: %s is not simulated" % call)
+
     def address_of(self, array) -> int:
         """Guest address of a numpy view of the RAM, 0 for an array of the host's."""
         offset = array.__array_interface__["data"][0] - self.memory.u8.ctypes.data

@@ -1,0 +1,120 @@
+"""What the firmware keeps in /flash for its own start: the file system itself and `/freq.conf`.
+
+Source: MaixPy-v1 v0.6.3 port/src/maixpy_main.c (format when mounting fails, texts, limits).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from k210sim.flash import spiffs_layout as spiffs
+from k210sim.flash.spiffs import SpiffsVolume
+from k210sim.flash.spiffs_layout import SpiffsFailure
+from k210sim.heap.system import HEADER, SystemHeap
+from k210sim.micropython.layout import AI_RAM_BASE
+from k210sim.records import U8, U32, Bytes, Record
+
+FREQ_CONF = "/freq.conf"
+CPU_DEFAULT, CPU_MIN, CPU_MAX = 400_000_000, 26_000_000, 600_000_000
+PLL1_DEFAULT, PLL1_MIN, PLL1_MAX = 400_000_000, 26_000_000, 1_200_000_000
+GC_HEAP_DEFAULT, GC_HEAP_FALLBACK = 512 * 1024, 128 * 1024
+GC_HEAP_START = 0x802FFD80  # the first thing the standard image mallocs
+
+
+class FreqConf(Record):
+    """Content of `/freq.conf`: frequencies in Hz, divider, heap size in bytes (0: default)."""
+
+    freq_cpu = U32(default=CPU_DEFAULT)
+    freq_pll1 = U32(default=PLL1_DEFAULT)
+    kpu_div = U8(default=1)
+    padding = Bytes(3)
+    gc_heap_size = U32(default=GC_HEAP_DEFAULT)
+
+
+def open_flash_volume(flash, say: Callable[[str], None], on_sync=None) -> SpiffsVolume:
+    """The volume at its place on the chip, mounted; formatted first when it cannot be.
+
+    say : receives the lines of the boot log about it, with bare newlines
+    """
+    volume = SpiffsVolume(flash, on_sync=on_sync)
+    try:
+        volume.mount()
+    except SpiffsFailure:
+        say("[MAIXPY]:Spiffs Unmount.\n")
+        say("[MAIXPY]:Spiffs Formating...\n")
+        volume.format()
+        say("[MAIXPY]:Spiffs Format successful \n")
+        volume.mount()
+        say("[MAIXPY]:Spiffs Mount successful \n")
+    return volume
+
+
+def save_freq_conf(volume: SpiffsVolume, conf: FreqConf) -> bool:
+    """Write `/freq.conf`; False when there is no room or no free descriptor."""
+    try:
+        file = volume.open(FREQ_CONF, spiffs.O_WRONLY | spiffs.O_CREAT)
+    except SpiffsFailure:
+        return False
+    try:
+        file.write(conf.build())
+        file.close()
+    except SpiffsFailure:
+        return False
+    return True
+
+
+def read_freq_conf(volume: SpiffsVolume) -> FreqConf | None:
+    """`/freq.conf` as it is, or None when it is missing, empty or cannot be read.
+
+    A short file is completed with defaults, since the firmware reads over a filled structure.
+    """
+    try:
+        file = volume.open(FREQ_CONF, spiffs.O_RDONLY)
+    except SpiffsFailure:
+        return None
+    try:
+        data = file.read(FreqConf.SIZE)
+    except SpiffsFailure:
+        data = b""
+    finally:
+        file.close()
+    return FreqConf.parse(data + FreqConf().build()[len(data) :]) if data else None
+
+
+def load_freq_conf(volume: SpiffsVolume, say: Callable[[str], None], *,
+                   create: bool = True) -> FreqConf:
+    """The settings for a start, with the firmware's limits; a missing file is made (`create`)."""
+    conf = read_freq_conf(volume)
+    if conf is None:
+        conf = FreqConf()
+        try:
+            volume.stat(FREQ_CONF)
+        except SpiffsFailure:
+            if create:
+                save_freq_conf(volume, conf)
+        else:
+            say("maixpy can't load freq.conf\t\r\n")
+        return conf
+    conf.freq_cpu = min(max(conf.freq_cpu, CPU_MIN), CPU_MAX)
+    conf.freq_pll1 = min(max(conf.freq_pll1, PLL1_MIN), PLL1_MAX)
+    conf.kpu_div = conf.kpu_div or 1
+    conf.gc_heap_size = conf.gc_heap_size or GC_HEAP_DEFAULT
+    return conf
+
+
+def make_system_heap() -> SystemHeap:
+    """The C heap of the standard image, empty; the GC heap is the first block taken from it."""
+    return SystemHeap(GC_HEAP_START - 2 * HEADER, AI_RAM_BASE)
+
+
+def take_gc_heap(heap: SystemHeap, size: int, say: Callable[[str], None]) -> tuple[int, int]:
+    """Address and size of the GC heap; a size without room becomes 128 KiB, with the lines the
+    firmware prints then."""
+    address = heap.malloc(size)
+    if address:
+        return address, size
+    say("GC heap size %d is too large, reset GC heap size\r\n" % size)
+    size = GC_HEAP_FALLBACK
+    address = heap.malloc(size)
+    say("GC size 128k\r\n")
+    return address, size
