@@ -290,11 +290,15 @@ class Board:
                 f"snapshot: it is of {theirs} (version, board, engine), this board is {mine}"
             )
 
-        def put() -> None:
-            self.clock.now_ns = snapshot.clock_ns
+        def put_parts() -> None:
             for name, part in self.hardware.parts().items():
                 part.load_state(copy.deepcopy(snapshot.parts[name]))
+
+        def put() -> None:
+            put_parts()
             engine.load_state(snapshot.engine_state)
+            put_parts()  # once more: starting the engine anew may have used them
+            self.clock.now_ns = snapshot.clock_ns
 
         engine.call(put, timeout=BOOT_TIMEOUT_S)
 

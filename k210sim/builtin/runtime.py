@@ -71,25 +71,30 @@ class Runtime:
     """One powered-on MicroPython, made in the firmware's thread at every power-on and reset."""
 
     def __init__(self, firmware, hardware):
+        self.firmware = firmware
+        self.port = firmware.port
+        self.board = GuestBoard(firmware, hardware)
+        self._start()
+
+    def _start(self) -> None:
+        """A machine fresh from power-on."""
         from k210sim.builtin.image import make_vm
 
-        self.port = firmware.port
+        port = self.port
         self._kpu_runs: dict[int, KpuRuns] = {}
-        self.board = GuestBoard(firmware, hardware)
-        self.vm = make_vm(
-            Memory(), clock=hardware.clock, stdout=firmware.port.write_cooked, board=self.board
+        self.vm = vm = make_vm(
+            Memory(), clock=self.board.clock, stdout=port.write_cooked, board=self.board
         )
         # The GC heap is the first thing the firmware takes from the system heap, which reaches
         # from the end of the image and its stacks to the end of general SRAM.
-        start = self.vm.heap_start - 2 * HEADER
-        self.vm.system_heap = SystemHeap(start, GENERAL_SRAM_END)
-        self.vm.system_heap.malloc(self.vm.heap_size)
-        self.vm.raw_stdout = firmware.port.write
-        self.vm.on_event = self._on_event
-        self.vm.input_line = firmware.input_line
-        self.vm.stdin_char = self._stdin_char
-        self.vm.start()
-        firmware.port.on_interrupt = self._on_interrupt
+        vm.system_heap = SystemHeap(vm.heap_start - 2 * HEADER, GENERAL_SRAM_END)
+        vm.system_heap.malloc(vm.heap_size)
+        vm.raw_stdout = port.write
+        vm.on_event = self._on_event
+        vm.input_line = self.firmware.input_line
+        vm.stdin_char = self._stdin_char
+        vm.start()
+        port.on_interrupt = self._on_interrupt
 
     # --- what the prompt asks for ---------------------------------------------------------------
 
@@ -164,6 +169,7 @@ class Runtime:
     def load_state(self, state: dict[str, Any]) -> None:
         from k210sim.builtin import snapshot
 
+        self._start()
         snapshot.load(self, state)
 
     def _on_event(self, kind: str, value: Any) -> None:

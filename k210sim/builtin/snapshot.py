@@ -8,6 +8,7 @@ referred to by name, so that it is neither copied nor replaced.
 
 from __future__ import annotations
 
+import importlib
 import io
 import pickle
 import types
@@ -101,6 +102,31 @@ def _kept(runtime) -> Iterator[tuple[str, Any, list[str]]]:
         yield label, thing, wanted
 
 
+def _image_types(vm) -> list[tuple[int, str, str]]:
+    """Address, module and name of every type of the image, in order of address."""
+    return sorted(
+        (address, type(t).__module__, type(t).__qualname__)
+        for address, t in vm.types.items()
+        if not t.is_user
+    )
+
+
+def _install_missing(vm, wanted: list[tuple[int, str, str]]) -> None:
+    """Put types into the image that it only gets when they are first used.
+
+    The machine is fresh, so each can have the place it had.
+    """
+    for address, module, name in wanted:
+        if address in vm.types:
+            continue
+        cls: Any = importlib.import_module(module)
+        for part in name.split("."):
+            cls = getattr(cls, part)
+        vm._rom_next = address
+        if vm.type_of_class(cls).word != address:
+            raise NotSimulated("restoring this snapshot", f"the type {name} has moved")
+
+
 def save(runtime) -> dict[str, Any]:
     """The machine's state; raises NotSimulated naming what cannot be kept."""
     names = _Names(runtime)
@@ -114,13 +140,19 @@ def save(runtime) -> dict[str, Any]:
     except (pickle.PicklingError, TypeError, AttributeError) as error:
         raise NotSimulated("a snapshot of this program", str(error)) from error
     host = zlib.compress(file.getvalue(), 1)
-    return {"version": VERSION, "ram": zlib.compress(runtime.vm.memory.u8, 1), "host": host}
+    return {
+        "version": VERSION,
+        "types": _image_types(runtime.vm),
+        "ram": zlib.compress(runtime.vm.memory.u8, 1),
+        "host": host,
+    }
 
 
 def load(runtime, state: dict[str, Any]) -> None:
-    """Put back what `save` gave."""
+    """Put back what `save` gave, into a machine that has only been started."""
     if state["version"] != VERSION:
         raise NotSimulated(f"restoring a snapshot of version {state['version']}")
+    _install_missing(runtime.vm, state["types"])
     names = _Names(runtime)
     runtime.vm.memory.u8[:] = np.frombuffer(zlib.decompress(state["ram"]), np.uint8)
     values = _Unpickler(io.BytesIO(zlib.decompress(state["host"])), names).load()

@@ -19,7 +19,8 @@ INTERRUPT_WINDOW_MS = 200
 STARTUP = f"""\
 import os, sys, time
 
-sys.path += ['', '.']
+sys.path.append('')
+sys.path.append('.')
 if 'sd' in os.listdir('/'):
     os.chdir('/sd')
     sys.path.append('/sd')

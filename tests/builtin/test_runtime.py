@@ -1,0 +1,195 @@
+"""The real runtime on a board: programs, console, interrupts, snapshots."""
+
+from __future__ import annotations
+
+import pickle
+import time
+
+import pytest
+
+from k210sim import Board, ExecTimeout, NotSimulated
+from k210sim.errors import ConfigError, InternalError
+
+
+@pytest.fixture
+def board():
+    with Board() as made:
+        yield made
+
+
+def test_the_board_boots_without_a_word_too_much(board):
+    log = board.serial.transcript.decode()
+    assert log.startswith("\r\n[MAIXPY] Pll0:freq:806000000\r\n")
+    assert "[MaixPy] gc heap=0x802ffd80-0x8037fd80(524288)\r\n[MaixPy] init end\r\n\r\n" in log
+    assert log.endswith('Type "help()" for more information.\r\n>>> ')
+    assert "Error" not in log
+
+
+def test_names_after_booting(board):
+    out = board.exec("print(sorted(globals()))\nimport sys, os\nprint(sys.path, os.getcwd())")
+    assert out.stdout == "['__name__', 'os', 'sys', 'time']\n['', '.', '/flash'] /flash\n"
+
+
+def test_files_are_there_after_a_reset(board):
+    board.exec("f = open('/flash/a.txt', 'w')\nf.write('kept')\nf.close()")
+    board.reset()
+    assert board.exec("print(open('/flash/a.txt').read())").stdout == "kept\n"
+
+
+def test_boot_py_and_main_py_run_in_this_order(board):
+    board.exec(
+        "for name in ('boot', 'main'):\n"
+        "    f = open('/flash/%s.py' % name, 'w')\n"
+        "    f.write('print(\"this is %s\")\\nfrom_%s = 1' % (name, name))\n"
+        "    f.close()\n"
+    )
+    board.serial.clear()
+    board.soft_reset()
+    board.expect(rb"this is boot\r\nthis is main\r\nMicroPython v")
+    assert board.exec("print(from_boot + from_main)").stdout == "2\n"
+
+
+def test_an_error_in_boot_py_is_shown_and_main_py_still_runs(board):
+    board.exec(
+        "f = open('/flash/boot.py', 'w'); f.write('1/0'); f.close()\n"
+        "f = open('/flash/main.py', 'w'); f.write('print(\"main\")'); f.close()\n"
+    )
+    board.serial.clear()
+    board.soft_reset()
+    board.expect(
+        rb'File "boot.py", line 1, in <module>\r\nZeroDivisionError: divide by zero\r\nmain\r\n'
+    )
+
+
+def test_ctrl_c_while_booting_leaves_the_users_files_alone():
+    with Board(clock="real") as board:
+        board.exec("f = open('/flash/main.py', 'w'); f.write('print(\"main\")'); f.close()")
+        board.serial.clear()
+        board.serial.write(b"\x04")
+        board.expect(rb"init end\r\n")
+        board.serial.write(b"\x03")
+        seen = board.expect(rb"^.*KeyboardInterrupt: \r\nMicroPython v.*>>> $").group()
+        assert b'File "_boot.py", line' in seen and b"\nmain" not in seen
+
+
+def test_a_main_py_for_ever_gives_way_to_exec(board):
+    board.exec("f = open('/flash/main.py', 'w'); f.write('while True: pass'); f.close()")
+    board.reset()
+    assert board.exec("print('in')").stdout == "in\n"
+
+
+@pytest.mark.parametrize(
+    "endless",
+    [
+        "while True: pass",
+        "import time\nwhile True: time.sleep(3600)",
+        "while True:\n  try:\n    x = [i for i in range(100)]\n  except ValueError: pass",
+        "input()",
+        "import sys\nsys.stdin.read(1)",
+        "def f():\n  while True:\n    for i in range(10**9): pass\nf()",
+    ],
+)
+def test_any_endless_program_stops_at_its_timeout(board, endless):
+    started = time.monotonic()
+    with pytest.raises(ExecTimeout) as caught:
+        board.exec(endless, timeout=0.3)
+    assert time.monotonic() - started < 4
+    assert "KeyboardInterrupt" in caught.value.result.error
+    assert board.exec("print(1)").stdout == "1\n"
+
+
+def test_a_program_that_will_not_stop_loses_its_power(board, monkeypatch):
+    monkeypatch.setattr("k210sim.repl.firmware.STOP_GRACE_S", 1.0)
+    program = "while True:\n  try:\n    while True: pass\n  except KeyboardInterrupt: pass"
+    with pytest.raises(Exception, match="ignored Ctrl-C"):
+        board.exec(program, timeout=0.2)
+    assert not board.powered
+    board.power_on()
+    assert board.exec("print(1)").ok
+
+
+def test_input_reads_a_line_with_editing(board):
+    board.serial.clear()
+    board.serial.write(b"name = input('who? ')\r")
+    board.expect(rb"who\? $")
+    board.serial.write(b"Marx\x7fk\r")
+    board.expect(rb">>> ")
+    board.serial.write(b"name\r")
+    board.expect(rb"'Mark'\r\n")
+
+
+def test_sys_stdin_reads_what_is_sent(board):
+    board.serial.clear()
+    board.serial.write(b"import sys; sys.stdin.read(3)\r")
+    board.expect(rb"\r\n$")
+    board.serial.write(b"xyz")
+    board.expect(rb"'xyz'\r\n>>> ")
+
+
+def test_exit_is_no_error(board):
+    result = board.exec("import sys\nprint(1)\nsys.exit(3)\nprint(2)")
+    assert (result.stdout, result.ok, result.exit_reason) == ("1\n", True, "system_exit")
+
+
+def test_a_call_that_is_not_simulated_says_so_and_the_board_lives(board, monkeypatch):
+    vm = board._engine.interpreter.vm
+
+    def refuse(*_):
+        raise NotSimulated("the frobnicator", "nobody asked for it")
+
+    monkeypatch.setattr(vm, "input_line", refuse)
+    result = board.exec("print('a')\ninput()")
+    assert result.error == "NotSimulated: the frobnicator is not simulated: nobody asked for it\n"
+    assert board.exec("def f(n):\n  return n and n + f(n - 1)\nprint(f(9))").stdout == "45\n"
+
+
+def test_a_bug_of_ours_is_no_guest_error(board, monkeypatch):
+    vm = board._engine.interpreter.vm
+    monkeypatch.setattr(vm, "input_line", lambda prompt: [][0])
+    with pytest.raises(InternalError, match="IndexError"):
+        board.exec("def f(): input()\nf()")
+    assert board.exec("print(1)").stdout == "1\n"
+
+
+def test_equal_programs_take_equal_virtual_time():
+    def run():
+        with Board(seed=3) as board:
+            out = board.exec("x = {}\nfor i in range(3000): x[i] = str(i)\nprint(len(x))")
+            return out.virtual_ms, board.clock.now_ns, board.serial.transcript
+
+    assert run() == run()
+
+
+def test_a_snapshot_brings_back_everything(board):
+    board.exec(
+        "class A:\n  pass\na = A()\na.x = [1, 2, 3]\ndef f(): return a.x\nimport urandom\n"
+        "urandom.seed(4)\nrare_name = 2.5\n"
+        "o = open('/flash/s.txt', 'w'); o.write('then'); o.close()"
+    )
+    board.serial.write(b"rare")
+    board.expect(rb"rare$")
+    snapshot = pickle.loads(pickle.dumps(board.snapshot()))
+    question = "print(urandom.getrandbits(16), a.x, f(), open('/flash/s.txt').read())"
+    first = board.exec(question).stdout
+    board.exec(
+        "a.x.append(4)\ndel rare_name\nclass A: y = 1\nother = [0] * 5000\n"
+        "o = open('/flash/s.txt', 'w'); o.write('now'); o.close()"
+    )
+    board.restore(snapshot)
+    assert board.clock.now_ns == snapshot.clock_ns
+    assert board.exec(question).stdout == first
+    assert "NameError" in board.exec("other").error
+    assert board.exec("import gc\ngc.collect()\nprint(a.x, hasattr(A, 'y'))").ok
+    with Board() as other:
+        other.restore(snapshot)
+        assert other.exec(question).stdout == first
+        other.serial.clear()
+        other.serial.write(b"_name\r")
+        other.expect(rb"2\.5\r\n>>> $")
+
+
+def test_a_snapshot_of_another_version_is_refused(board):
+    snapshot = board.snapshot()
+    snapshot.engine_state["version"] = 99
+    with pytest.raises(ConfigError, match="version 99"):
+        board.restore(snapshot)
