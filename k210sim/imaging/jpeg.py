@@ -9,7 +9,6 @@ components/micropython/port/src/omv/img/jpeg.c, d8901fd.
 
 from __future__ import annotations
 
-import io
 from functools import lru_cache
 
 import numpy as np
@@ -29,7 +28,7 @@ _CHROMINANCE = (
     24, 26, 56, 99, 99, 99, 99, 99, 47, 66, 99, 99, 99, 99, 99, 99,
 ) + (99,) * 32  # fmt: skip
 # Scale factors of the DCT's rows and columns.
-_AAN = tuple(map(_F, (1.0, 1.387039845, 1.306562965, 1.175875602,
+AAN = tuple(map(_F, (1.0, 1.387039845, 1.306562965, 1.175875602,
                       1.0, 0.785694958, 0.541196100, 0.275899379)))  # fmt: skip
 
 # Huffman tables of T.81 Annex K: codes of each length 1..16, then the symbols in code order.
@@ -90,7 +89,7 @@ def _quantisation(quality: int) -> tuple[np.ndarray, np.ndarray]:
         steps = np.clip((np.array(base) * scale + 50) // 100, 1, 255)
         tables[i, zigzag()] = steps
         for k, step in enumerate(steps):
-            factors[i, k] = _F(1) / (_AAN[k >> 3] * _AAN[k & 7] * _F(step) * _F(8))
+            factors[i, k] = _F(1) / (AAN[k >> 3] * AAN[k & 7] * _F(step) * _F(8))
     return tables, factors
 
 
@@ -229,21 +228,3 @@ def encode(image: np.ndarray, quality: int = 50) -> bytes:
         header = _headers(width, height, False, 0x11, tables)
     writer.bits(0x7F, 7)
     return header + writer.written() + b"\xff\xd9"
-
-
-def decode(data: bytes) -> np.ndarray:
-    """The picture of a JPEG file: grayscale, or RGB565 with its lower bits cut off.
-
-    Decoded by Pillow: single levels may differ by a few of 255 from the firmware's decoder.
-    Raises ValueError when it is none.
-    """
-    from PIL import Image
-
-    try:
-        with Image.open(io.BytesIO(data), formats=["JPEG"]) as image:
-            if image.mode == "L":
-                return np.array(image)
-            planes = np.asarray(image.convert("RGB")).astype(np.uint16)
-    except OSError as error:
-        raise ValueError(str(error)) from error
-    return planes[:, :, 0] >> 3 << 11 | planes[:, :, 1] >> 2 << 5 | planes[:, :, 2] >> 3

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from imaging_stand_in import load_input
 from PIL import Image
 
-from k210sim.imaging import bmp, jpeg
+from k210sim.imaging import bmp, jpeg, jpeg_reader
 from k210sim.imaging.colour import unpack
 
 
@@ -91,10 +91,10 @@ def test_other_programs_read_our_jpeg(quality, size):
 def test_gray_and_binary_jpeg():
     image = (np.arange(30)[None, :] * 8 + np.zeros((21, 1))).astype(np.uint8)
     data = jpeg.encode(image, 90)
-    again = jpeg.decode(data)
+    again = jpeg_reader.decode(data)
     assert again.dtype == np.uint8 and np.abs(again.astype(int) - image).mean() < 3
     bits = image > 100
-    assert np.array_equal(jpeg.decode(jpeg.encode(bits, 95)) > 127, bits)
+    assert np.array_equal(jpeg_reader.decode(jpeg.encode(bits, 95)) > 127, bits)
 
 
 @settings(max_examples=25, deadline=None)
@@ -106,9 +106,32 @@ def test_noise_survives_the_joint_of_the_halves(width, height, quality, seed):
         assert seen.size == (width, height)
 
 
+def other_jpeg(colours, **options) -> bytes:
+    file = io.BytesIO()
+    Image.fromarray(colours).save(file, "JPEG", **options)
+    return file.getvalue()
+
+
+@pytest.mark.parametrize("sampling", [0, 1, 2])
+@pytest.mark.parametrize("restart", [0, 3])
+def test_we_read_jpeg_of_other_programs(sampling, restart):
+    y, x = np.mgrid[0:45, 0:70]
+    colours = np.dstack([x * 3, y * 5, 255 - x * 3]).astype(np.uint8)
+    data = other_jpeg(colours, quality=95, subsampling=sampling, restart_marker_blocks=restart)
+    image = jpeg_reader.decode(data)
+    assert np.abs(np.dstack(unpack(image)).astype(int) - colours).mean() < 5
+    gray = jpeg_reader.decode(other_jpeg(colours[:, :, 0], quality=95, optimize=True))
+    assert np.abs(gray.astype(int) - colours[:, :, 0]).mean() < 2
+
+
 def test_bad_jpeg_is_refused():
-    with pytest.raises(ValueError):
-        jpeg.decode(b"\xff\xd8 no picture")
+    good = jpeg.encode(noise(40, 30), 80)
+    for bad in (b"\xff\xd8 no picture", b"BM", good[:300], good[:200] + good[260:], good[:-1500]):
+        with pytest.raises(jpeg_reader.BadJpeg):
+            jpeg_reader.decode(bad)
+    with pytest.raises(jpeg_reader.BadJpeg) as caught:
+        jpeg_reader.decode(other_jpeg(np.zeros((9, 9, 3), np.uint8), progressive=True))
+    assert caught.value.progressive
 
 
 def test_recorded_jpeg_bytes(shared):

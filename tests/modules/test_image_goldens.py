@@ -92,7 +92,7 @@ def run_case(guest, case, folder) -> str:
 
 
 FAMILIES = ("draw", "convert", "geometry", "pool", "arith", "morph", "filter", "stats", "values",
-            "find", "errors")  # fmt: skip
+            "files", "find", "errors")  # fmt: skip
 
 
 @pytest.mark.parametrize("family", FAMILIES)

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from k210sim.imaging import bmp, formats, jpeg
+from k210sim.imaging import bmp, formats, jpeg_reader
 from k210sim.micropython.native import GuestError
 from k210sim.modules.image_object import HostImage, new_image
 
-EIO = 5
+EPERM, EIO = 1, 5
 NO_ROOM = (
     "Out of normal MicroPython Heap Memory! Please reduce the resolution of the image you are "
     "running this algorithm on to bypass this issue!"
@@ -101,9 +101,11 @@ def decode(vm, data: bytes, bmp_allowed: bool = True) -> np.ndarray:
             raise vm.error(kind, str(error), formatted=False) from None
     if data[:2] == b"\xff\xd8":
         try:
-            return jpeg.decode(data)
-        except ValueError:
-            raise vm.os_error(1) from None
+            return jpeg_reader.decode(data)
+        except jpeg_reader.BadJpeg as error:
+            if error.progressive:
+                vm.write("Progressive JPEG files are not supported.\n")
+            raise vm.os_error(EPERM) from None
     raise vm.error("ValueError", "format not supported", formatted=False)
 
 
