@@ -130,7 +130,7 @@ def id_(vm, o):
 
 def _attribute(vm, name: int) -> int:
     """The qstr of an attribute's name argument."""
-    text_data(vm, name)
+    vm.get_str(name)
     return vm.qstr_of(name)
 
 

@@ -24,7 +24,7 @@ from k210sim.micropython.frames import (
 )
 from k210sim.micropython.layout import NULL, RAM_BASE, SENTINEL, TYPE
 from k210sim.micropython.native import GuestError
-from k210sim.micropython.types import classes
+from k210sim.micropython.types import classes, iterators
 from k210sim.micropython.types import set as sets
 
 
@@ -633,18 +633,18 @@ class Handlers:
                 raise self.error("ValueError", "too many values to unpack (expected %d)" % n,
                                  formatted=True)
             return items
-        items = []
-        it = self.getiter(seq)
-        self.temps.append(it)
-        for i in range(n):
-            word = self.iternext(it)
-            if word == NULL:
-                raise self.error("ValueError", "need more than %d values to unpack" % i,
-                                 formatted=True)
-            self.temps.append(word)
-            items.append(word)
-        if self.iternext(it) != NULL:
-            raise self.error("ValueError", "too many values to unpack (expected %d)" % n,
+        items: list[int] = []
+        steps = iterators.stack_iterate(self, seq)
+        try:
+            for word in steps:
+                if len(items) == n:
+                    raise self.error("ValueError", "too many values to unpack (expected %d)" % n,
+                                     formatted=True)
+                items.append(word)
+        finally:
+            steps.close()
+        if len(items) < n:
+            raise self.error("ValueError", "need more than %d values to unpack" % len(items),
                              formatted=True)
         return items
 
@@ -742,7 +742,7 @@ class Handlers:
         star, star_star = words[at + n_args + 2 * n_kw], words[at + n_args + 2 * n_kw + 1]
         if star != NULL:
             args += self.items_of(star) if self.type_word(star) in (TYPE["tuple"], TYPE["list"]) \
-                else list(self.iterate(star))
+                else iterators.collect(self, star)
         if star_star != NULL:
             kw_pairs = self.keyword_pairs(star_star)
             for key, value in kw_pairs:

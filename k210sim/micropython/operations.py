@@ -147,7 +147,7 @@ class Operations:
             # The firmware names the operator only for what has a special method; `in` has none.
             raise self.error("TypeError", "unsupported types for : '%s', '%s'"
                              % (self.type_name(item), t.name), formatted=True)
-        for word in self.iterate(container):
+        for word in iterators.stack_iterate(self, container):
             if self.equal(word, item):
                 return L.TRUE
         return L.FALSE

@@ -1,6 +1,6 @@
 """`uio`: streams in memory, buffered writing, and the base for streams of the guest's own.
 
-StringIO and BytesIO are 40 bytes (type, pointer to their growing buffer, position, the object
+StringIO and BytesIO are 32 bytes (type, pointer to their growing buffer, position, the object
 whose data they share); the buffer has a header of 32 bytes. `open`, FileIO and TextIOWrapper come
 from the file system's module, which adds its types here.
 
@@ -122,7 +122,7 @@ class StringIOType(GuestType):
         return "<io.%s 0x%x>" % (self.name, o)
 
     def make_new(self, vm, type_word, args, kw):
-        o = vm.new_object(type_word, 40)
+        o = vm.new_object(type_word, 32)
         size, data = 16, b""
         if args:
             if vm.is_int(args[0]):

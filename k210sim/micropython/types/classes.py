@@ -254,7 +254,10 @@ class UserClass(GuestType):
                 return None
             op += ops.INPLACE_TO_BINARY
         if found == NATIVE:
-            result = vm.binary_op(op, self.native_base_object(vm, a), b)
+            inner = self.native_base_object(vm, a)
+            # A container without a test of its own is walked through.
+            result = vm.binary_op(ops.IN, b, inner) if op == ops.CONTAINS else \
+                vm.binary_op(op, inner, b)
         else:
             result = _call_member(vm, found, b)
         return None if result == L.NOT_IMPLEMENTED else result

@@ -6,9 +6,17 @@ from k210sim.micropython import layout as L
 from k210sim.micropython.frames import YIELDED
 from k210sim.micropython.layout import NULL, RAM_BASE, TYPE
 from k210sim.micropython.native import GuestError, GuestType, method
+from k210sim.micropython.types.singletons import generic_unary
 
 
-class NativeFunctionType(GuestType):
+class _Hashable(GuestType):
+    """Hashed by address, as functions and generators are."""
+
+    def unary_op(self, vm, op, o):
+        return generic_unary(op, o)
+
+
+class NativeFunctionType(_Hashable):
     """A function of the firmware image."""
 
     core_name = name = "function"
@@ -17,7 +25,7 @@ class NativeFunctionType(GuestType):
         return "<function>"
 
 
-class BytecodeFunctionType(GuestType):
+class BytecodeFunctionType(_Hashable):
     """A `def` or lambda."""
 
     core_name = "fun_bc"
@@ -62,7 +70,7 @@ class CellType(GuestType):
         return "<cell %x %s>" % (inside & 0xFFFFFFFFFFFFFFFF, shown)
 
 
-class GeneratorFunctionType(GuestType):
+class GeneratorFunctionType(_Hashable):
     """A function with `yield` in it."""
 
     core_name = "gen_wrap"
@@ -77,7 +85,7 @@ class GeneratorFunctionType(GuestType):
         return vm.new_generator(o, args, kw)
 
 
-class GeneratorType(GuestType):
+class GeneratorType(_Hashable):
     """A generator that has been called into life."""
 
     core_name = name = "generator"

@@ -65,36 +65,44 @@ def new_getitem_iterator(vm, found: tuple[int, int]) -> int:
     return place(vm, vm.type_of_class(GetItemIterator).word, found[0], found[1], 1)
 
 
-def steps(vm, it: int):
+def steps(vm, it: int, keep: bool = False):
     """Host generator over what an iterator still gives."""
     mark = len(vm.temps)
     vm.temps.append(it)
     while item := vm.iternext(it):
         # What the caller keeps is below the mark or reachable; the rest may go.
-        if len(vm.temps) > mark + 256:
+        if not keep and len(vm.temps) > mark + 256:
             del vm.temps[mark + 1 : -64]
         vm.temps.append(item)
         yield item
         vm.checkpoint()
 
 
-R_STACK = 4  # register of the simulated C stack, see interpreter.py
+# Four-word buffers for iterators that the firmware keeps on its C stack. They lie in a corner of
+# RAM that nothing else uses and the collector does not scan, so what is iterated is rooted apart.
+STACK_BUFFERS, N_STACK_BUFFERS = 0x802E9000, 128
 
 
-def stack_iterate(vm, o: int):
-    """Host generator over an iterable, with its iterator on the C stack where it fits there."""
-    vm.R[R_STACK] -= 32
-    at = (vm.R[R_STACK] - RAM_BASE) >> 3
-    for i in range(4):
-        vm.words[at + i] = 0
+def stack_iterate(vm, o: int, keep: bool = False):
+    """Host generator over an iterable, with its iterator off the heap where it fits there.
+    `keep`: all items stay rooted, not only the latest."""
+    depth = vm.__dict__.get("iterators_on_stack", 0)
+    vm.iterators_on_stack = depth + 1
+    vm.temps.append(o)
     try:
-        vm.iter_buffer = vm.R[R_STACK]
+        if depth < N_STACK_BUFFERS:
+            vm.iter_buffer = STACK_BUFFERS + 32 * depth
         it = vm.getiter(o)
         vm.iter_buffer = 0
-        yield from steps(vm, it)
+        yield from steps(vm, it, keep)
     finally:
         vm.iter_buffer = 0
-        vm.R[R_STACK] += 32
+        vm.iterators_on_stack = depth
+
+
+def collect(vm, o: int) -> list[int]:
+    """All items of an iterable, all rooted; the iterator off the heap where it fits there."""
+    return list(stack_iterate(vm, o, keep=True))
 
 
 class _SelfIterator(GuestType):
