@@ -10,9 +10,9 @@ from k210sim.micropython import layout as L
 from k210sim.micropython import ops, singles, streams
 from k210sim.micropython.layout import small_int
 from k210sim.micropython.native import Arg, GuestError, native
-from k210sim.micropython.textargs import text_data
+from k210sim.micropython.textargs import formatted_error, text_data
 from k210sim.micropython.types.int import from_float, pow3
-from k210sim.micropython.types.numeric import as_float
+from k210sim.micropython.types.numeric import get_float
 from k210sim.micropython.types.str_print import code_point, count_chars, encode_char
 from k210sim.micropython.types.strformat import format_text, modulo
 from k210sim.micropython.vstr import Vstr
@@ -62,8 +62,8 @@ def ord(vm, o):
         length = len(data)
         if length == 1:
             return small_int(data[0])
-    raise vm.error("TypeError", "ord() expected a character, but string of length %d found"
-                   % length, formatted=True)
+    raise formatted_error(vm, "TypeError", "ord() expected a character, but string of length %d "
+                          "found", length)
 
 
 @native(2)
@@ -103,9 +103,7 @@ def round(vm, o, digits=0):
     if vm.is_int(o):
         places = vm.get_int(digits) if digits else 0
         return o if places >= 0 else _round_int(vm, o, places)
-    x = as_float(vm, o)
-    if x is None:
-        raise vm.error("TypeError", "can't convert %s to float" % vm.type_name(o), formatted=True)
+    x = get_float(vm, o)
     if digits:
         scale = singles.power(10.0, singles.of_int(vm.get_int(digits)))
         scaled = singles.nearest(singles.single(x * scale))

@@ -233,5 +233,5 @@ def complex_text(z: complex) -> str:
     imag = format_float(z.imag, REPR_ROOM, "g", REPR_DIGITS)
     if z.real == 0:
         return imag + "j"
-    plus = "+" if z.imag >= 0 or z.imag != z.imag else ""
+    plus = "+" if z.imag >= 0 else ""  # none before nan: that test is compiled away
     return "(" + format_float(z.real, REPR_ROOM, "g", REPR_DIGITS) + plus + imag + "j)"

@@ -5,11 +5,17 @@ from __future__ import annotations
 from k210sim.micropython.native import GuestError
 
 
+def formatted_error(vm, type_name: str, c_format: str, *args) -> GuestError:
+    """An exception whose text the firmware formats: its buffer starts at the size of `c_format`
+    and grows with the text. `c_format` as the firmware has it (%q is an interned string)."""
+    return vm.error(type_name, c_format.replace("%q", "%s") % args, formatted=c_format)
+
+
 def bad_conversion(vm, o: int) -> GuestError:
     """The TypeError for an object where a str (or, for a str, a bytes) was needed."""
     name = vm.type_name(o)
-    return vm.error("TypeError", "can't convert '%s' object to %s implicitly"
-                    % (name, "bytes" if name == "str" else "str"), formatted=True)
+    return formatted_error(vm, "TypeError", "can't convert '%q' object to %q implicitly", name,
+                           "bytes" if name == "str" else "str")
 
 
 def text_data(vm, o: int) -> bytes:

@@ -11,8 +11,7 @@ import math
 from k210sim.micropython import singles
 from k210sim.micropython.native import GuestModule
 from k210sim.micropython.singles import call, fused, single
-from k210sim.micropython.types.numeric import as_complex
-from k210sim.modules.math import get_float
+from k210sim.micropython.types.numeric import as_complex, get_float
 
 module = GuestModule("cmath")
 module.constant("e", single(math.e))

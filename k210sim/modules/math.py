@@ -15,7 +15,7 @@ from k210sim.micropython.layout import small_int
 from k210sim.micropython.native import GuestModule, NativeFunction
 from k210sim.micropython.singles import call, single
 from k210sim.micropython.types.int import from_float
-from k210sim.micropython.types.numeric import as_float
+from k210sim.micropython.types.numeric import get_float
 
 module = GuestModule("math")
 module.constant("e", single(math.e))
@@ -23,14 +23,6 @@ module.constant("pi", single(math.pi))
 
 _PER_DEGREE = singles.divide(single(math.pi), 180.0)
 _PER_RADIAN = singles.divide(180.0, single(math.pi))
-
-
-def get_float(vm, o: int) -> float:
-    """Single-precision value of an argument; TypeError when it is no real number."""
-    x = as_float(vm, o)
-    if x is None:
-        raise vm.error("TypeError", "can't convert %s to float" % vm.type_name(o), formatted=True)
-    return x
 
 
 def _log_at_zero(fn):

@@ -12,8 +12,9 @@ import struct
 from k210sim.micropython.layout import SENTINEL
 from k210sim.micropython.native import GuestModule
 from k210sim.micropython.singles import fused, single
+from k210sim.micropython.textargs import formatted_error
 from k210sim.micropython.types.int import word_of
-from k210sim.modules.math import get_float
+from k210sim.micropython.types.numeric import get_float
 
 module = GuestModule("urandom")
 
@@ -119,8 +120,8 @@ def randint(vm, low, high):
 def choice(vm, seq):
     length = vm.len_of(seq)
     if length is None:
-        raise vm.error("TypeError", "object of type '%s' has no len()" % vm.type_name(seq),
-                       formatted=True)
+        raise formatted_error(vm, "TypeError", "object of type '%s' has no len()",
+                              vm.type_name(seq))
     if length <= 0:
         raise vm.error("IndexError")
     return vm.subscr(seq, word_of(vm, generator(vm).below(length, vm.checkpoint)), SENTINEL)

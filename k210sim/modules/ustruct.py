@@ -21,9 +21,9 @@ from k210sim.micropython.textargs import (
     writable_view,
 )
 from k210sim.micropython.types.int import word_of
+from k210sim.micropython.types.numeric import get_float
 from k210sim.micropython.types.typecodes import plausible
 from k210sim.micropython.vstr import fill_string
-from k210sim.modules.math import get_float
 
 module = GuestModule("ustruct")
 

@@ -8,16 +8,9 @@ from k210sim.micropython import ops, singles
 from k210sim.micropython.formatfloat import complex_text
 from k210sim.micropython.native import GuestType, NativeFunction
 from k210sim.micropython.types.float import hash_word, parse
-from k210sim.micropython.types.numeric import as_float, complex_binary_op
+from k210sim.micropython.types.numeric import complex_binary_op, get_float
 
 _UP_TO_TWO = NativeFunction("complex", None, 0, 2)
-
-
-def _float_of(vm, o: int) -> float:
-    value = as_float(vm, o)
-    if value is None:
-        raise vm.error("TypeError", "can't convert %s to float" % vm.type_name(o), formatted=True)
-    return value
 
 
 class ComplexType(GuestType):
@@ -38,17 +31,17 @@ class ComplexType(GuestType):
                 return parse(vm, vm.bytes_of(first), complex_too=True, force_complex=True)
             if vm.is_type(first, "complex"):
                 return first
-            return vm.new_complex(complex(_float_of(vm, first), 0.0))
+            return vm.new_complex(complex(get_float(vm, first), 0.0))
         if vm.is_type(first, "complex"):
             z = vm.complex_value(first)
             real, imag = z.real, z.imag
         else:
-            real, imag = _float_of(vm, first), 0.0
+            real, imag = get_float(vm, first), 0.0
         if vm.is_type(args[1], "complex"):
             z = vm.complex_value(args[1])
             real, imag = singles.single(real - z.imag), singles.single(imag + z.real)
         else:
-            imag = singles.single(imag + _float_of(vm, args[1]))
+            imag = singles.single(imag + get_float(vm, args[1]))
         return vm.new_complex(complex(real, imag))
 
     def unary_op(self, vm, op, o):

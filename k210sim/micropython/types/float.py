@@ -12,9 +12,9 @@ from k210sim.micropython.layout import TYPE, small_int
 from k210sim.micropython.native import GuestType, NativeFunction
 from k210sim.micropython.textargs import buffer_maybe
 from k210sim.micropython.types.numeric import (
-    as_float,
     complex_binary_op,
     float_binary_op,
+    get_float,
 )
 
 _UP_TO_ONE = NativeFunction("float", None, 0, 1)
@@ -52,11 +52,7 @@ class FloatType(GuestType):
             return parse(vm, text)
         if vm.is_float(args[0]):
             return args[0]
-        value = as_float(vm, args[0])
-        if value is None:
-            raise vm.error("TypeError", "can't convert %s to float" % vm.type_name(args[0]),
-                           formatted=True)
-        return vm.new_float(value)
+        return vm.new_float(get_float(vm, args[0]))
 
     def unary_op(self, vm, op, o):
         x = vm.float_value(o)

@@ -11,7 +11,7 @@ from k210sim.micropython import layout as L
 from k210sim.micropython.compiler.numbers import NumberSyntaxError, parse_integer
 from k210sim.micropython.layout import SMALL_INT_MAX, SMALL_INT_MIN, TYPE, small_int
 from k210sim.micropython.native import GuestError, GuestType, NativeFunction, method
-from k210sim.micropython.textargs import buffer_bytes, text_data
+from k210sim.micropython.textargs import buffer_bytes, formatted_error, text_data
 from k210sim.micropython.types.numeric import as_float, complex_binary_op, float_binary_op
 from k210sim.micropython.vstr import fill_string
 
@@ -252,7 +252,7 @@ class IntType(GuestType):
         t = vm.type_of(o)
         result = t.unary_op(vm, ops.INT, o) if t.unary_op is not None else None
         if not result:
-            raise vm.error("TypeError", "can't convert %s to int" % t.name, formatted=True)
+            raise formatted_error(vm, "TypeError", "can't convert %s to int", t.name)
         return result
 
     def unary_op(self, vm, op, o):

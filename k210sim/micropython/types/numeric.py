@@ -13,6 +13,7 @@ from k210sim.micropython import layout as L
 from k210sim.micropython import ops, singles
 from k210sim.micropython.layout import TYPE
 from k210sim.micropython.singles import fused, single
+from k210sim.micropython.textargs import formatted_error
 
 
 def as_float(vm, o: int) -> float | None:
@@ -31,6 +32,14 @@ def as_float(vm, o: int) -> float | None:
     return None
 
 
+def get_float(vm, o: int) -> float:
+    """Single-precision value of an argument; TypeError when it is no real number."""
+    x = as_float(vm, o)
+    if x is None:
+        raise formatted_error(vm, "TypeError", "can't convert %s to float", vm.type_name(o))
+    return x
+
+
 def as_complex(vm, o: int) -> tuple[float, float]:
     """Real and imaginary part of any number; TypeError otherwise."""
     if vm.is_type(o, "complex"):
@@ -38,8 +47,7 @@ def as_complex(vm, o: int) -> tuple[float, float]:
         return z.real, z.imag
     real = as_float(vm, o)
     if real is None:
-        raise vm.error("TypeError", "can't convert %s to complex" % vm.type_name(o),
-                       formatted=True)
+        raise formatted_error(vm, "TypeError", "can't convert %s to complex", vm.type_name(o))
     return real, 0.0
 
 

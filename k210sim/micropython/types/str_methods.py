@@ -9,7 +9,7 @@ from __future__ import annotations
 from k210sim.micropython import layout as L
 from k210sim.micropython.layout import RAM_BASE, TYPE, small_int
 from k210sim.micropython.native import Arg, native
-from k210sim.micropython.textargs import bad_conversion, text_data
+from k210sim.micropython.textargs import bad_conversion, formatted_error, text_data
 from k210sim.micropython.types.str_print import count_chars
 from k210sim.micropython.vstr import built_string, fill_string, string_of_type
 
@@ -48,9 +48,9 @@ def offset_of(vm, kind: str, data: bytes, index: int, is_slice: bool) -> int:
     """Byte offset for an index word: clipped for a slice, IndexError for a subscript."""
     value = vm.int_value(index)
     if value is None:
-        raise vm.error("TypeError", "%s indices must be integers, not %s"
-                       % ("string" if kind == "str" else kind, vm.type_name(index)),
-                       formatted=True)
+        raise formatted_error(
+            vm, "TypeError", ("string" if kind == "str" else "%q") + " indices must be integers, "
+            "not %s", *(() if kind == "str" else (kind,)), vm.type_name(index))
     if not index & 1:
         value = vm.get_int(index)
     starts = None if kind == "bytes" or data.isascii() else _not_continuing(data)
@@ -69,8 +69,9 @@ def offset_of(vm, kind: str, data: bytes, index: int, is_slice: bool) -> int:
 
 
 def _index_error(vm, kind: str):
-    return vm.error("IndexError", ("string" if kind == "str" else kind) + " index out of range",
-                    formatted=kind != "str")
+    if kind == "str":
+        return vm.error("IndexError", "string index out of range", formatted=False)
+    return formatted_error(vm, "IndexError", "%q index out of range", kind)
 
 
 def _range(vm, kind: str, data: bytes, args: tuple) -> tuple[int, int]:

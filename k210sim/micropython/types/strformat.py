@@ -13,8 +13,8 @@ from k210sim.micropython import layout as L
 from k210sim.micropython.formatfloat import FORMAT_ROOM, format_float
 from k210sim.micropython.layout import SENTINEL, TYPE, small_int
 from k210sim.micropython.native import native
-from k210sim.micropython.textargs import bad_conversion, text_data
-from k210sim.micropython.types.numeric import as_float
+from k210sim.micropython.textargs import bad_conversion, formatted_error, text_data
+from k210sim.micropython.types.numeric import get_float
 from k210sim.micropython.vstr import Vstr
 
 _ALIGN = b"<>=^"
@@ -114,14 +114,6 @@ def put_float(out: Vstr, x: float, style: str, form: Layout) -> None:
     _pad(out, text, form.fill, width, form.left, form.centre)
 
 
-def _float(vm, word: int) -> float:
-    x = as_float(vm, word)
-    if x is None:
-        raise vm.error("TypeError", "can't convert %s to float" % vm.type_name(word),
-                       formatted=True)
-    return x
-
-
 def _looks_integer(vm, word: int) -> bool:
     return word in (L.TRUE, L.FALSE) or vm.is_int(word)
 
@@ -198,8 +190,7 @@ class _Formatter:
             elif at >= top:
                 raise _value_error(vm, "end of format while looking for conversion specifier")
             else:
-                raise vm.error("ValueError", "unknown conversion specifier %c" % data[at],
-                               formatted=True)
+                raise formatted_error(vm, "ValueError", "unknown conversion specifier %c", data[at])
         spec = -1
         if at < top and data[at] == 0x3A:
             at += 1
@@ -316,10 +307,10 @@ class _Formatter:
         if numeric:
             style = "g" if style in ("", "n") else style
             if style in "eEfFgG":
-                put_float(out, _float(vm, word), style, form)
+                put_float(out, get_float(vm, word), style, form)
             elif style == "%":
                 form.percent = True
-                put_float(out, singles.single(_float(vm, word) * 100.0), "f", form)
+                put_float(out, singles.single(get_float(vm, word) * 100.0), "f", form)
             else:
                 raise self._unknown(style, word)
             return
@@ -356,8 +347,9 @@ class _Formatter:
         return True
 
     def _unknown(self, style: str, word: int):
-        return self.vm.error("ValueError", "unknown format code '%s' for object of type '%s'"
-                             % (style, self.vm.type_name(word)), formatted=True)
+        return formatted_error(
+            self.vm, "ValueError", "unknown format code '%c' for object of type '%s'", style,
+            self.vm.type_name(word))
 
 
 def key_error(vm, key: int):
@@ -483,7 +475,7 @@ class _Modulo:
                 word = from_float(vm, vm.float_value(word))
             put_int(vm, out, word, 10, False, form)
         elif letter in "eEfFgG":
-            put_float(out, _float(vm, word), letter, form)
+            put_float(out, get_float(vm, word), letter, form)
         elif letter == "o":
             form.prefix = form.octal_letter = alt
             put_int(vm, out, word, 8, False, form)
@@ -502,8 +494,9 @@ class _Modulo:
             form.prefix = alt
             put_int(vm, out, word, 16, letter == "X", form)
         else:
-            raise vm.error("ValueError", "unsupported format character '%s' (0x%x) at index %d"
-                           % (letter, style, at), formatted=True)
+            raise formatted_error(
+                vm, "ValueError", "unsupported format character '%c' (0x%x) at index %d", style,
+                style, at)
 
     def _char(self, word: int) -> bytes:
         vm = self.vm
