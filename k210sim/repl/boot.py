@@ -14,49 +14,6 @@ from k210sim.serialport.uart import UartPort
 STARTUP_NAME = "_boot.py"
 INTERRUPT_WINDOW_MS = 200
 
-# The start-up script proper, run in `__main__` as the firmware runs its own: it leaves the names
-# os, sys and time behind and nothing else.
-STARTUP = f"""\
-import os, sys, time
-
-sys.path.append('')
-sys.path.append('.')
-if 'sd' in os.listdir('/'):
-    os.chdir('/sd')
-    sys.path.append('/sd')
-else:
-    os.chdir('/flash')
-sys.path.append('/flash')
-
-print({wording.INIT_END!r})
-for _ in range({INTERRUPT_WINDOW_MS}):
-    time.sleep_ms(1)  # here Ctrl-C still prevents boot.py and main.py
-del _
-
-if 'main.py' not in os.listdir():
-    with open('main.py', 'wb') as _f:
-        _f.write(_main)
-    del _f
-del _main
-if 'sd' in os.listdir('/'):
-    for _name in ('boot.py', 'main.py'):
-        if 'cover.' + _name in os.listdir('/sd'):
-            with open('/sd/cover.' + _name) as _f:
-                _new = _f.read()
-            _old = None
-            if _name in os.listdir('/flash'):
-                with open('/flash/' + _name) as _f:
-                    _old = _f.read()
-            if _new != _old:
-                with open('/flash/' + _name, 'w') as _f:
-                    _f.write(_new)
-                import machine
-                machine.reset()
-            del _f, _new, _old
-    del _name
-print({wording.ART!r})
-"""
-
 # What a board without a main.py is given: it greets on the panel and ends at the prompt. The
 # firmware's own one also looks at the BOOT key for a camera test and shows adverts.
 DEFAULT_MAIN = b"""\
@@ -71,6 +28,68 @@ picture.draw_string(140, lcd.height() // 2, release, color=(255, 255, 255))
 lcd.display(picture)
 gc.collect()
 del gc, image, lcd, picture, release
+"""
+
+# The start-up script proper, run in `__main__` as the firmware runs its own: it leaves the names
+# os, sys and time behind and nothing else. Its other names are the firmware's too, because the
+# order of `dir()` depends on every name that was ever stored in the table.
+STARTUP = f"""\
+import os, sys, time
+
+sys.path.append('')
+sys.path.append('.')
+devices = os.listdir('/')
+if 'sd' in devices:
+    os.chdir('/sd')
+    sys.path.append('/sd')
+else:
+    os.chdir('/flash')
+sys.path.append('/flash')
+del devices
+
+print({wording.INIT_END!r})
+for i in range({INTERRUPT_WINDOW_MS}):
+    time.sleep_ms(1)  # here Ctrl-C still prevents boot.py and main.py
+del i
+
+ide_mode_conf = '/flash/ide_mode.conf'
+ide = ide_mode_conf[7:] in os.listdir('/flash')
+if ide:
+    os.remove(ide_mode_conf)
+    print('[k210sim] the mode of MaixPy IDE is not simulated')
+del ide, ide_mode_conf
+
+main_py = {DEFAULT_MAIN!r}
+flash_ls = os.listdir()
+if 'main.py' not in flash_ls:
+    with open('main.py', 'wb') as f:
+        f.write(main_py)
+    del f
+del main_py
+
+flash_ls = os.listdir('/flash')
+sd_ls = os.listdir('/sd') if 'sd' in os.listdir('/') else []
+if sd_ls:
+    for f in ('boot.py', 'main.py'):
+        if 'cover.' + f in sd_ls:
+            with open('/sd/cover.' + f) as code:
+                code = code.read()
+            code0 = ''
+            if f in flash_ls:
+                with open('/flash/' + f) as code0:
+                    code0 = code0.read()
+            if code0 != code:
+                with open('/flash/' + f, 'w') as code0:
+                    code0.write(code)
+                import machine
+                machine.reset()
+            del code, code0
+    del f
+del flash_ls, sd_ls
+
+banner = {wording.ART!r}
+print(banner)
+del banner
 """
 
 
@@ -113,8 +132,7 @@ class Boot:
 
     def _startup(self) -> bool:
         """The start-up script; when it does not end by itself the user's files are not run."""
-        source = b"_main = " + repr(DEFAULT_MAIN).encode() + b"\n" + STARTUP.encode()
-        outcome = self._repl.run(source, filename=STARTUP_NAME, mode="exec")
+        outcome = self._repl.run(STARTUP.encode(), filename=STARTUP_NAME, mode="exec")
         self._port.write_cooked(outcome.traceback)
         return outcome.kind == "ok"
 

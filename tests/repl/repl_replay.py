@@ -75,10 +75,12 @@ class Device(Conversation):
 
 
 class BoardDevice(Conversation):
-    """A whole board with the real runtime."""
+    """A whole board with the real runtime. Sessions that interrupt something that would end by
+    itself need the clock `real`."""
 
-    def __init__(self):
-        self.board = Board()
+    def __init__(self, session):
+        timed = any(entry.get("while_running") for entry in session)
+        self.board = Board(clock="real" if timed else "virtual")
         self.port, self.serial = self.board.port, self.board.serial
 
     def __enter__(self):

@@ -9,5 +9,5 @@ from repl_replay import SHARED_SESSIONS, BoardDevice, differences, steps
 @pytest.mark.parametrize("name", SHARED_SESSIONS or ["none"])
 def test_recorded_session(shared, name):
     session = steps(shared / "golden" / "maixpy" / "repl" / f"{name}.jsonl")
-    with BoardDevice() as device:
+    with BoardDevice(session) as device:
         assert not differences(device, session)
