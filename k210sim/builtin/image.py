@@ -28,8 +28,8 @@ MODULE_FILES = (
 # Names that find a built-in module unless a file of that name is on the file system.
 WEAK_LINKS = {
     "binascii": "ubinascii", "collections": "ucollections", "errno": "uerrno",
-    "hashlib": "uhashlib", "heapq": "uheapq", "json": "ujson", "os": "uos", "random": "urandom",
-    "re": "ure", "socket": "usocket", "struct": "ustruct", "time": "utime", "zlib": "uzlib",
+    "hashlib": "uhashlib", "heapq": "uheapq", "json": "ujson", "math": "math", "os": "uos",
+    "random": "urandom", "re": "ure", "struct": "ustruct", "zlib": "uzlib",
 }
 
 

@@ -244,7 +244,7 @@ def repl_print(vm, o):
 @native(1, 5, name="__import__")
 def import_(vm, name, globals_word=L.NONE, locals_word=L.NONE, fromlist=L.NONE, level=1):
     text_data(vm, name)
-    return importing.import_module(vm, name, fromlist, level >> 1)
+    return importing.import_module(vm, name, fromlist, level >> 1, weak=False)
 
 
 # --- code --------------------------------------------------------------------------------------

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from k210sim.micropython import layout as L
 from k210sim.micropython import ops
+from k210sim.micropython.importing import SECOND_NAMES
 from k210sim.micropython.layout import RAM_BASE, TYPE
 from k210sim.micropython.native import native
 from k210sim.micropython.types import module as modules
@@ -36,6 +37,7 @@ COLUMNS, WIDTH = 4, 18
 def module_names(vm) -> list[str]:
     """What the image offers to import; some names stand in two of its tables."""
     names = ["__main__", "builtins"] + [m.name for m in vm.builtin_modules]
+    names += [second for second, name in SECOND_NAMES.items() if name in names]
     if "modules" in names:
         names.append("modules")
     names += vm.weak_links

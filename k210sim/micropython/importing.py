@@ -18,6 +18,8 @@ from k210sim.micropython.types.classes import name_number
 from k210sim.micropython.types.dict import key_error
 
 NOTHING, DIRECTORY, FILE = 0, 1, 2
+# Modules that stand in the image's table under a second name.
+SECOND_NAMES = {"time": "utime", "socket": "usocket"}
 LONGEST_PATH = 128  # with the final zero byte
 R_LOADED, R_PATH = 1, 2  # root pointers of the runtime, see vm.py
 
@@ -27,8 +29,12 @@ def import_name(vm, qstr: int, fromlist: int, level: int) -> int:
     return import_module(vm, (qstr << 2) | 2, fromlist, level >> 1)
 
 
-def import_module(vm, name_word: int, fromlist: int = L.NONE, level: int = 0) -> int:
-    """`__import__`: the top package, or the module itself when there is a fromlist."""
+def import_module(vm, name_word: int, fromlist: int = L.NONE, level: int = 0,
+                  weak: bool = True) -> int:
+    """`__import__`: the top package, or the module itself when there is a fromlist.
+
+    `weak`: weak links count. The device was seen to find them in the statement only.
+    """
     if level < 0:
         raise vm.error("ValueError")
     name = vm.get_str(name_word)
@@ -42,7 +48,7 @@ def import_module(vm, name_word: int, fromlist: int = L.NONE, level: int = 0) ->
         if "." not in name or fromlist != L.NONE:
             return known
         return find_module(vm, vm.intern(name.split(".")[0]))
-    return _load_chain(vm, name, fromlist)
+    return _load_chain(vm, name, fromlist, weak)
 
 
 def find_module(vm, qstr: int) -> int:
@@ -61,6 +67,7 @@ def find_module(vm, qstr: int) -> int:
 
 def builtin_module(vm, name: str) -> int:
     """A module of the image by its name, or 0."""
+    name = SECOND_NAMES.get(name, name)
     if name == "builtins" or any(m.name == name for m in vm.builtin_modules):
         return vm.modules[name][0]
     return 0
@@ -92,7 +99,7 @@ def _absolute(vm, name: str, level: int) -> str:
     return package + "." + name if name else package
 
 
-def _load_chain(vm, name: str, fromlist: int) -> int:
+def _load_chain(vm, name: str, fromlist: int, weak: bool) -> int:
     """Find and load each part of a dotted name from the left."""
     path, top, outer, module = "", 0, 0, 0
     parts = name.split(".")
@@ -105,7 +112,7 @@ def _load_chain(vm, name: str, fromlist: int) -> int:
         module = 0
         if kind == NOTHING:
             text = ".".join(parts[: i + 1])
-            target = vm.weak_links.get(text) if i == len(parts) - 1 else None
+            target = vm.weak_links.get(text) if weak and i == len(parts) - 1 else None
             if target is None:
                 raise vm.error("ImportError", "no module named '%s'" % text,
                                formatted="no module named '%q'")
