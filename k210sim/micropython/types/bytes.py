@@ -9,7 +9,7 @@ from k210sim.micropython import layout as L
 from k210sim.micropython import ops
 from k210sim.micropython.layout import RAM_BASE, SENTINEL, TYPE, small_int
 from k210sim.micropython.native import GuestType, method
-from k210sim.micropython.textargs import bad_conversion, buffer_maybe
+from k210sim.micropython.textargs import buffer_maybe
 from k210sim.micropython.types import iterators, strformat
 from k210sim.micropython.types import str_methods as m
 from k210sim.micropython.types.str import (
@@ -18,6 +18,7 @@ from k210sim.micropython.types.str import (
     no_keywords,
     string_binary_op,
     view_of,
+    wrong_count,
 )
 from k210sim.micropython.types.str_print import json_text, quoted_bytes, raw_text
 from k210sim.micropython.vstr import Vstr, fill_string
@@ -33,10 +34,6 @@ def _next_byte(vm, o: int, at: int) -> tuple[int, int]:
 _BYTES = iterators.register(_next_byte)
 
 
-def _wrong_count(vm):
-    return vm.error("TypeError", "wrong number of arguments", formatted=False)
-
-
 def make_bytes(vm, args: list[int]) -> int:
     """`bytes(...)`."""
     if not args:
@@ -44,10 +41,10 @@ def make_bytes(vm, args: list[int]) -> int:
     o = args[0]
     if not o & 1 and vm.is_str(o):
         if not 2 <= len(args) <= 3:
-            raise _wrong_count(vm)
+            raise wrong_count(vm)
         return view_of(vm, o, "bytes")
     if len(args) > 1:
-        raise _wrong_count(vm)
+        raise wrong_count(vm)
     if o & 1:
         size = o >> 1
         if size < 0:
@@ -128,8 +125,6 @@ class BytesType(GuestType):
 
     @method(1, 3)
     def decode(vm, self, *args):
-        if self & 3:
-            raise bad_conversion(vm, self)
         return vm.str_type.make_new(vm, TYPE["str"], [self, args[0] if args else 2], {})
 
     (find, rfind, index, rindex, join, split, splitlines, rsplit, startswith, endswith, strip,

@@ -59,6 +59,10 @@ def no_keywords(vm):
                     "args instead", formatted=False)
 
 
+def wrong_count(vm):
+    return vm.error("TypeError", "wrong number of arguments", formatted=False)
+
+
 def string_binary_op(vm, op: int, a: int, b: int) -> int | None:
     """Operators of str and bytes."""
     if op == ops.MODULO:
@@ -198,7 +202,7 @@ class StrType(GuestType):
     @method(1, 3)
     def encode(vm, self, *args):
         if not vm.is_str(self):
-            raise bad_conversion(vm, self)
+            raise wrong_count(vm)
         return view_of(vm, self, "bytes")
 
     (find, rfind, index, rindex, join, split, splitlines, rsplit, startswith, endswith, strip,

@@ -10,6 +10,7 @@ from k210sim.micropython import layout as L
 from k210sim.micropython.layout import RAM_BASE, TYPE, small_int
 from k210sim.micropython.native import Arg, native
 from k210sim.micropython.textargs import bad_conversion, formatted_error, text_data
+from k210sim.micropython.types.sequence import check_self
 from k210sim.micropython.types.str_print import count_chars
 from k210sim.micropython.vstr import built_string, fill_string, string_of_type
 
@@ -19,14 +20,11 @@ _KEEPENDS = [Arg("keepends", "bool", False)]
 
 
 def kind_of(vm, o: int) -> str:
-    """"str" or "bytes", for the object a method was called on; TypeError for anything else."""
-    if o & 1:
-        raise bad_conversion(vm, o)
-    if o & 2 or vm.is_str(o):
+    """"str" or "bytes", for the object a method was called on."""
+    if vm.is_str(o):
         return "str"
-    if vm.is_bytes(o):
-        return "bytes"
-    raise bad_conversion(vm, o)
+    check_self(vm, vm.is_bytes(o), "a str method", o)
+    return "bytes"
 
 
 def same_kind(vm, o: int, kind: str) -> bytes:

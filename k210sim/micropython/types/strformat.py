@@ -13,8 +13,9 @@ from k210sim.micropython import layout as L
 from k210sim.micropython.formatfloat import FORMAT_ROOM, format_float
 from k210sim.micropython.layout import SENTINEL, TYPE, small_int
 from k210sim.micropython.native import native
-from k210sim.micropython.textargs import bad_conversion, formatted_error, text_data
+from k210sim.micropython.textargs import formatted_error, text_data
 from k210sim.micropython.types.numeric import get_float
+from k210sim.micropython.types.sequence import check_self
 from k210sim.micropython.vstr import Vstr
 
 _ALIGN = b"<>=^"
@@ -367,9 +368,8 @@ def format_text(vm, data: bytes, args: list[int], kw: dict[int, int], kind: str)
 @native(1, kw=True, name="format")
 def format_method(vm, args, kw):
     o = args[0]
-    if o & 1 or not (vm.is_str(o) or vm.is_bytes(o)):
-        raise bad_conversion(vm, o)
     kind = "str" if vm.is_str(o) else "bytes"
+    check_self(vm, kind == "str" or vm.is_bytes(o), "format", o)
     return format_text(vm, vm.bytes_of(o), args[1:], kw, kind)
 
 
