@@ -8,9 +8,9 @@ only right: each case here must do exactly what the handler does. `tests/micropy
 same programs with and without it.
 
 A guest can spoil its objects (with uctypes, for one), so nothing read from RAM is trusted: indexes
-are masked and loops bounded. Addresses are RAM offsets inside (`addr - RAM_BASE`), absolute in memory and registers. The type
-addresses below repeat layout.py as literals because compiled code is cached by this file alone;
-`test_fastloop_constants` compares them.
+are masked and loops bounded. Addresses are RAM offsets inside (`addr - RAM_BASE`), absolute in
+memory and registers. The type addresses below repeat layout.py as literals because compiled code
+is cached by this file alone; `test_fastloop_constants` compares them.
 """
 
 from __future__ import annotations
@@ -33,7 +33,8 @@ EMPTY_TUPLE = _SLOT0 + 61 * _STEP
 ROM_END = 0x80200000
 
 R_IP, R_SP, R_CODE, R_FRAME, R_STACK, R_GLOBALS, R_EXC_SP, R_FASTN = 0, 1, 2, 3, 4, 5, 6, 7
-R_BUDGET, R_PENDING, R_OPS, R_STACK_MIN, R_LOCALS, R_ROOM = 8, 9, 10, 11, 12, 13
+R_BUDGET, R_PENDING, R_OPS, R_STACK_MIN, R_LOCALS = 8, 9, 10, 11, 12
+R_APPEND_NAME, R_APPEND, R_LEN = 13, 14, 15
 FRAME_SIZE, CODE_STATE, EXC_ENTRY = 40, 40, 24
 FLAG_ACCESSORS = 2
 CALL_OVERHEAD, CLOSURE_OVERHEAD = 480, 150
@@ -46,7 +47,7 @@ SMALL_MIN = -(1 << 62)
 _U8, _I64, _F32 = "uint8[::1]", "int64[::1]", "float32[::1]"
 
 
-@njit(f"int64({_I64}, {_U8}, int64, int64)", cache=True)
+@njit(f"int64({_I64}, {_U8}, int64, int64)", cache=True, forceinline=True)
 def map_find(words, hashes, m, key):
     """Word index of the value slot of an interned or small-int key in the map at word index `m`;
     -1 when it is certainly absent, -2 when only the full comparison can tell."""
@@ -90,7 +91,7 @@ def map_find(words, hashes, m, key):
     return np.int64(-2)
 
 
-@njit(f"int64({_U8}, {_I64}, {_I64}, int64)", cache=True)
+@njit(f"int64({_U8}, {_I64}, {_I64}, int64)", cache=True, forceinline=True)
 def new_block(ram, words, heap, n_bytes):
     """A cleared block (RAM offset) with the firmware's books kept, or -1."""
     if heap[gc_blocks.S_LOCK] > 0 or heap[gc_blocks.S_THRESHOLD] >= 0:
@@ -104,7 +105,7 @@ def new_block(ram, words, heap, n_bytes):
     return at
 
 
-@njit(f"int64({_I64}, {_F32}, int64)", cache=True)
+@njit(f"int64({_I64}, {_F32}, int64)", cache=True, forceinline=True)
 def truth(words, floats, o):
     """1 or 0 for the types that are quick to judge, -1 for the rest."""
     if o == TRUE:
@@ -128,7 +129,7 @@ def truth(words, floats, o):
     return np.int64(-1)
 
 
-@njit(f"int64({_U8}, {_I64}, {_F32}, {_I64}, int64, float32)", cache=True)
+@njit(f"int64({_U8}, {_I64}, {_F32}, {_I64}, int64, float32)", cache=True, forceinline=True)
 def new_float(ram, words, floats, heap, unused, value):
     """A float object (address), or 0."""
     at = new_block(ram, words, heap, 16)
@@ -139,7 +140,7 @@ def new_float(ram, words, floats, heap, unused, value):
     return at + BASE
 
 
-@njit(f"int64({_U8}, {_I64}, {_F32}, {_I64}, int64, int64, int64)", cache=True)
+@njit(f"int64({_U8}, {_I64}, {_F32}, {_I64}, int64, int64, int64)", cache=True, forceinline=True)
 def arithmetic(ram, words, floats, heap, op, a, b):
     """Result word of a binary operator on small ints and floats; 0 when it is not one of the
     quick cases. Operator numbers: ops.py."""
@@ -356,7 +357,32 @@ def run(ram, words, floats, regs, heap, hashes, builtins):
         elif op >= 0xD7:
             n = np.int64(op) - 0xD7
             a, b = words[(sp - 1) & WM], words[sp & WM]
-            if n == 7:
+            r = np.int64(0)
+            if a & b & 1:
+                # The commonest cases of `arithmetic`, without the call.
+                if n == 14 or n == 26:
+                    r = (a >> 1) + (b >> 1)
+                    r = (r << 1) | 1 if SMALL_MIN <= r <= SMALL_MAX else np.int64(0)
+                elif n == 15 or n == 27:
+                    r = (a >> 1) - (b >> 1)
+                    r = (r << 1) | 1 if SMALL_MIN <= r <= SMALL_MAX else np.int64(0)
+                elif n == 16 or n == 28:
+                    x, y = a >> 1, b >> 1
+                    if -0x7FFFFFFF < x < 0x7FFFFFFF and -0x3FFFFFFF < y < 0x3FFFFFFF:
+                        r = ((x * y) << 1) | 1
+                elif n == 0:
+                    r = np.int64(TRUE) if a < b else np.int64(FALSE)
+                elif n == 1:
+                    r = np.int64(TRUE) if a > b else np.int64(FALSE)
+                elif n == 2:
+                    r = np.int64(TRUE) if a == b else np.int64(FALSE)
+                elif n == 3:
+                    r = np.int64(TRUE) if a <= b else np.int64(FALSE)
+                elif n == 4:
+                    r = np.int64(TRUE) if a >= b else np.int64(FALSE)
+            if r != 0:
+                pass
+            elif n == 7:
                 r = np.int64(TRUE if a == b else FALSE)
             else:
                 r = arithmetic(ram, words, floats, heap, n, a, b)
@@ -390,10 +416,16 @@ def run(ram, words, floats, regs, heap, hashes, builtins):
             sp += 1
             words[sp & WM] = w
         elif op == 0x37 or op == 0x36:  # POP_JUMP_IF_FALSE, _TRUE
-            t = truth(words, floats, words[sp & WM])
-            if t < 0:
-                ip = at
-                break
+            w = words[sp & WM]
+            if w == TRUE:
+                t = np.int64(1)
+            elif w == FALSE:
+                t = np.int64(0)
+            else:
+                t = truth(words, floats, w)
+                if t < 0:
+                    ip = at
+                    break
             sp -= 1
             label = np.int64(ram[ip & BM]) | np.int64(ram[(ip + 1) & BM]) << 8
             ip += 2
@@ -636,6 +668,9 @@ def run(ram, words, floats, regs, heap, hashes, builtins):
                             k = words[((m - BASE) >> 3) & WM]
                             if k == T_FUN_BC or k == T_CLOSURE or k == T_GEN_WRAP:
                                 w, r = m, o
+            elif t == T_LIST:
+                if op == 0x1E and q == regs[R_APPEND_NAME]:
+                    w, r = regs[R_APPEND], o
             elif t == T_MODULE and o >= ROM_END:
                 g = words[(x + 1) & WM]
                 if g >= ROM_END:
@@ -690,7 +725,51 @@ def run(ram, words, floats, regs, heap, hashes, builtins):
                     n += 1
             fun = words[result & WM]
             ok = False
-            if not fun & 3:
+            if fun == regs[R_APPEND] and n == 2 and op == 0x66:
+                o = words[args & WM]
+                x = (o - BASE) >> 3
+                if not o & 3 and words[x & WM] == T_LIST:
+                    length = words[(x + 2) & WM]
+                    if length < words[(x + 1) & WM]:
+                        words[(((words[(x + 3) & WM] - BASE) >> 3) + length) & WM] = words[sp & WM]
+                        words[(x + 2) & WM] = length + 1
+                        sp = result
+                        words[sp & WM] = NONE
+                        ip = p
+                        ok = True
+            elif fun == regs[R_LEN] and n == 1 and op == 0x64:
+                o = words[args & WM]
+                x = (o - BASE) >> 3
+                length = np.int64(-1)
+                if not o & 3:
+                    t = words[x & WM]
+                    if t == T_LIST or t == T_BYTES:
+                        length = words[(x + 2) & WM]
+                    elif t == T_TUPLE:
+                        length = words[(x + 1) & WM]
+                    elif t == T_DICT:
+                        length = words[(x + 1) & WM] >> 3
+                if length >= 0:
+                    sp = result
+                    words[sp & WM] = (length << 1) | 1
+                    ip = p
+                    ok = True
+            elif fun == T_RANGE and 1 <= n <= 3 and op == 0x64:
+                a, b = words[args & WM], words[(args + 1) & WM]
+                c = words[(args + 2) & WM]
+                if a & 1 and (n < 2 or b & 1) and (n < 3 or (c & 1 and c != 1)):
+                    o = new_block(ram, words, heap, 32)
+                    if o >= 0:
+                        x = o >> 3
+                        words[x & WM] = T_RANGE
+                        words[(x + 1) & WM] = np.int64(0) if n == 1 else a >> 1
+                        words[(x + 2) & WM] = a >> 1 if n == 1 else b >> 1
+                        words[(x + 3) & WM] = np.int64(1) if n < 3 else c >> 1
+                        sp = result
+                        words[sp & WM] = o + BASE
+                        ip = p
+                        ok = True
+            elif not fun & 3:
                 k = words[((fun - BASE) >> 3) & WM]
                 if k == T_BOUND:
                     extra, n_extra = ((fun - BASE) >> 3) + 2, np.int64(1)
@@ -758,10 +837,12 @@ def run(ram, words, floats, regs, heap, hashes, builtins):
             x = (o - BASE) >> 3
             t = words[x & WM]
             if t == T_LIST or t == T_TUPLE:
-                words[sp & WM], words[(sp + 1) & WM], words[(sp + 2) & WM], words[(sp + 3) & WM] = t, 0, o, 0
+                words[sp & WM], words[(sp + 1) & WM] = t, 0
+                words[(sp + 2) & WM], words[(sp + 3) & WM] = o, 0
             elif t == T_RANGE:
                 words[sp & WM], words[(sp + 1) & WM] = t, words[(x + 1) & WM]
-                words[(sp + 2) & WM], words[(sp + 3) & WM] = words[(x + 2) & WM], words[(x + 3) & WM]
+                words[(sp + 2) & WM] = words[(x + 2) & WM]
+                words[(sp + 3) & WM] = words[(x + 3) & WM]
             else:
                 ip = at
                 break

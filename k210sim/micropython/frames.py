@@ -26,7 +26,7 @@ from k210sim.micropython.types import exceptions
 
 # Register numbers.
 (R_IP, R_SP, R_CODE, R_FRAME, R_STACK, R_GLOBALS, R_EXC_SP, R_FASTN, R_BUDGET, R_PENDING,
- R_OPS, R_STACK_MIN, R_LOCALS) = range(13)
+ R_OPS, R_STACK_MIN, R_LOCALS, R_APPEND_NAME, R_APPEND, R_LEN) = range(16)
 N_REGS = 32
 
 FRAME_LINK, FRAME_CODE, FRAME_FLAGS, FRAME_GLOBALS, FRAME_HEAP, FRAME_STATE = 0, 8, 16, 24, 32, 40
@@ -47,9 +47,10 @@ VM_MAX_STATE_ON_STACK = 88
 YIELDED, RETURNED = "yield", "return"
 
 SLICE = 20000  # operations between two looks at clock, budget and host
-# Mean time of a bytecode operation on the chip at 400 MHz. Fitted to the published figures of
-# field.md 3.2: a million-step add loop of about 6 operations takes 3 s, 500 list stores 1161 us.
-NS_PER_OP = 450
+# Mean time of a bytecode operation on the chip at 400 MHz, fitted to the published figures of one
+# board (field.md 3.2): bubble sort of 20 (+9 %), 8x8 matrix product (-17 %), 500 list updates
+# (+10 %), 25 Fibonacci steps (+33 %). An older image is slower: a million additions in 3 s (-36 %).
+NS_PER_OP = 160
 
 
 class Frames:
@@ -72,8 +73,7 @@ class Frames:
             if handler is not None and isinstance(getattr(O, name), int):
                 self.handlers[getattr(O, name)] = handler
         self.fill_multi_handlers()
-        self.fast = self._fast_loop
-        self.fast_run = fastloop.run
+        self.fast = fastloop.run  # None: everything through the handlers
         self.interrupts: list = []
 
     def start_interpreter(self) -> None:
@@ -84,6 +84,12 @@ class Frames:
         for i in range(N_REGS):
             R[i] = 0
         self.ops_charged = 0
+        # What the compiled loop does itself of the built-in functions.
+        R[R_APPEND_NAME] = self.qstrs.intern("append")
+        R[R_APPEND] = self.types[TYPE["list"]].table[R[R_APPEND_NAME]]
+        R[R_LEN] = int(self.builtin_words[self.qstrs.intern("len")])
+        self.fast_args = (self.memory.u8, self.memory.i64, self.memory.f32, self.regs,
+                          self.heap.state, self.qstrs.hashes, self.builtin_words)
         R[R_STACK] = STACK_TOP - STACK_AT_PROMPT & ~7
         R[R_STACK_MIN] = STACK_TOP - STACK_LIMIT
 
@@ -465,6 +471,7 @@ class Frames:
         """Run the frame just pushed until it returns to the host; raises what it raises."""
         R, temps = self.R, self.temps
         handlers = self.handlers
+        fast, fast_args = self.fast, self.fast_args
         data = self.memory.bytes
         base = R[R_FRAME]
         mark = len(temps)
@@ -478,14 +485,18 @@ class Frames:
             while True:
                 try:
                     while True:
-                        if self.fast is not None:
-                            self.fast()
+                        if R[R_BUDGET] <= 0:
+                            R[R_BUDGET] = SLICE
+                            self.account()
+                        if fast is not None:
+                            fast(*fast_args)
                         ip = R[R_IP]
                         if R[R_PENDING]:
                             self.handle_pending()
                         op = data[ip - RAM_BASE]
                         R[R_IP] = ip + 1
                         R[R_OPS] += 1
+                        R[R_BUDGET] -= 1
                         result = handlers[op](op)
                         if result is not None:
                             del temps[mark:]
@@ -575,15 +586,6 @@ class Frames:
             # lies inside it, which is all that lines and handler ranges need.
             ip = R[R_IP] - 1
             is_stop = False
-
-    def _fast_loop(self) -> None:
-        """Let the compiled loop run as far as it can."""
-        R = self.R
-        if R[R_BUDGET] <= 0:
-            R[R_BUDGET] = SLICE
-            self.account()
-        self.fast_run(self.memory.u8, self.memory.i64, self.memory.f32, self.regs,
-                      self.heap.state, self.qstrs.hashes, self.builtin_words)
 
     def account(self) -> None:
         """Charge the operations since the last time to the clock."""

@@ -23,7 +23,7 @@ from k210sim.micropython.frames import (
     YIELDED,
 )
 from k210sim.micropython.layout import NULL, RAM_BASE, SENTINEL, TYPE
-from k210sim.micropython.native import GuestError
+from k210sim.micropython.native import GuestError, NativeFunction
 from k210sim.micropython.types import classes, iterators
 from k210sim.micropython.types import set as sets
 
@@ -703,6 +703,13 @@ class Handlers:
                 args.insert(0, words[at - 1])
             at -= 1
         fun = words[at - 1]
+        native = self.rom.get(fun) if kw is None else None
+        if native.__class__ is NativeFunction and not native.kw and native.max_args is not None \
+                and native.min_args <= len(args) <= native.max_args:
+            result = native.fn(self, *args)
+            self.R[R_SP] = (at - 1) * 8 + RAM_BASE
+            words[at - 1] = L.NONE if result is None else result
+            return
         self._invoke(fun, args, kw, (at - 1) * 8 + RAM_BASE)
 
     def _invoke(self, fun: int, args: list[int], kw, result_at: int) -> None:

@@ -25,7 +25,8 @@ def test_fastloop_constants():
         assert getattr(fastloop, name) == getattr(L, name), name
     assert fastloop.BASE == L.RAM_BASE
     for name in ("R_IP", "R_SP", "R_CODE", "R_FRAME", "R_STACK", "R_GLOBALS", "R_EXC_SP",
-                 "R_FASTN", "R_BUDGET", "R_PENDING", "R_OPS", "R_STACK_MIN", "R_LOCALS"):
+                 "R_FASTN", "R_BUDGET", "R_PENDING", "R_OPS", "R_STACK_MIN", "R_LOCALS",
+                 "R_APPEND_NAME", "R_APPEND", "R_LEN"):
         assert getattr(fastloop, name) == getattr(frames, name), name
     assert fastloop.FRAME_SIZE == frames.FRAME_STATE
     assert fastloop.CODE_STATE == L.CODE_STATE
