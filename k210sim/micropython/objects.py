@@ -5,6 +5,7 @@ from __future__ import annotations
 import struct
 
 from k210sim.micropython import layout as L
+from k210sim.micropython import ops, singles
 from k210sim.micropython.layout import NULL, RAM_BASE, TYPE
 from k210sim.micropython.native import Arg, GuestError, GuestType, NativeFunction
 from k210sim.micropython.qstr import qstr_hash
@@ -154,8 +155,13 @@ class Objects:
         return None
 
     def get_int(self, o: int) -> int:
-        """Host value of an int or bool argument; TypeError "can't convert X to int" otherwise."""
+        """Host value of an int or bool argument, or of what converts to one (`__int__`);
+        TypeError "can't convert X to int" otherwise."""
         value = self.int_value(o)
+        if value is None:
+            t = self.type_of(o)
+            result = t.unary_op(self, ops.INT, o) if t.unary_op is not None else None
+            value = self.int_value(result) if result else None
         if value is None:
             raise self.error("TypeError", "can't convert %s to int" % self.type_name(o))
         if not -(1 << 63) <= value < (1 << 63):
@@ -188,10 +194,9 @@ class Objects:
         value = self.int_value(o)
         if value is None:
             raise self.error("TypeError", "can't convert %s to float" % self.type_name(o))
-        try:
-            return to_f32(value)
-        except OverflowError:
-            return float("inf") if value > 0 else float("-inf")
+        if o & 1 or o in (L.TRUE, L.FALSE):
+            return singles.of_int(value)
+        return singles.of_big_int(value)
 
     def new_complex(self, z: complex) -> int:
         o = self.new_object(TYPE["complex"], 16)
