@@ -1,147 +1,188 @@
-"""The guest's `lcd` module.
+"""The `lcd` module: argument handling and driver variables on top of `k210sim.lcd.driver.Driver`.
 
-Behaviour: spec sheet peripheral_modules.md 6; sipeed/MaixPy-v1
-components/micropython/port/src/omv/py/py_lcd.c, d8901fd.
+Integer colours are RGB565 in memory order (`lcd.RED` is 248); the driver wants plain RGB565.
+Facts: sipeed/MaixPy-v1 components/micropython/port/src/omv/py/py_lcd.c, d8901fd. Calls that read
+a null pointer on the board before `init` raise an OSError that says so.
 """
 
 from __future__ import annotations
 
-import numpy as np
+import json
+from dataclasses import dataclass
 
 from k210sim.errors import NotSimulated
 from k210sim.imaging import formats
-from k210sim.imaging.colour import colour_value
-from k210sim.lcd.driver import (
-    CONVERTER,
-    CUBE,
-    DEFAULT_FREQ,
-    M5STICKV,
-    NONE,
-    SHIELD,
-    TWATCH,
-    TYPES,
-    Driver,
-)
-from k210sim.micropython.native import Arg, GuestModule
-from k210sim.modules.image.arguments import Call, assert_true
+from k210sim.imaging.colour import pack
+from k210sim.lcd import driver as lcds
+from k210sim.lcd.driver import Driver
+from k210sim.micropython import layout as L
+from k210sim.micropython.native import Arg, GuestError, GuestModule
+from k210sim.micropython.textargs import text_data
+from k210sim.modules.image.arguments import Call
+from k210sim.modules.image_object import get_image
 
 module = GuestModule("lcd")
 
-RED, BLACK = 248, 0
 ENOMEM = 12
-LANDSCAPE, PORTRAIT = 0xA0, 0x00
-
-for _name, _value in (
-    ("BLACK", BLACK), ("NAVY", 3840), ("DARKGREEN", 57347), ("DARKCYAN", 61187), ("MAROON", 120),
-    ("PURPLE", 3960), ("OLIVE", 57467), ("LIGHTGREY", 6342), ("DARKGREY", 61307), ("BLUE", 7936),
-    ("GREEN", 57351), ("CYAN", 65287), ("RED", RED), ("MAGENTA", 8184), ("YELLOW", 57599),
-    ("WHITE", 65535), ("ORANGE", 8445), ("GREENYELLOW", 58799), ("PINK", 8184),
-    ("XY_RLUD", 0x00), ("YX_RLUD", 0x20), ("XY_LRUD", 0x40), ("YX_LRUD", 0x60),
-    ("XY_RLDU", 0x80), ("YX_RLDU", 0xA0), ("XY_LRDU", 0xC0), ("YX_LRDU", 0xE0),
-):  # fmt: skip
-    module.constant(_name, _value)
+RED_565 = 0xF800
+_UPRIGHT = 0xA0  # memory access control of XY/YX directions: see the constants below
 
 
-class _State:
-    """The driver, and the line buffer it takes from the system heap."""
+@dataclass
+class Screen:
+    """The driver with the module's own variables; they outlive a soft reset.
 
-    def __init__(self, vm):
-        self.driver = Driver(vm.board.lcd, vm.clock)
-        self.buffer, self.buffer_size = 0, (0, 0)
+    size : width and height as set up, whatever the rotation
+    direction : memory access control for the next init
+    line_block : the system heap's block for a screenful of pixels
+    """
+
+    driver: Driver
+    size: tuple[int, int] = (0, 0)
+    direction: int = _UPRIGHT
+    line_block: int = 0
 
 
-def _state(vm) -> _State:
-    if getattr(vm, "lcd_state", None) is None:
-        vm.lcd_state = _State(vm)
-    return vm.lcd_state
+@module.init
+def _start(vm):
+    if not hasattr(vm, "lcd"):
+        vm.lcd = None
+
+
+def _screen(vm) -> Screen:
+    if vm.lcd is None:
+        vm.lcd = Screen(Driver(vm.board.lcd, vm.clock))
+    return vm.lcd
 
 
 def _driver(vm) -> Driver:
     vm.account()
-    return _state(vm).driver
+    return _screen(vm).driver
 
 
 def _running(vm, call: str) -> Driver:
-    """The driver of a panel that was set up; on the board a call before that is a crash."""
+    """The driver after init."""
     driver = _driver(vm)
-    if driver.type == NONE:
-        raise vm.error("OSError", "[k210sim]lcd.%s before lcd.init; on the board this crashes"
-                       % call)
+    if driver.type == lcds.NONE:
+        raise vm.error("OSError", "[k210sim]lcd.%s: call lcd.init first; on the board this reads "
+                       "a null pointer" % call, formatted=True)
     return driver
 
 
 def _colour(vm, word: int) -> int:
-    """The RGB565 value of a colour argument: an int in LCD byte order, or (r, g, b)."""
-    if vm.int_value(word) is not None:
-        return formats.swapped(vm.get_int(word) & 0xFFFF)
-    parts = tuple(vm.get_int(w) for w in vm.get_array_fixed(word, 3))
-    return colour_value(parts, formats.RGB565)
+    """Plain RGB565 of an int in memory order or of (r, g, b), clipped to 0..255."""
+    if vm.int_value(word) is not None and word not in (L.TRUE, L.FALSE):
+        return formats.swapped(vm.get_int(word))
+    parts = [vm.get_int(w) for w in vm.get_array_fixed(word, 3)]
+    return int(pack(*(max(0, min(255, part)) for part in parts)))
 
 
-_INIT = [Arg("type", "int", SHIELD), Arg("freq", "int", DEFAULT_FREQ), Arg("color", default=0),
-         Arg("width", "int", 320), Arg("height", "int", 240), Arg("invert", "int", 0),
-         Arg("offset_w0", "int", 0), Arg("offset_h0", "int", 0), Arg("offset_w1", "int", 0),
-         Arg("offset_h1", "int", 0), Arg("rst", "int", 37), Arg("dcx", "int", 38),
-         Arg("ss", "int", 36), Arg("clk", "int", 39),
-         Arg("lcd_type", "int", 0, kw_only=True)]  # fmt: skip
+# --- set-up ---------------------------------------------------------------------------------------
+_INIT = [
+    Arg("type", "int", lcds.SHIELD), Arg("freq", "int", lcds.DEFAULT_FREQ), Arg("color", "obj", 0),
+    Arg("width", "int", 320), Arg("height", "int", 240), Arg("invert", "int", 0),
+    Arg("offset_w0", "int", 0), Arg("offset_h0", "int", 0), Arg("offset_w1", "int", 0),
+    Arg("offset_h1", "int", 0), Arg("rst", "int", 37), Arg("dcx", "int", 38), Arg("ss", "int", 36),
+    Arg("clk", "int", 39), Arg("lcd_type", "int", 0, kw_only=True),
+]  # fmt: skip
+_SET_UP = ("width", "height", "invert", "offset_w0", "offset_h0", "offset_w1", "offset_h1",
+           "lcd_type", "dir", "oct")  # fmt: skip
+
+
+def _board_config(vm) -> dict:
+    """The whole numbers of `lcd` in the board's /flash/config.json, {} without it. The firmware
+    reads the file once, at boot; here it is read at init."""
+    if vm.vfs is None:
+        return {}
+    try:
+        config = json.loads(vm.vfs.read_file("/flash/config.json"))
+    except (GuestError, OSError, ValueError):
+        return {}
+    entry = config.get("lcd") if isinstance(config, dict) else None
+    if not isinstance(entry, dict):
+        return {}
+    return {key: int(v) for key, v in entry.items() if isinstance(v, (int, bool))}
+
+
+def _deinit(vm) -> None:
+    screen = _screen(vm)
+    screen.driver.deinit()
+    if screen.line_block:
+        vm.system_heap.free(screen.line_block)
+        screen.line_block = 0
 
 
 @module.function(0, kw=True)
 def init(vm, args, kw):
-    deinit(vm)
-    (kind, freq, color, width, height, invert, w0, h0, w1, h1, *_pins, _lcd_type) = (
-        vm.parse_args(args, kw, _INIT)
-    )
-    color = _colour(vm, color) if color else 0
-    if kind not in TYPES:
-        raise vm.error("ValueError", "type error")
-    if kind == NONE:
-        return None
-    if kind == CONVERTER:
+    vm.account()
+    _deinit(vm)
+    values = dict(zip((arg.name for arg in _INIT), vm.parse_args(args, kw, _INIT), strict=True))
+    colour = _colour(vm, values["color"]) if values["color"] else 0
+    screen, kind = _screen(vm), values["type"]
+    given = tuple(values[name] for name in ("offset_w0", "offset_h0", "offset_w1", "offset_h1"))
+    screen.size = (values["width"], values["height"])
+    values["dir"], values["oct"] = screen.direction, True
+    if kind == lcds.NONE:
+        return
+    if kind not in lcds.TYPES:
+        screen.driver.type = kind
+        raise vm.error("ValueError", "type error", formatted=False)
+    if kind == lcds.CONVERTER:
         raise NotSimulated("lcd.init(type=5)", "the RGB converter")
-    parallel, direction = True, LANDSCAPE
-    if kind == M5STICKV:
-        parallel, direction, invert = False, PORTRAIT, True
-        w0, h0, w1, h1 = 52, 40, 40, 52
-    elif kind == TWATCH:
-        direction, invert = PORTRAIT, True
-        w0 = h0 = w1 = h1 = 0
-    elif kind == CUBE:
-        direction, width, height = PORTRAIT, 240, 240
-        w0, h0, w1, h1 = 0, 0, 80 if w1 == -1 else 0, 0
-    if not 0 < width <= 0xFFFF or not 0 < height <= 0xFFFF:
-        raise vm.error("ValueError", "[k210sim]lcd.init: width and height must be 1 to 65535")
-    state = _state(vm)
-    if state.buffer_size != (width, height):
-        vm.system_heap.free(state.buffer)
-        state.buffer = vm.system_heap.malloc(2 * width * height)
-        state.buffer_size = (width, height) if state.buffer else (0, 0)
-        if not state.buffer:
-            raise vm.os_error(ENOMEM)
-    _driver(vm).init(kind, freq, color, width, height, bool(invert), (w0, h0, w1, h1), parallel,
-                     direction)
-    return None
+    if kind == lcds.SHIELD:
+        values.update((k, v) for k, v in _board_config(vm).items() if k in _SET_UP)
+    else:
+        values["dir"] = 0
+        offsets = (0, 0, 0, 0)
+        if kind == lcds.M5STICKV:
+            offsets, values["oct"] = (52, 40, 40, 52), False
+        if kind == lcds.CUBE:
+            values["width"] = values["height"] = 240
+            offsets = (0, 0, 80 if given[2] == -1 else 0, 0)
+        else:
+            values["invert"] = 1
+        values.update(zip(("offset_w0", "offset_h0", "offset_w1", "offset_h1"), offsets,
+                          strict=True))  # fmt: skip
+    if values["lcd_type"]:
+        raise NotSimulated(f"lcd.init(lcd_type={values['lcd_type']})", "another controller chip")
+    _set_up(vm, screen, kind, values, colour)
+
+
+def _set_up(vm, screen: Screen, kind: int, values: dict, colour: int) -> None:
+    width, height = values["width"] & 0xFFFF, values["height"] & 0xFFFF
+    screen.line_block = vm.system_heap.malloc(2 * width * height)
+    if not screen.line_block:
+        screen.size = (0, 0)
+        raise vm.os_error(ENOMEM)
+    screen.size, screen.direction = (width, height), values["dir"]
+    screen.driver.init(
+        kind, values["freq"], colour, width, height, bool(values["invert"]),
+        (values["offset_w0"], values["offset_h0"], values["offset_w1"], values["offset_h1"]),
+        bool(values["oct"]), values["dir"],
+    )  # fmt: skip
 
 
 @module.function(0)
 def deinit(vm):
-    state = _state(vm)
-    if state.driver.type != NONE:
-        state.driver.deinit()
-        vm.system_heap.free(state.buffer)
-        state.buffer, state.buffer_size = 0, (0, 0)
+    _deinit(vm)
 
 
-def _after_init(name: str, read) -> None:
-    @module.function(0, name=name)
-    def get(vm):
-        driver = _driver(vm)
-        return None if driver.type == NONE else vm.new_int(read(driver))
+@module.function(0)
+def width(vm):
+    driver = _driver(vm)
+    return L.NONE if driver.type == lcds.NONE else vm.new_int(driver.width)
 
 
-_after_init("width", lambda driver: driver.width)
-_after_init("height", lambda driver: driver.height)
-_after_init("type", lambda driver: driver.type)
+@module.function(0)
+def height(vm):
+    driver = _driver(vm)
+    return L.NONE if driver.type == lcds.NONE else vm.new_int(driver.height)
+
+
+@module.function(0, name="type")
+def type_(vm):
+    driver = _driver(vm)
+    return L.NONE if driver.type == lcds.NONE else vm.new_int(driver.type)
 
 
 @module.function(0, 1)
@@ -153,115 +194,155 @@ def freq(vm, hz=0):
 
 
 @module.function(1)
-def set_backlight(vm, on):
-    """Nothing, as on the board."""
+def direction(vm, code):
+    code = vm.get_int(code)
+    _running(vm, "direction").set_direction(code & 0xFF)
+
+
+@module.function(0, 1)
+def rotation(vm, quarter=0):
+    if quarter:
+        wanted = vm.get_int(quarter)
+        if not 0 <= wanted <= 3:
+            raise vm.error("ValueError", "value:[0,3]", formatted=False)
+        _running(vm, "rotation").set_rotation(wanted)
+    return vm.new_int(_driver(vm).rotation)
+
+
+@module.function(0, 1)
+def mirror(vm, on=0):
+    if on:
+        wanted = vm.is_true(on)
+        (_running(vm, "mirror") if wanted else _driver(vm)).set_mirror(wanted)
+    return vm.new_int(1 if _driver(vm).mirrored else 0)
+
+
+@module.function(0, 1)
+def bgr_to_rgb(vm, on=0):
+    if not on:
+        raise vm.error("ValueError", "True or False", formatted=False)
+    _running(vm, "bgr_to_rgb").set_bgr(vm.is_true(on))
+
+
+@module.function(1)
+def set_backlight(vm, level):
+    """Does nothing in the firmware."""
 
 
 @module.function(0)
 def get_backlight(vm):
-    """Nothing, as on the board."""
+    """Does nothing in the firmware."""
+
+
+@module.function(2)
+def register(vm, address, data):
+    driver = _driver(vm)
+    address = vm.get_int(address) & 0xFF
+    content = b""
+    if vm.is_int(data):
+        content = bytes([vm.get_int(data) & 0xFF])
+    elif vm.is_type(data, "list"):
+        content = bytes(vm.get_int(w) & 0xFF for w in vm.items_of(data))
+    driver.register(address, content)
+
+
+# --- drawing --------------------------------------------------------------------------------------
+def _draws(driver: Driver) -> bool:
+    return driver.type in lcds.TYPES and driver.type != lcds.NONE
 
 
 @module.function(1, kw=True)
 def display(vm, args, kw):
     call = Call(vm, args, kw)
-    image = call.image
-    assert_true(vm, not image.data and image.pixels.dtype != np.bool_,
-                "Image format is not supported.")
+    image = get_image(vm, args[0])
+    if image.data:
+        raise vm.error("OSError", "Image format is not supported.", formatted=False)
     roi = call.roi(1)
-    offset, word = None, call.word(2, "oft")
-    if word:
-        x, y = (vm.get_int(w) for w in vm.get_array_fixed(word, 2))
-        offset = (x, y)
+    place, offset = call.word(2, "oft"), None
+    if place:
+        offset = tuple(vm.get_int(w) for w in vm.get_array_fixed(place, 2))
     driver = _driver(vm)
-    if driver.type != NONE:
-        driver.display(image.pixels, roi, offset)
-    return None
+    if not _draws(driver):
+        return
+    if image.kind == "binary":
+        raise NotSimulated("lcd.display of a binary image", "the board shows what lies behind it")
+    driver.display(image.pixels, roi, offset)
 
 
 @module.function(0, kw=True)
 def clear(vm, args, kw):
     colour = _colour(vm, args[0]) if args else 0
     driver = _driver(vm)
-    if driver.type != NONE:
+    if _draws(driver):
         driver.clear(colour)
-    return None
+
+
+def _needs_init(vm, call: str) -> None:
+    if not _screen(vm).size[0]:
+        raise vm.error("ValueError", "not init", formatted=False)
+    _running(vm, call)
 
 
 @module.function(3, 5)
-def draw_string(vm, x, y, text, color=0, back=0):
-    driver = _driver(vm)
-    if driver.type == NONE:
-        raise vm.error("ValueError", "not init")
+def draw_string(vm, x, y, text, colour=0, back=0):
+    _needs_init(vm, "draw_string")
+    columns = _screen(vm).size[0] // 8
+    pixels = vm.system_heap.malloc(columns * 12 * 8 * 2)
+    cut = vm.system_heap.malloc(columns + 1) if pixels else 0
+    if not cut:
+        vm.system_heap.free(pixels)
+        raise vm.os_error(ENOMEM)
+    # The firmware forgets both blocks when an argument is refused or nothing can be seen.
     x, y = vm.get_int(x) & 0xFFFF, vm.get_int(y) & 0xFFFF
-    vm.get_str(text)
-    colour = formats.swapped((vm.get_int(color) if color else RED) & 0xFFFF)
-    ground = formats.swapped((vm.get_int(back) if back else BLACK) & 0xFFFF)
-    driver.draw_string(x, y, vm.bytes_of(text), colour, ground)
-    return None
+    string = text_data(vm, text).split(b"\0")[0]
+    width = _screen(vm).size[0]
+    if x >= width or y > width - 16:
+        return
+    colour = formats.swapped(vm.get_int(colour)) if colour else RED_565
+    back = formats.swapped(vm.get_int(back)) if back else 0
+    if not string or width - x < 8:
+        return
+    _driver(vm).draw_string(x, y, string, colour, back)
+    vm.system_heap.free(pixels)
+    vm.system_heap.free(cut)
 
 
 @module.function(3, 5)
 def fill_rectangle(vm, *args):
-    driver = _driver(vm)
-    if driver.type == NONE:
-        raise vm.error("ValueError", "not init")
+    _needs_init(vm, "fill_rectangle")
     if len(args) < 5:
-        raise vm.error("TypeError", "[k210sim]lcd.fill_rectangle: needs x, y, w, h and a colour; "
-                       "the board reads past its arguments", formatted=False)
-    x, y, w, h = (vm.get_int(a) for a in args[:4])
-    x, y = x & 0xFFFF, y & 0xFFFF
-    right, bottom = x + w & 0xFFFF, y + h & 0xFFFF
-    colour = _colour(vm, args[4])
-    # The firmware compares with the size at rotation 0, whatever the rotation is.
-    width, height = driver.size
-    if max(x, right) >= width or max(y, bottom) >= height:
-        raise vm.error("ValueError", "arg error")
-    driver.fill(x, y, right, bottom, colour)
-    return None
-
-
-@module.function(0, 1)
-def rotation(vm, turn=0):
-    driver = _running(vm, "rotation")
-    if turn:
-        turn = vm.get_int(turn)
-        if not 0 <= turn <= 3:
-            raise vm.error("ValueError", "value:[0,3]", formatted=False)
-        driver.set_rotation(turn)
-    return vm.new_int(driver.rotation)
-
-
-@module.function(0, 1)
-def mirror(vm, on=0):
-    driver = _running(vm, "mirror")
-    if on:
-        driver.set_mirror(vm.is_true(on))
-    return vm.new_int(int(driver.mirrored))
-
-
-@module.function(1)
-def direction(vm, value):
-    _running(vm, "direction").set_direction(vm.get_int(value) & 0xFF)
-
-
-@module.function(0, 1)
-def bgr_to_rgb(vm, on=0):
-    if not on:
-        raise vm.error("ValueError", "True or False")
-    _running(vm, "bgr_to_rgb").set_bgr(vm.is_true(on))
-
-
-@module.function(2)
-def register(vm, address, data):
-    driver = _driver(vm)
-    code = vm.get_int(address) & 0xFF
-    if vm.int_value(data) is not None:
-        content = bytes([vm.get_int(data) & 0xFF])
-    elif vm.is_type(data, "list"):
-        content = bytes(vm.get_int(w) & 0xFF for w in vm.items_of(data))
+        raise vm.error("TypeError", "[k210sim]lcd.fill_rectangle: %d arguments, expected 5; the "
+                       "board reads beyond them" % len(args), formatted=True)
+    x, y, w, h = (vm.get_int(word) for word in args[:4])
+    left, top = x & 0xFFFF, y & 0xFFFF
+    right, bottom = left + w & 0xFFFF, top + h & 0xFFFF
+    if vm.is_type(args[4], "tuple"):
+        words = vm.items_of(args[4])
+        if len(words) < 3:
+            raise vm.error("ValueError", "[k210sim]lcd.fill_rectangle: colour of %d numbers, "
+                           "expected 3; the board reads beyond them" % len(words), formatted=True)
+        colour = int(pack(*(vm.get_int(word) & 0xFF for word in words[:3])))
     else:
-        content = b""
-    driver.register(code, content)
+        colour = formats.swapped(vm.get_int(args[4]))
+    width, height = _screen(vm).size
+    if left >= width or top >= height or right >= width or bottom >= height:
+        raise vm.error("ValueError", "arg error", formatted=False)
+    _driver(vm).fill(left, top, right, bottom, colour)
 
 
+# --- names in the firmware's order ----------------------------------------------------------------
+_CONSTANTS = {
+    "BLACK": 0, "BLUE": 7936, "CYAN": 65287, "DARKCYAN": 61187, "DARKGREEN": 57347,
+    "DARKGREY": 61307, "GREEN": 57351, "GREENYELLOW": 58799, "LIGHTGREY": 6342, "MAGENTA": 8184,
+    "MAROON": 120, "NAVY": 3840, "OLIVE": 57467, "ORANGE": 8445, "PINK": 8184, "PURPLE": 3960,
+    "RED": 248, "WHITE": 65535, "XY_LRDU": 192, "XY_LRUD": 64, "XY_RLDU": 128, "XY_RLUD": 0,
+    "YELLOW": 57599, "YX_LRDU": 224, "YX_LRUD": 96, "YX_RLDU": 160, "YX_RLUD": 32,
+}  # fmt: skip
+_functions = dict(module.entries)
+module.entries.clear()
+for _name in ("clear", "type"):
+    module.entries[_name] = _functions.pop(_name)
+for _name, _number in _CONSTANTS.items():
+    module.constant(_name, _number)
+for _name in sorted(_functions):
+    module.entries[_name] = _functions[_name]
