@@ -20,6 +20,7 @@ FILES = (
     ("neutral", "nodes of kmodel V4"),
     ("region", "yolo2 boxes"),
 )
+DOT_FILES = (("dot512", "dot products with AVX-512 VNNI"),)
 SLOW_S = 0.3
 
 
@@ -31,13 +32,14 @@ def warmup(report: Callable[[str], None] | None = None) -> float:
     """
     started = time.perf_counter()
     compiled = False
-    for i, (name, what) in enumerate(FILES):
-        if report and not _cached(name):
-            compiled = True
-            report(f"compiling KPU kernels for this machine, once: {what} ({i + 1}/{len(FILES)})")
-        importlib.import_module(f"k210sim.kpu.kernels.{name}")
     from k210sim.kpu.kernels import table
 
+    files = FILES + (DOT_FILES if "vnni" in table.available() else ())
+    for i, (name, what) in enumerate(files):
+        if report and not _cached(name):
+            compiled = True
+            report(f"compiling KPU kernels for this machine, once: {what} ({i + 1}/{len(files)})")
+        importlib.import_module(f"k210sim.kpu.kernels.{name}")
     table.default()
     took = time.perf_counter() - started
     if report and compiled and took > SLOW_S:

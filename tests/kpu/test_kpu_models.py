@@ -12,6 +12,7 @@ import pytest
 
 from k210sim.errors import KmodelError
 from k210sim.kpu import KModel
+from k210sim.kpu.kernels import table
 from k210sim.kpu.kmodel import v4
 
 V3 = ("20class_chdeq_v3", "20class_v3", "face_attribute_v3", "face_feature_v3", "face_mask5_v3",
@@ -41,6 +42,19 @@ def test_v3_model_matches_layer_by_layer(shared, name):
                     np.testing.assert_allclose(out.ravel(), want, rtol=1e-6, atol=1e-9)
                 else:
                     assert np.array_equal(out.ravel(), want)
+
+
+@pytest.mark.parametrize("name", ["face_v3", "20class_v3", "mask_v3", "santa_uno_v3", "dae_v4"])
+def test_all_kernel_sets_give_the_same_bytes(shared, name):
+    """Every set this host can run, on every layer; the goldens check the default one."""
+    with np.load(shared / "golden" / f"{name}.npz") as z:
+        x = z["in_rnd"]
+    path = shared / "models" / f"{name}.kmodel"
+    runs = [KModel.from_file(path, kernels=kernels).run(x, layers=True).layers
+            for kernels in table.available()]
+    for other in runs[1:]:
+        for a, b in zip(runs[0], other, strict=True):
+            assert np.array_equal(a.value, b.value), a
 
 
 V4 = ("20class_v4", "asr_v4", "dae_v4", "dronet_v4", "face_feature_v4", "iris_v4",

@@ -33,6 +33,7 @@ def activate(y, count, seg, rule, out, at):
     """Bytes of `count` values y into out[at:]. seg: int64[n, 5] = threshold, start, mul, shift,
     bias. rule 0: nearest, ties to even on the floored quotient, one step toward zero's other side
     below zero (nncase 0.2 and later); rule 1: half up, half away below zero (nncase 0.1)."""
+    row = out[at : at + count]
     low = y[0]
     high = y[0]
     for j in range(count):
@@ -54,29 +55,29 @@ def activate(y, count, seg, rule, out, at):
         if mul == 0:
             fixed = np.uint8(min(max(bias, np.int64(0)), np.int64(255)))
             for j in range(count):
-                out[at + j] = fixed if y[j] > threshold else out[at + j]
+                row[j] = fixed if y[j] > threshold else row[j]
             if s == 0:
                 for j in range(count):
-                    out[at + j] = fixed
+                    row[j] = fixed
         elif shift == 0:
             for j in range(count):
                 r = (y[j] - start) * mul + bias
                 v = np.uint8(min(max(r, np.int64(0)), np.int64(255)))
-                out[at + j] = v if y[j] >= threshold + (s > 0) else out[at + j]
+                row[j] = v if y[j] >= threshold + (s > 0) else row[j]
         elif rule == 1:
             for j in range(count):
                 u = ((y[j] - start) * mul) >> (shift - 1)
                 step = np.int64(1) if u >= 0 else np.int64(-1)
                 r = (u >> 1) + (u & 1) * step + bias
                 v = np.uint8(min(max(r, np.int64(0)), np.int64(255)))
-                out[at + j] = v if y[j] >= threshold + (s > 0) else out[at + j]
+                row[j] = v if y[j] >= threshold + (s > 0) else row[j]
         elif mul > 0 and s > 0:
             half = (np.int64(1) << (shift - 1)) - 1
             for j in range(count):
                 t = (y[j] - start) * mul
                 r = ((t + half + ((t >> shift) & 1)) >> shift) + bias
                 v = np.uint8(min(max(r, np.int64(0)), np.int64(255)))
-                out[at + j] = v if y[j] > threshold else out[at + j]
+                row[j] = v if y[j] > threshold else row[j]
         else:
             half = np.int64(1) << (shift - 1)
             for j in range(count):
@@ -87,7 +88,7 @@ def activate(y, count, seg, rule, out, at):
                 up = part > half or (part == half and (whole & 1) == 1)
                 r = whole + (step if up else np.int64(0)) + bias
                 v = np.uint8(min(max(r, np.int64(0)), np.int64(255)))
-                out[at + j] = v if y[j] >= threshold + (s > 0) else out[at + j]
+                row[j] = v if y[j] >= threshold + (s > 0) else row[j]
 
 
 @njit(["void(int32[::1], int64, int64[::1], int64, int64, float64[::1], float64[:, ::1], int64, "
@@ -102,10 +103,13 @@ def finish(acc, count, sx, base, const, factors, seg, low, high, rule, y, v, out
     2**53, no negative slopes. For a product t >= 0 both roundings are then plain ones of the exact
     quotient: to nearest even (adding 1.5 * 2**52 rounds so), or half up.
     """
+    # Slices start at 0: with an added base the compiler must allow for negative indices.
+    row = out[base : base + count]
+    terms = sx[base : base + count]
     f = factors[0]
     add = factors[1]
     for j in range(count):
-        y[j] = np.floor(np.float64(np.int64(acc[j]) + sx[base + j] + const) * f) + add
+        y[j] = np.floor(np.float64(np.int64(acc[j]) + terms[j] + const) * f) + add
     magic = 1.5 * 2.0**52
     for s in range(low, high):
         threshold = seg[s, 0] if s > low else -np.inf
@@ -126,23 +130,55 @@ def finish(acc, count, sx, base, const, factors, seg, low, high, rule, y, v, out
                 v[j] = x if y[j] > threshold else v[j]
     for j in range(count):
         x = v[j]
-        out[base + j] = np.uint8(np.int32(x if x < 255.0 else 255.0))
+        row[j] = np.uint8(np.int32(x if x < 255.0 else 255.0))
 
 
-@njit(["void(uint8[:, ::1], int64[::1], int64[:, ::1], int64, int64, int64[::1])"],
+@njit(["void(uint8[:, ::1], int64[::1], int64[:, ::1], int64, int64, int64, int64[::1])"],
       cache=True, nogil=True)
-def input_sums(x, offsets, runs, arg_x, shr_x, sx):
-    """sx[p] = (arg_x * sum of x over channels and taps) >> shr_x, int64, at every run position."""
-    total = np.zeros(x.shape[1], np.int64)
+def input_sums(x, offsets, runs, arg_x, shr_x, extra, sx):
+    """sx[p] = ((arg_x * s) >> shr_x) + extra * s, int64, at every run position, where s is the sum
+    of x over channels and taps. `extra` is what a kernel took off every weight."""
+    total = np.zeros(x.shape[1], np.int32)
     for c in range(x.shape[0]):
-        for p in range(x.shape[1]):
-            total[p] += np.int64(x[c, p])
+        plane = x[c]
+        for p in range(plane.shape[0]):
+            total[p] = np.int32(total[p] + np.int32(plane[p]))
+    taps = offsets.shape[0]
     for k in range(runs.shape[0]):
-        for p in range(runs[k, 0], runs[k, 0] + runs[k, 1]):
-            s = np.int64(0)
-            for t in range(offsets.shape[0]):
-                s += total[p + offsets[t]]
-            sx[p] = (arg_x * s) >> shr_x
+        first = runs[k, 0]
+        count = runs[k, 1]
+        terms = sx[first : first + count]
+        for p in range(count):
+            terms[p] = 0
+        for t in range(taps):
+            part = total[first + offsets[t] : first + offsets[t] + count]
+            for p in range(count):
+                terms[p] += np.int64(part[p])
+        for p in range(count):
+            terms[p] = ((arg_x * terms[p]) >> shr_x) + extra * terms[p]
+
+
+@njit("void(int32[:, ::1], int64, int64[::1], int64, int64[:, ::1], int64[:, ::1], "
+      "float64[:, ::1], float64[:, ::1], int64[:, ::1], int64, uint8[:, ::1])",
+      cache=True, nogil=True)
+def finish_rows(acc, count, sx, base, norm, seg, fnorm, fseg, spans, rule, out):
+    """Batch norm and activation of ready sums: acc[o, 0:count] into out[o, base:base + count]."""
+    y = np.empty(TILE, np.int64)
+    yf = np.empty(TILE, np.float64)
+    vf = np.empty(TILE, np.float64)
+    for o in range(norm.shape[0]):
+        const, mul, shift, add = norm[o, 0], norm[o, 1], norm[o, 2], norm[o, 3]
+        for first in range(0, count, TILE):
+            n = min(count - first, np.int64(TILE))
+            at = base + first
+            if spans[o, 0] >= 0:
+                finish(acc[o, first : first + n], n, sx, at, const, fnorm[o], fseg, spans[o, 0],
+                       spans[o, 1], rule, yf, vf, out[o])
+                continue
+            for j in range(n):
+                total = np.int64(acc[o, first + j]) + sx[at + j] + const
+                y[j] = ((total * mul) >> shift) + add
+            activate(y, n, seg, rule, out[o], at)
 
 
 @njit(["void(uint8[:, ::1], uint8[:, ::1], int64, int64[:, ::1], int32[:, ::1], int64[::1], "

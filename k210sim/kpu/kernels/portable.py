@@ -76,6 +76,14 @@ class PortableConv:
         else:
             framed[:] = x
         result = np.empty((out, self.out_pitch), np.uint8)
+        self.sums(planes, result)
+        maps = result[:, : height * self.row].reshape(out, height, self.row)[:, :, :width]
+        return pool(maps, p.pool, p.out_shape)
+
+    def sums(self, planes, result):
+        """Fill `result` (uint8 planes after the activation) from the framed input planes."""
+        p = self.p
+        channels, out = p.in_shape[0], p.out_shape[0]
         if self.folded:
             conv2d.depthwise3x3(planes, self.weights, self.offsets, self.runs, p.norm, p.fnorm,
                                 p.fseg, p.spans, p.rule, result, 0, out)
@@ -85,7 +93,7 @@ class PortableConv:
                              result, 0, out)
         else:
             sx = np.zeros(self.out_pitch, np.int64)
-            conv2d.input_sums(planes, self.offsets, self.runs, p.arg_x, p.shr_x, sx)
+            conv2d.input_sums(planes, self.offsets, self.runs, p.arg_x, p.shr_x, 0, sx)
             acc = np.empty((4, conv2d.TILE), self.acc_type)
             if p.taps == 9:
                 conv2d.conv3x3(planes, self.weights, self.offsets, self.runs, acc, sx, p.norm,
@@ -93,8 +101,6 @@ class PortableConv:
             else:
                 conv2d.conv1x1(planes, self.weights, channels, self.runs, acc, sx, p.norm,
                                p.segments, p.fnorm, p.fseg, p.spans, p.rule, result, 0, out)
-        maps = result[:, : height * self.row].reshape(out, height, self.row)[:, :, :width]
-        return pool(maps, p.pool, p.out_shape)
 
 
 def pool(maps: np.ndarray, kind: int, shape) -> np.ndarray:

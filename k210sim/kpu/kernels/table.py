@@ -13,7 +13,7 @@ import os
 
 from k210sim.errors import ConfigError
 
-SETS = ("portable",)
+SETS = ("vnni", "portable")
 
 
 def load(name: str):
