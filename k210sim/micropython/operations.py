@@ -76,25 +76,14 @@ class Operations:
             return False
         sa, sb = self.is_str(a), self.is_str(b)
         if sa or sb:
-            if sa and sb:
-                return self.bytes_of(a) == self.bytes_of(b)
-            if not sa:
-                a, b = b, a
-            t = self.type_of(b)
-            if t.binary_op is None or not t.is_user:
-                return False
-            result = t.binary_op(self, ops.EQUAL, b, a)
-            return result not in (None, NULL) and self.is_true(result)
+            # A str equals strs only; no other type is asked.
+            return sa and sb and self.bytes_of(a) == self.bytes_of(b)
         if a & 1:
             a, b = b, a
-        for x, y in ((a, b), (b, a)):
-            t = self.type_of(x)
-            if x & 1:
-                continue
-            if t.binary_op is not None:
-                result = t.binary_op(self, ops.EQUAL, x, y)
-                if result is not None and result not in (NULL, L.NOT_IMPLEMENTED):
-                    return self.is_true(result)
+        t = self.type_of(a)
+        if t.binary_op is not None:
+            # Only the left side is asked, and only True itself counts.
+            return t.binary_op(self, ops.EQUAL, a, b) == L.TRUE
         return False
 
     # types whose `==` must be asked even for the same object (floats: nan)

@@ -19,6 +19,7 @@ from k210sim.micropython import ops
 from k210sim.micropython.layout import RAM_BASE, SENTINEL, TYPE
 from k210sim.micropython.native import Arg, GuestError, GuestType, NativeFunction, native
 from k210sim.micropython.types.exceptions import PRINT_EXC_SUBCLASS, is_native_exception
+from k210sim.micropython.types.sequence import check_self
 from k210sim.micropython.types.singletons import address_hash, generic_unary
 
 FLAG_SUBCLASSED, FLAG_ACCESSORS = 1, 2
@@ -158,6 +159,7 @@ class InstanceMarker(GuestType):
 
     @native(1, None, name="__init__")
     def construct(vm, self, *args):
+        check_self(vm, vm.type_of(self).is_user, "native __init__", self)
         native_base = native_bases(vm, vm.type_word(self))[1]
         made = vm.types[native_base].make_new(vm, native_base, list(args), {})
         vm.words[(self + L.INSTANCE_SUBOBJ - RAM_BASE) >> 3] = made
@@ -568,6 +570,7 @@ class Super(GuestType):
 
 
 def _copy_property(vm, o: int, field: int, function: int) -> int:
+    check_self(vm, vm.is_type(o, "property"), "property method", o)
     at = (o - RAM_BASE) >> 3
     copy = vm.new_object(TYPE["property"], 32)
     to = (copy - RAM_BASE) >> 3
