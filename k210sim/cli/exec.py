@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import sys
 import time
@@ -39,10 +40,17 @@ def command(script, code, timeout, lcd_out, report, board_options):
     wall_start = time.monotonic()
     board = make_board(board_options, clock="virtual", run_main=False)
     out = sys.stdout.buffer
+    deaf = False  # whoever read our output has gone
 
     def show(data: bytes) -> None:
-        out.write(data)
-        out.flush()
+        nonlocal deaf
+        try:
+            if not deaf:
+                out.write(data)
+                out.flush()
+        except BrokenPipeError:
+            deaf = True
+            board.interrupt()
 
     from k210sim.board.board import ExecTimeout
 
@@ -67,6 +75,8 @@ def command(script, code, timeout, lcd_out, report, board_options):
             **statistics,
         }
         Path(report).write_text(json.dumps(facts, indent=2) + "\n")
+    if deaf:
+        raise BrokenPipeError(errno.EPIPE, "standard output is closed")
     if problem is not None:
         click.echo(f"k210sim: {problem}", err=True)
         sys.exit(EXIT_TIMEOUT)

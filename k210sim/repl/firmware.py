@@ -23,7 +23,9 @@ from k210sim.repl.modes import STDIN, Repl
 from k210sim.serialport.uart import PortClosed, UartPort
 
 STACK_BYTES = 256 << 20  # virtual; the guest's own recursion is limited by the runtime
-STOP_GRACE_S = 5.0  # how long a guest gets to notice an interrupt or power-off
+STOP_GRACE_S = 5.0  # how long a guest gets to notice an interrupt
+# ... or power-off: it may be inside a kernel that is being compiled for the first time.
+POWER_OFF_GRACE_S = 60.0
 MAIN_WINDOW_NS = 1_000_000_000  # virtual time after which a main.py is taken to run for ever
 
 
@@ -111,7 +113,7 @@ class Firmware:
             return
         self.port.close()
         if self._thread is not threading.current_thread():
-            self._thread.join(STOP_GRACE_S)
+            self._thread.join(POWER_OFF_GRACE_S)
             if self._thread.is_alive():
                 raise InternalError("the guest program did not stop when the board was powered off")
         self._thread = None
