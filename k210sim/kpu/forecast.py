@@ -1,89 +1,218 @@
 """How long a model takes on the real chip: a cost model fitted to published measurements.
 
-KPU layers: 64 output pixels of one (input channel group, output channel) pair per cycle whatever
-the kernel, paid at full resolution before pooling; weights stream in at about 1 GB/s and overlap
-with the computation from the second load on; a fixed cost per layer. Fitted to the layer table of
-nncase issue #77 and the size table of bbs.sipeed.com topic 691 (within 4 %, 11 % at 16x16).
-Depthwise layers have their own line. CPU layers: cost per element, scaled by the CPU clock;
-dequantize is measured (0.404 ms for 9000 elements), the others are our estimates from it.
-Not modelled: cache effects, other DMA traffic, the camera.
+Model, sources, fit and residuals: docs/forecast.md; the measurements: `measurements.py`. In short:
+
+KPU layers
+    64 output pixels of one (input channel group, output channel) pair per cycle, whatever the
+    kernel, at full resolution before pooling. Weights stream in at about 1 GB/s: the first load
+    in full, each later one beside the computation of the load before. A fixed cost per layer.
+Depthwise layers
+    Their own line per row and channel group.
+CPU layers
+    Nanoseconds per element at 400 MHz, scaled by the CPU clock. Measured where the tables below
+    say so; the others are estimates.
+Copies
+    Input upload and outputs that leave the AI RAM: by DMA or by the CPU, byte by byte.
+
+Not modelled: cache effects between layers, other DMA traffic, the camera.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
 from k210sim.kpu import ai_ram
 from k210sim.kpu.kmodel import layers as kl
+from k210sim.kpu.kmodel import nodes as nd
+from k210sim.kpu.rules import cpu_rule
 
-WEIGHT_BYTES_PER_S = 1.0e9
-FIXED_CYCLES = 4500
-ROW_OVERHEAD = {1: 3.0, 9: 5.6}
-OUTPUT_NS_PER_BYTE = 14.0
-UPLOAD_NS_PER_BYTE = 10.0
+REFERENCE_HZ = 400e6  # the clock the CPU's nanoseconds below are for
 
-# CPU cycles per element. Measured: dequantize. Estimates: the rest.
-DEQUANTIZE_CYCLES = 18.0
-CYCLES = {
-    kl.Add: 14.0, kl.QuantizedAdd: 45.0, kl.GlobalAveragePool2d: 10.0,
-    kl.QuantizedMaxPool2d: 12.0, kl.AveragePool2d: 14.0, kl.Quantize: 22.0,
-    kl.Dequantize: DEQUANTIZE_CYCLES, kl.ChannelwiseDequantize: DEQUANTIZE_CYCLES,
-    kl.Requantize: 8.0, kl.L2Normalization: 16.0, kl.Softmax: 120.0, kl.Logistic: 120.0,
-    kl.Concat: 2.0, kl.QuantizedConcat: 2.0, kl.FullyConnected: 12.0, kl.TensorflowFlatten: 8.0,
-    kl.QuantizedTensorflowFlatten: 8.0, kl.ResizeNearestNeighbor: 16.0,
-    kl.QuantizedResizeNearestNeighbor: 16.0, kl.AddPadding: 8.0, kl.RemovePadding: 8.0,
+# KPU layers; fitted by bench/forecast.py --fit.
+WEIGHT_BYTES_PER_S = 0.990e9
+FIXED_CYCLES = 3446.0
+ROW_OVERHEAD = {1: 3.07, 9: 6.0}
+OVERLAP = 3.68  # how sharply max(computation, transfer) bends: the p of a p-norm
+DEPTHWISE_FIXED, DEPTHWISE_ROW, DEPTHWISE_MAP = 2446.0, 1.971, 30.27
+
+# Copies, nanoseconds a byte at 400 MHz.
+DMA_IN_NS = 1.43  # nncase#95, #97: 329 us for 320x240x3
+DMA_OUT_NS = 14.0  # last layer of nncase#77
+CPU_OUT_NS = 85.7  # nncase#95, #96: un-padding, byte by byte, AI RAM read without cache
+CPU_OUT_WHOLE_NS = CPU_OUT_NS / 8  # guess: rows of whole lines are copied in 8-byte words
+CPU_IN_NS = 66.3  # nncase#97: KPUUpload of 160x120x16
+
+# V3 layers on the CPU, nanoseconds an element. Measured: dequantize (nncase#77, 9000 elements in
+# 0.404 ms). The others are estimates in proportion to their inner loops.
+V3_NS = {
+    kl.Add: 35.0, kl.QuantizedAdd: 195.0, kl.GlobalAveragePool2d: 25.0,
+    kl.QuantizedMaxPool2d: 30.0, kl.AveragePool2d: 35.0, kl.Quantize: 55.0, kl.Dequantize: 44.9,
+    kl.ChannelwiseDequantize: 44.9, kl.Requantize: 20.0, kl.L2Normalization: 40.0,
+    kl.Softmax: 300.0, kl.Logistic: 300.0, kl.Concat: 5.0, kl.QuantizedConcat: 5.0,
+    kl.FullyConnected: 30.0, kl.TensorflowFlatten: 20.0, kl.QuantizedTensorflowFlatten: 20.0,
+    kl.ResizeNearestNeighbor: 40.0, kl.QuantizedResizeNearestNeighbor: 40.0, kl.AddPadding: 66.3,
+    kl.RemovePadding: 20.0,
 }
+
+# V4 nodes on the CPU, nanoseconds an output element, or a multiplication where weights are.
+# Measured: dequantize (#95 to #97), quantized_binary (#97), transpose and concat (PR 538), pad
+# (#99, its size guessed), matmul (the V4 MobileNet against its V3 twin). The rest are estimates.
+V4_NS = {
+    nd.Dequantize: 30.5, nd.QuantizedBinary: 195.0, nd.Transpose: 161.0, nd.Concat: 69.0,
+    nd.Pad: 134.0, nd.Quantize: 55.0, nd.Matmul: 92.0, nd.Conv2d: 35.0, nd.QuantizedConv2d: 35.0,
+    nd.QuantizedMatmul: 92.0, nd.Conv2dTranspose: 35.0, nd.Softmax: 300.0, nd.Unary: 150.0,
+    nd.NnilUnaryMethod: 300.0, nd.Binary: 150.0, nd.Reduce: 100.0, nd.ReduceWindow2d: 35.0,
+    nd.ResizeImage: 161.0, nd.StridedSlice: 134.0, nd.TableLookup1d: 20.0, nd.MemoryCopy: 2.0,
+}
+CONCAT_BYTE_NS = 17.3
 
 
 @dataclass
 class LayerCost:
-    """Milliseconds of one layer, where it runs, and its multiplications before pooling."""
+    """Milliseconds of one layer, where it runs, its multiplications before pooling, and for a CPU
+    layer the rule of the KPU it broke. copy_ms: the part spent moving its output."""
 
     index: int
     name: str
     ms: float
     on_kpu: bool
     macs: int = 0
+    rule: str = ""
+    copy_ms: float = 0.0
 
 
 @dataclass
 class Forecast:
-    """Predicted milliseconds on the chip: `upload_ms` for the input, `layers`, `total_ms`."""
+    """Predicted milliseconds on the chip: `upload_ms` for the input, `layers`, `stream_ms` for
+    fetching weights from flash in load_flash mode (what is not hidden), `total_ms`."""
 
     cpu_hz: float
     kpu_hz: float
     upload_ms: float
     layers: list[LayerCost]
+    stream_ms: float = 0.0
+    notes: list[str] = field(default_factory=list)
 
     @property
     def total_ms(self) -> float:
-        return self.upload_ms + sum(layer.ms for layer in self.layers)
+        return self.upload_ms + self.stream_ms + sum(layer.ms for layer in self.layers)
+
+    @property
+    def kpu_ms(self) -> float:
+        return sum(layer.ms for layer in self.layers if layer.on_kpu)
+
+    @property
+    def cpu_ms(self) -> float:
+        return sum(layer.ms for layer in self.layers if not layer.on_kpu)
+
+
+def forecast(model, cpu_hz: float = 400e6, kpu_hz: float = 400e6, layers: int | None = None, *,
+             dma: bool = False) -> Forecast:
+    """Forecast for a ModelV3 or ModelV4 (its first `layers` layers, or all).
+
+    dma: whether V3 outputs leave the KPU by DMA (the SDK's demos, `kpu.forward(..., dma=1)`) or
+    are copied by the CPU, MaixPy's default. V4 always copies by the CPU.
+    """
+    if model.version == 4:
+        return forecast_v4(model, cpu_hz, kpu_hz, layers)
+    costs = []
+    scale = REFERENCE_HZ / cpu_hz
+    item = 1 if model.eight_bit else 2
+    for index, body in enumerate(model.layers[:layers]):
+        if isinstance(body, kl.Conv):
+            regs = body.regs
+            copy = 0.0
+            if body.flags & kl.MAIN_MEM_OUT:
+                copy = int(np.prod(regs.out_shape)) * 1e-6 * (
+                    DMA_OUT_NS if dma else _copy_ns(regs.out_width) * scale)
+            ms = 1e3 * conv_seconds(regs, item, kpu_hz) + copy
+            costs.append(LayerCost(index, body.NAME, ms, True, macs(regs), copy_ms=copy))
+            continue
+        if isinstance(body, kl.Upload):
+            ms = body.width * body.height * body.channels * CPU_IN_NS * scale * 1e-6
+        else:
+            ms = elements(body) * V3_NS.get(type(body), 0.0) * scale * 1e-6
+        costs.append(LayerCost(index, body.NAME, ms, False, rule=cpu_rule(body)))
+    upload = 0.0
+    first = model.layers[0] if model.layers else None
+    if isinstance(first, kl.Conv):
+        upload = upload_ms(first.regs.in_shape, scale)
+    return Forecast(cpu_hz, kpu_hz, upload, costs)
+
+
+def forecast_v4(model, cpu_hz: float = 400e6, kpu_hz: float = 400e6, layers: int | None = None,
+                ) -> Forecast:
+    """Forecast for a ModelV4: KPU layers as in V3, CPU nodes by cost per element."""
+    costs, scale = [], REFERENCE_HZ / cpu_hz
+    for index, node in enumerate(model.nodes[:layers]):
+        if isinstance(node, nd.KpuConv2d):
+            batches = max(1, node.batches)
+            copy = 0.0
+            if node.main_out.size:
+                copy = node.main_out.size * CPU_OUT_NS * scale * 1e-6
+            ms = 1e3 * conv_seconds(node.regs, 1, kpu_hz) * batches + copy
+            costs.append(LayerCost(index, node.NAME, ms, True, macs(node.regs) * batches,
+                                   copy_ms=copy))
+            continue
+        if isinstance(node, nd.KpuUpload):
+            ms = node.src.size * CPU_IN_NS
+        elif isinstance(node, nd.Concat):
+            ms = sum(where.size for where in node.ranges) * CONCAT_BYTE_NS
+        else:
+            ms = node_work(node) * V4_NS.get(type(node), 0.0)
+        costs.append(LayerCost(index, node.NAME, ms * scale * 1e-6, False, rule=cpu_rule(node)))
+    upload = 0.0
+    if model.inputs and model.inputs[0].type == 2:
+        upload = upload_ms(model.input_shapes[0].dims[1:], scale)
+    elif model.inputs:
+        upload = model.inputs[0].size * DMA_IN_NS * 1e-6
+    return Forecast(cpu_hz, kpu_hz, upload, costs)
+
+
+def _copy_ns(width: int) -> float:
+    return CPU_OUT_WHOLE_NS if width % ai_ram.LINE == 0 else CPU_OUT_NS
+
+
+def upload_ms(shape, scale: float = 1.0) -> float:
+    """The input map into the AI RAM: by DMA when rows are whole lines, else by the CPU."""
+    count = int(np.prod([max(0, n) for n in shape]))
+    return count * 1e-6 * (DMA_IN_NS if shape[-1] % ai_ram.LINE == 0 else UPLOAD_NS * scale)
+
+
+# V3's and V4's first upload by the CPU writes rows of bytes into padded rows with one multiply
+# less per pixel than KPUUpload. Estimate: the published totals leave no room for 66 ns.
+UPLOAD_NS = 10.0
+
+
+def macs(regs) -> int:
+    """Multiplications of a KPU layer at full resolution, before pooling."""
+    pairs = regs.out_channels * (1 if regs.depthwise else regs.in_channels)
+    return pairs * regs.taps * regs.in_width * regs.in_height
 
 
 def conv_seconds(regs, weight_item: int, kpu_hz: float) -> float:
     """One KPU layer without the copy of its output. weight_item: bytes per weight."""
-    group, _, _ = ai_ram.layout(regs.in_width)
-    lines = -(-regs.in_width // ai_ram.LINE)
+    group, row_lines, _ = ai_ram.layout(regs.in_width)
     groups = -(-regs.in_channels // group)
     height = regs.in_height
     if regs.depthwise:
-        return (2400 + lines * groups * (2.07 * height + 25)) / kpu_hz
+        each = DEPTHWISE_ROW * height + DEPTHWISE_MAP
+        return (DEPTHWISE_FIXED + row_lines * groups * each) / kpu_hz
     overhead = ROW_OVERHEAD[regs.taps]
     out, per = regs.out_channels, max(1, regs.o_ch_num_coef + 1)
-    one = regs.in_channels * regs.taps * weight_item
+    one = regs.in_channels * regs.taps * weight_item / WEIGHT_BYTES_PER_S
     loads = [min(per, out - start) for start in range(0, out, per)]
-    total = FIXED_CYCLES / kpu_hz + loads[0] * one / WEIGHT_BYTES_PER_S
-    for i, count in enumerate(loads):
-        cycles = lines * groups * count * (height + overhead) + lines * count * height / group
-        following = loads[i + 1] * one / WEIGHT_BYTES_PER_S if i + 1 < len(loads) else 0.0
-        total += max(cycles / kpu_hz, following)
+    total = FIXED_CYCLES / kpu_hz + loads[0] * one
+    for count, following in zip(loads, loads[1:] + [0], strict=True):
+        cycles = row_lines * count * (groups * (height + overhead) + height / group)
+        total += ((cycles / kpu_hz) ** OVERLAP + (following * one) ** OVERLAP) ** (1 / OVERLAP)
     return total
 
 
-def _elements(body) -> int:
-    """Elements the CPU touches in a layer."""
+def elements(body) -> int:
+    """Elements the CPU touches in a V3 layer."""
     if isinstance(body, kl.FullyConnected):
         return body.in_channels * body.out_channels
     if isinstance(body, kl.QuantizedMaxPool2d):
@@ -102,75 +231,51 @@ def _elements(body) -> int:
     return getattr(body, "count", getattr(body, "channels", 0))
 
 
-# V4 nodes, CPU cycles per multiplication or output element: our estimates, but for dequantize and
-# the un-padding of an output that leaves the AI RAM (85 ns a byte, nncase issue #96).
-NODE_CYCLES = {"dequantize": 40.0, "quantize": 40.0, "conv2d": 14.0, "matmul": 14.0,
-               "quantized_conv2d": 14.0, "quantized_matmul": 14.0, "conv2d_transpose": 14.0,
-               "softmax": 120.0, "unary": 60.0, "nnil_unary_method": 60.0}
-OTHER_NODE_CYCLES = 20.0
-UNPAD_NS_PER_BYTE = 85.0
-
-
-def _node_work(node) -> int:
-    """Multiplications of a V4 node, or the elements it writes."""
-    if hasattr(node, "weights"):
-        return int(node.weights.size) * max(1, node.dst.size // 4) // max(1, node.bias.size)
-    if hasattr(node, "a_cols"):
+def node_work(node) -> int:
+    """Multiplications of a V4 node, or the elements it reads or writes, whichever are more."""
+    if isinstance(node, nd.Conv2d | nd.QuantizedConv2d | nd.Conv2dTranspose):
+        item = 1 if isinstance(node, nd.QuantizedConv2d) else 4
+        channels = max(1, node.bias.size)
+        return int(node.weights.size) // channels * (node.dst.size // item)
+    if isinstance(node, nd.Matmul | nd.QuantizedMatmul):
         return node.a_rows * node.a_cols * node.b_cols
-    where = getattr(node, "dst", None)
+    out = _count(getattr(node, "dst", None))
+    if isinstance(node, nd.ReduceWindow2d):
+        return out * node.filter_h * node.filter_w
+    return max(out, _count(node.src)) if isinstance(node, nd.Reduce) else out
+
+
+def _count(where) -> int:
     return 0 if where is None else where.size // (4 if where.datatype == 0 else 1)
 
 
-def forecast_v4(model, cpu_hz: float = 400e6, kpu_hz: float = 400e6) -> Forecast:
-    """Forecast for a ModelV4: KPU layers as in V3, CPU nodes by rough cost per element."""
-    costs, scale = [], 400e6 / cpu_hz
-    for index, node in enumerate(model.nodes):
-        regs = getattr(node, "regs", None)
-        if regs is not None:
-            ms = 1e3 * conv_seconds(regs, 1, kpu_hz) * max(1, node.batches)
-            ms += node.main_out.size * UNPAD_NS_PER_BYTE * scale * 1e-6
-            pairs = regs.out_channels * (1 if regs.depthwise else regs.in_channels)
-            macs = pairs * regs.taps * regs.in_width * regs.in_height * max(1, node.batches)
-            costs.append(LayerCost(index, node.NAME, ms, True, macs))
-            continue
-        if node.NAME == "kpu_upload":
-            ms = node.src.size * UPLOAD_NS_PER_BYTE * scale * 1e-6
-        else:
-            cycles = NODE_CYCLES.get(node.NAME, OTHER_NODE_CYCLES)
-            ms = _node_work(node) * cycles / cpu_hz * 1e3
-        costs.append(LayerCost(index, node.NAME, ms, False))
-    upload = sum(where.size * 1.4e-6 for where in model.inputs[:1])
-    return Forecast(cpu_hz, kpu_hz, upload, costs)
+# -- load_flash ---------------------------------------------------------------------------------
 
 
-def forecast(model, cpu_hz: float = 400e6, kpu_hz: float = 400e6, layers: int | None = None,
-             ) -> Forecast:
-    """Forecast for a ModelV3 (its first `layers` layers, or all)."""
-    item = 1 if model.eight_bit else 2
-    costs = []
-    scale = 400e6 / cpu_hz
-    for index, body in enumerate(model.layers[:layers]):
-        if isinstance(body, kl.Conv):
-            regs = body.regs
-            ms = 1e3 * conv_seconds(regs, item, kpu_hz)
-            if body.flags & kl.MAIN_MEM_OUT:
-                ms += int(np.prod(regs.out_shape)) * OUTPUT_NS_PER_BYTE * scale * 1e-6
-            pairs = regs.out_channels * (1 if regs.depthwise else regs.in_channels)
-            macs = pairs * regs.taps * regs.in_width * regs.in_height
-            costs.append(LayerCost(index, body.NAME, ms, True, macs))
-            continue
-        if isinstance(body, kl.Upload):
-            count = body.width * body.height * body.channels
-            ms = count * UPLOAD_NS_PER_BYTE * scale * 1e-6
-        else:
-            ms = _elements(body) * CYCLES.get(type(body), 0.0) / cpu_hz * 1e3
-        costs.append(LayerCost(index, body.NAME, ms, False))
-    upload = 0.0
-    first = model.layers[0] if model.layers else None
-    if isinstance(first, kl.Conv):
-        size = int(np.prod(first.regs.in_shape))
-        # Widths that are a multiple of 64 are uploaded by DMA (0.33 ms for 320x240x3 published
-        # for V4), others by the CPU.
-        per_byte = 1.4 if first.regs.in_width % ai_ram.LINE == 0 else UPLOAD_NS_PER_BYTE * scale
-        upload = size * per_byte * 1e-6
-    return Forecast(cpu_hz, kpu_hz, upload, costs)
+def stream(base: Forecast, body_sizes, spi_hz: float, *, dual: bool = False,
+           batch_size: int = 0) -> Forecast:
+    """The same run in `load_flash` mode: layer bodies come over quad SPI while it runs.
+
+    body_sizes: bytes of each layer's body; spi_hz: the SPI clock (half a byte a cycle). With one
+    buffer every layer waits for its body. With two, batches of whole layers of up to batch_size
+    bytes (or one larger layer) are fetched while the batch before runs.
+    """
+    rate = spi_hz / 2 * 1e-3  # bytes a millisecond
+    run = [layer.ms for layer in base.layers]
+    sizes = list(body_sizes)[: len(run)]
+    if not dual:
+        extra = sum(sizes) / rate
+    else:
+        batches: list[list[float]] = []
+        for size, ms in zip(sizes, run, strict=True):
+            if batches and batches[-1][0] + size <= batch_size:
+                batches[-1][0] += size
+                batches[-1][1] += ms
+            else:
+                batches.append([size, ms])
+        fetch = [size / rate for size, _ in batches]
+        total = fetch[0] if fetch else 0.0
+        for (_, ms), following in zip(batches, fetch[1:] + [0.0], strict=True):
+            total += max(ms, following)
+        extra = total - sum(run)
+    return Forecast(base.cpu_hz, base.kpu_hz, base.upload_ms, base.layers, extra, base.notes)

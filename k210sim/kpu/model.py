@@ -9,7 +9,7 @@ import numpy as np
 
 from k210sim.errors import KmodelError
 from k210sim.kpu import ai_ram
-from k210sim.kpu.forecast import Forecast, forecast, forecast_v4
+from k210sim.kpu.forecast import Forecast, forecast
 from k210sim.kpu.kmodel import layers as kl
 from k210sim.kpu.kmodel import v3, v4
 from k210sim.kpu.kmodel.header import describe_word, identify, swap_words
@@ -129,7 +129,7 @@ class KModel:
 
     def forecast(self, cpu_hz: float = 400e6, kpu_hz: float = 400e6) -> Forecast:
         """Predicted milliseconds on the real chip, per layer and in total (see forecast.py)."""
-        return (forecast if self.version == 3 else forecast_v4)(self.model, cpu_hz, kpu_hz)
+        return forecast(self.model, cpu_hz, kpu_hz)
 
     def _output(self, index):
         raw = self.net.output_bytes(index).copy()

@@ -61,6 +61,11 @@ class NetV4:
         return len(self.model.nodes)
 
     @property
+    def layer_count(self) -> int:
+        """Always all: the firmware's layer limit does nothing on V4."""
+        return self.total_layers
+
+    @property
     def main_mem_usage(self) -> int:
         return self.model.header.main_mem
 
@@ -72,7 +77,10 @@ class NetV4:
         """(channels, height, width) of input 0; Refusal 2007 when there is none."""
         if not self.model.inputs:
             raise Refusal(2007, "the model has no input")
-        return self.model.input_shapes[0].dims[1:]
+        dims = self.model.input_shapes[0].dims
+        if min(dims) < 0 or math.prod(max(1, d) for d in dims) > ai_ram.SIZE * 4:
+            raise KmodelError(f"input shape {dims}", field="ShapeV4")
+        return dims[1:]
 
     @property
     def input_dtype(self) -> np.dtype:
@@ -159,9 +167,8 @@ class NetV4:
     def _place_input(self, x):
         if not self.model.inputs:
             raise KmodelError("the model has no input")
-        where, shape = self.model.inputs[0].range, self.model.input_shapes[0].dims
-        if min(shape) < 0 or math.prod(max(1, d) for d in shape) > ai_ram.SIZE * 4:
-            raise KmodelError(f"input shape {shape}", field="ShapeV4")
+        where, batch = self.model.inputs[0].range, self.model.input_shapes[0].n
+        shape = (batch, *self.input_shape())
         if x.dtype != self.input_dtype or x.size != math.prod(shape):
             raise KmodelError(f"input is {x.dtype} {x.shape}, the model takes {self.input_dtype} "
                               f"{shape}")

@@ -223,6 +223,15 @@ def test_the_reduction_kernel_wraps_short_dimensions_to_zero():
 # -- the device's questions ---------------------------------------------------------------------
 
 
+def test_the_forecast_covers_every_node(shared):
+    model = KModel.from_file(shared / "models" / "20class_v4.kmodel")
+    forecast = model.forecast()
+    assert len(forecast.layers) == model.net.layer_count == 21
+    kpu = sum(layer.ms for layer in forecast.layers if layer.on_kpu)
+    copied = sum(node.main_out.size for _, node in model.model.convs)
+    assert kpu - copied * 85e-6 == pytest.approx(11, rel=0.1), "as the V3 twin of this network"
+
+
 def test_set_outputs_answers_with_the_firmwares_numbers(shared):
     net = NetV4.from_bytes((shared / "models" / "ulffd_landmark_v4.kmodel").read_bytes())
     assert net.input_shape() == (3, 240, 320) and net.total_layers == 99
@@ -265,6 +274,16 @@ def test_broken_nodes_are_refused_with_their_place():
         raw = bytearray(one_node(nd.MemoryCopy, x, 240))
         raw[-40:-36] = struct.pack("<I", 0x1001)
         KModel.from_bytes(bytes(raw)).run(x)
+
+
+def test_negative_and_huge_input_shapes_are_refused():
+    """Found by the mutation loop."""
+    x = np.zeros((1, 3, 4, 5), F)
+    for c in (-3, 1 << 30):
+        data = bytearray(one_node(nd.MemoryCopy, x, 240))
+        struct.pack_into("<i", data, 40 + 16 + 4, c)
+        with pytest.raises(KmodelError, match="input shape"):
+            KModel.from_bytes(bytes(data)).run(x)
 
 
 @pytest.mark.parametrize("seed", range(3))
