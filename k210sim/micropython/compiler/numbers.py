@@ -105,6 +105,11 @@ def parse_integer(text: bytes, base: int = 0) -> int:
         raise NumberSyntaxError(f"invalid syntax for integer with base {base}: {quoted(body)}")
     digits = body[:end].replace(b"_", b"")
     value = _int_of_digits(digits, base) if digits else 0
+    if value > SMALL_INT_MAX and len(digits) < end:
+        # The firmware's parser of long integers knows no underscores.
+        raise NumberSyntaxError(
+            f"invalid syntax for integer with base {base}: {quoted(body)}"
+        )
     return -value if negative else value
 
 
