@@ -134,7 +134,9 @@ class KModel:
     def _output(self, index):
         raw = self.net.output_bytes(index).copy()
         if self.version == 4:
-            return raw.view("<f4") if self.model.outputs[index].datatype == 0 else raw
+            if self.model.outputs[index].datatype == 0:
+                return raw[: raw.size // 4 * 4].view("<f4")
+            return raw
         address = self.model.outputs[index].address
         shape, is_float = self._written().get(address, (None, True))
         if is_float:
