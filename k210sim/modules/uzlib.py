@@ -1,8 +1,9 @@
 """`uzlib`: decompression of zlib, gzip and raw deflate data.
 
-The host's inflate does the work, on buffers that grow on the guest's heap as the firmware's do,
-so output is bounded by the heap. Source: micropython v1.11 extmod/moduzlib.c, extmod/uzlib (error
-numbers, header checks, buffer sizes).
+Buffers grow on the guest's heap as the firmware's do, so output is bounded by the heap. A DecompIO
+takes the window bits of a zlib header for its dictionary as they stand there, 8 too few, as the
+firmware does: its dictionary is 128 bytes at most and matches further back fail. Source:
+micropython v1.11 extmod/moduzlib.c, extmod/uzlib (error numbers, header checks, buffer sizes).
 """
 
 from __future__ import annotations
@@ -13,22 +14,15 @@ from k210sim.micropython import stream_methods, streams
 from k210sim.micropython.layout import RAM_BASE, TYPE, small_int
 from k210sim.micropython.native import GuestError, GuestModule, GuestType, NativeFunction
 from k210sim.micropython.textargs import buffer_bytes
+from k210sim.modules.inflate import CHECKSUM_ERROR, DATA_ERROR, BadData, Inflater
 
 module = GuestModule("uzlib")
 
 STATE_BYTES = 1312  # the inflater with its two trees
 OBJECT_BYTES = 1336
 STEP = 256  # how much an output buffer grows by
-DATA_ERROR, CHECKSUM_ERROR = -3, -4
 EINVAL = 22
 _ONE_OR_TWO = NativeFunction("DecompIO", None, 1, 2)
-
-
-class BadData(Exception):
-    """The data cannot be decompressed; `code` is the inflater's error number."""
-
-    def __init__(self, code: int):
-        self.code = code
 
 
 def zlib_window(first: int, second: int) -> int:
@@ -70,30 +64,23 @@ def decompress(vm, data, window=0, size_hint=0):
     room = (len(raw) + 15) & ~15
     addr = vm.malloc(room)
     wrapped = not (window and window & 1 and window >> 1 < 0)
-    body = raw
-    inflater = zlib.decompressobj(-15)
+    source = iter(raw)
+    inflater = Inflater(lambda: next(source, None))
+    out = bytearray()
     try:
         if wrapped:
-            zlib_window(raw[0] if raw else 0, raw[1] if len(raw) > 1 else 0)
-            body = raw[2:]
-        out = bytearray()
+            zlib_window(inflater.byte(), inflater.byte())
         while True:
-            # One byte more than fits tells whether the buffer has to grow.
-            if not inflater.eof:
-                out += inflater.decompress(body, room - len(out) + 1)
-                body = inflater.unconsumed_tail
+            out += inflater.read(room - len(out))
             if len(out) < room:
                 break
             addr = vm.realloc(addr, room, room + STEP)
             room += STEP
             vm.checkpoint()
-        if not inflater.eof:
-            raise BadData(DATA_ERROR)
-        check = inflater.unused_data[:4].ljust(4, b"\0")
-        if wrapped and int.from_bytes(check, "big") != zlib.adler32(out):
-            raise BadData(CHECKSUM_ERROR)
-    except zlib.error:
-        raise _error(vm, DATA_ERROR) from None
+        if wrapped:
+            check = bytes(inflater.byte() for _ in range(4))
+            if int.from_bytes(check, "big") != zlib.adler32(out):
+                raise BadData(CHECKSUM_ERROR)
     except BadData as error:
         raise _error(vm, error.code) from None
     addr = vm.realloc(addr, room, len(out))
@@ -111,9 +98,8 @@ class _Source:
 
     def __init__(self, vm, stream: int):
         self.vm, self.stream = vm, stream
-        self.inflater = zlib.decompressobj(-15)
+        self.inflater = Inflater(self.byte)
         self.checksum, self.check = 0, ""  # running value, and which: "adler", "crc" or none
-        self.waiting = b""  # input the inflater has not taken yet
         self.done = False
 
     def byte(self) -> int:
@@ -126,31 +112,20 @@ class _Source:
 
     def read(self, n_bytes: int) -> bytes:
         """Up to so many decompressed bytes, b"" at the end; BadData for broken input."""
-        out = bytearray()
-        while not self.done and len(out) < n_bytes:
-            if self.inflater.eof:
-                self._finish(out)
-                return bytes(out)
-            data = self.waiting or bytes((self.byte(),))
-            try:
-                out += self.inflater.decompress(data, n_bytes - len(out))
-            except zlib.error:
-                raise BadData(DATA_ERROR) from None
-            self.waiting = self.inflater.unconsumed_tail
-        self._sum(out)
-        return bytes(out)
-
-    def _sum(self, data) -> None:
+        if self.done:
+            return b""
+        out = self.inflater.read(n_bytes)
         if self.check == "adler":
-            self.checksum = zlib.adler32(data, self.checksum)
+            self.checksum = zlib.adler32(out, self.checksum)
         elif self.check == "crc":
-            self.checksum = zlib.crc32(data, self.checksum)
+            self.checksum = zlib.crc32(out, self.checksum)
+        if self.inflater.done:
+            self.done = True
+            if self.check:
+                self._compare()
+        return out
 
-    def _finish(self, data) -> None:
-        self._sum(data)
-        self.done = True
-        if not self.check:
-            return
+    def _compare(self) -> None:
         trailer = bytes(self.byte() for _ in range(4))
         if int.from_bytes(trailer, "big" if self.check == "adler" else "little") != self.checksum:
             raise BadData(CHECKSUM_ERROR)
@@ -191,6 +166,7 @@ class DecompIO(GuestType):
                 size = 1 << min(-option, 62)
         except BadData:
             raise vm.error("ValueError", "compression header", formatted=False) from None
+        source.inflater.window = size
         vm.words[((o - RAM_BASE) >> 3) + 2] = vm.malloc(size)
         return o
 

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 from k210sim.errors import NotSimulated
 from k210sim.modules import ucryptolib, urandom, ure
+from k210sim.modules.inflate import BadData, Inflater
 from tests.micropython.number_vm import make_vm, run
 
 MODULES = ("math", "cmath", "ustruct", "ubinascii", "ujson", "ure", "urandom", "uhashlib",
@@ -263,6 +264,31 @@ def test_decompression(vm, raw, level):
     assert vm.type_name(o) == "bytearray"
     address, length, _, _ = vm.type_of(o).buffer(vm, o)
     assert (vm.memory.read(address, length) if length else b"") == raw
+
+
+@settings(max_examples=60, deadline=None)
+@given(raw=st.binary(max_size=300) | st.text("ab", max_size=2000).map(str.encode),
+       level=st.integers(0, 9), step=st.integers(1, 400))
+def test_inflate_in_steps_agrees_with_the_host(raw, level, step):
+    packer = zlib.compressobj(level, zlib.DEFLATED, -15)
+    source = iter(packer.compress(raw) + packer.flush())
+    inflater = Inflater(lambda: next(source, None))
+    out = bytearray()
+    while not inflater.done:
+        out += inflater.read(step)
+    assert out == raw
+
+
+def test_inflate_knows_its_window():
+    raw = bytes(range(200)) * 2
+    packer = zlib.compressobj(9, zlib.DEFLATED, -15)
+    packed = packer.compress(raw) + packer.flush()
+    with pytest.raises(BadData) as error:
+        source = iter(packed)
+        Inflater(lambda: next(source, None), window=128).read(1000)
+    assert error.value.code == -5
+    source = iter(packed)
+    assert Inflater(lambda: next(source, None), window=256).read(1000) == raw
 
 
 def test_decompression_from_streams_and_errors():
