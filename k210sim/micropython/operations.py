@@ -301,7 +301,9 @@ class Operations:
         t = self.type_of(o)
         if t.store_attr is not None and t.store_attr(self, o, qstr, value):
             return
-        raise self.attribute_error(o, qstr)
+        raise self.error("AttributeError", "'%s' object has no attribute '%s'"
+                         % (self.type_name(o), self.qstr_text(qstr)),
+                         formatted="'%s' object has no attribute '%q'")
 
     # --- subscripts -----------------------------------------------------------------------
     def subscr(self, o: int, index: int, value: int = SENTINEL) -> int:
