@@ -33,6 +33,17 @@ class Vstr:
         self.reserve(len(data))
         self.data += data
 
+    def add_singly(self, data: bytes) -> None:
+        """Add bytes one by one, as far as the growth of the buffer shows it."""
+        at = 0
+        while at < len(data):
+            fits = self.alloc - len(self.data)
+            if not fits:
+                self.reserve(1)
+                continue
+            self.data += data[at : at + fits]
+            at += fits
+
     def add_fill(self, fill: bytes, count: int, chunk: int) -> None:
         """Add one byte `count` times, in pieces of `chunk` bytes: the buffer grows piece by piece
         and, when the heap is full, asks for no more than the next piece needs."""

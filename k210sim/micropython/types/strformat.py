@@ -158,12 +158,10 @@ class _Formatter:
                     raise _value_error(vm, "single '}' encountered in format string")
                 out.add(b"}")
             elif c != 0x7B:
-                # Plain text in one go; the buffer grows as if byte by byte.
                 end = at
                 while end < top and data[end] not in b"{}":
                     end += 1
-                for i in range(at, end):
-                    out.add(data[i : i + 1])
+                out.add_singly(data[at:end])
                 at = end
                 continue
             else:
@@ -397,7 +395,10 @@ class _Modulo:
         data, out, at, top = self.data, self.out, 0, len(self.data)
         while at < top:
             if data[at] != 0x25:
-                out.add(data[at : at + 1])
+                end = data.find(b"%", at)
+                end = top if end < 0 else end
+                out.add_singly(data[at:end])
+                at = end - 1
             else:
                 at += 1
                 if at >= top:
