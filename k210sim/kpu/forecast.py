@@ -43,6 +43,9 @@ DMA_OUT_NS = 14.0  # last layer of nncase#77
 CPU_OUT_NS = 85.7  # nncase#95, #96: un-padding, byte by byte, AI RAM read without cache
 CPU_OUT_WHOLE_NS = CPU_OUT_NS / 8  # guess: rows of whole lines are copied in 8-byte words
 CPU_IN_NS = 66.3  # nncase#97: KPUUpload of 160x120x16
+# The driver's upload of the input by the CPU. Estimate: the published totals of 224x224 networks
+# leave no room for more.
+INPUT_NS = 10.0
 
 # V3 layers on the CPU, nanoseconds an element. Measured: dequantize (nncase#77, 9000 elements in
 # 0.404 ms). The others are estimates in proportion to their inner loops.
@@ -57,16 +60,17 @@ V3_NS = {
 }
 
 # V4 nodes on the CPU, nanoseconds an output element, or a multiplication where weights are.
-# Measured: dequantize (#95 to #97), quantized_binary (#97), transpose and concat (PR 538), pad
-# (#99, its size guessed), matmul (the V4 MobileNet against its V3 twin). The rest are estimates.
+# Measured: dequantize (#95 to #97), quantized_binary (#97), transpose and concat (PR 538, their
+# sizes guessed), pad (#99, likewise). From totals: matmul (the V4 MobileNet against its V3 twin),
+# quantize (the RFB-320 face detector, as its largest item not measured). The rest are estimates.
 V4_NS = {
-    nd.Dequantize: 30.5, nd.QuantizedBinary: 195.0, nd.Transpose: 161.0, nd.Concat: 69.0,
-    nd.Pad: 134.0, nd.Quantize: 55.0, nd.Matmul: 92.0, nd.Conv2d: 35.0, nd.QuantizedConv2d: 35.0,
+    nd.Dequantize: 30.5, nd.QuantizedBinary: 195.0, nd.Transpose: 161.0,
+    nd.Pad: 134.0, nd.Quantize: 190.0, nd.Matmul: 92.0, nd.Conv2d: 35.0, nd.QuantizedConv2d: 35.0,
     nd.QuantizedMatmul: 92.0, nd.Conv2dTranspose: 35.0, nd.Softmax: 300.0, nd.Unary: 150.0,
     nd.NnilUnaryMethod: 300.0, nd.Binary: 150.0, nd.Reduce: 100.0, nd.ReduceWindow2d: 35.0,
     nd.ResizeImage: 161.0, nd.StridedSlice: 134.0, nd.TableLookup1d: 20.0, nd.MemoryCopy: 2.0,
 }
-CONCAT_BYTE_NS = 17.3
+CONCAT_BYTE_NS = 17.3  # PR 538
 
 
 @dataclass
@@ -178,12 +182,7 @@ def _copy_ns(width: int) -> float:
 def upload_ms(shape, scale: float = 1.0) -> float:
     """The input map into the AI RAM: by DMA when rows are whole lines, else by the CPU."""
     count = int(np.prod([max(0, n) for n in shape]))
-    return count * 1e-6 * (DMA_IN_NS if shape[-1] % ai_ram.LINE == 0 else UPLOAD_NS * scale)
-
-
-# V3's and V4's first upload by the CPU writes rows of bytes into padded rows with one multiply
-# less per pixel than KPUUpload. Estimate: the published totals leave no room for 66 ns.
-UPLOAD_NS = 10.0
+    return count * 1e-6 * (DMA_IN_NS if shape[-1] % ai_ram.LINE == 0 else INPUT_NS * scale)
 
 
 def macs(regs) -> int:
@@ -257,25 +256,34 @@ def stream(base: Forecast, body_sizes, spi_hz: float, *, dual: bool = False,
     """The same run in `load_flash` mode: layer bodies come over quad SPI while it runs.
 
     body_sizes: bytes of each layer's body; spi_hz: the SPI clock (half a byte a cycle). With one
-    buffer every layer waits for its body. With two, batches of whole layers of up to batch_size
-    bytes (or one larger layer) are fetched while the batch before runs.
+    buffer every layer waits for its body. With two, a batch is fetched while the one before runs.
     """
     rate = spi_hz / 2 * 1e-3  # bytes a millisecond
     run = [layer.ms for layer in base.layers]
     sizes = list(body_sizes)[: len(run)]
-    if not dual:
-        extra = sum(sizes) / rate
-    else:
-        batches: list[list[float]] = []
-        for size, ms in zip(sizes, run, strict=True):
-            if batches and batches[-1][0] + size <= batch_size:
-                batches[-1][0] += size
-                batches[-1][1] += ms
-            else:
-                batches.append([size, ms])
-        fetch = [size / rate for size, _ in batches]
+    extra = sum(sizes) / rate
+    if dual:
+        groups = batches(sizes, batch_size)
+        fetch = [sum(sizes[i] for i in group) / rate for group in groups]
         total = fetch[0] if fetch else 0.0
-        for (_, ms), following in zip(batches, fetch[1:] + [0.0], strict=True):
-            total += max(ms, following)
+        for group, following in zip(groups, fetch[1:] + [0.0], strict=True):
+            total += max(sum(run[i] for i in group), following)
         extra = total - sum(run)
     return Forecast(base.cpu_hz, base.kpu_hz, base.upload_ms, base.layers, extra, base.notes)
+
+
+def batches(sizes: list[int], batch_size: int) -> list[list[int]]:
+    """Layer indices of each fetch with two buffers: whole layers until batch_size is reached,
+    without the last one where the sum would pass a buffer (the largest body); at least one."""
+    largest = max(sizes, default=0)
+    groups, at = [], 0
+    while at < len(sizes):
+        group, total = [at], sizes[at]
+        while total < batch_size and group[-1] + 1 < len(sizes):
+            total += sizes[group[-1] + 1]
+            if total > largest:
+                break
+            group.append(group[-1] + 1)
+        groups.append(group)
+        at = group[-1] + 1
+    return groups

@@ -127,9 +127,10 @@ class KModel:
         outputs = [self._output(i) for i in range(len(self.model.outputs))]
         return RunResult(outputs, results) if layers else outputs
 
-    def forecast(self, cpu_hz: float = 400e6, kpu_hz: float = 400e6) -> Forecast:
-        """Predicted milliseconds on the real chip, per layer and in total (see forecast.py)."""
-        return forecast(self.model, cpu_hz, kpu_hz)
+    def forecast(self, cpu_hz: float = 400e6, kpu_hz: float = 400e6, *,
+                 dma: bool = False) -> Forecast:
+        """Predicted milliseconds on the real chip, per layer and in total (docs/forecast.md)."""
+        return forecast(self.model, cpu_hz, kpu_hz, dma=dma)
 
     def _output(self, index):
         raw = self.net.output_bytes(index).copy()

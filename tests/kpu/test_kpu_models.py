@@ -170,23 +170,3 @@ def test_info_and_forecast(shared):
     forecast = model.forecast()
     assert forecast.total_ms == pytest.approx(
         forecast.upload_ms + sum(layer.ms for layer in forecast.layers))
-
-
-# Milliseconds per layer of nncase issue #77, KPU at 400 MHz.
-PUBLISHED = (0.206, 0.039, 0.514, 0.029, 0.680, 0.053, 1.328, 0.020, 0.704, 0.034, 1.385, 0.016,
-             0.781, 0.025, 1.522, 0.026, 1.521, 0.026, 1.521, 0.026, 1.521, 0.025, 0.326, 0.404)
-
-
-def test_forecast_follows_the_published_layer_times(shared):
-    from k210sim.kpu.forecast import forecast as forecast_of
-
-    model = KModel.from_file(shared / "models" / "face_v3.kmodel")
-    forecast = forecast_of(model.model, dma=True)  # as the SDK's demo that was measured
-    ms = [layer.ms for layer in forecast.layers]
-    assert sum(ms) == pytest.approx(sum(PUBLISHED), rel=0.02)
-    for got, want in zip(ms, PUBLISHED, strict=True):
-        assert got == pytest.approx(want, rel=0.11)
-    mobilenet = KModel.from_file(shared / "models" / "mbnet75_1000_v3.kmodel").forecast()
-    assert mobilenet.total_ms == pytest.approx(37, rel=0.1)
-    slow = KModel.from_file(shared / "models" / "face_v3.kmodel").forecast(kpu_hz=200e6)
-    assert slow.total_ms > 1.5 * forecast.total_ms
