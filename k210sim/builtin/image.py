@@ -22,7 +22,7 @@ MODULE_FILES = (
     "array", "cmath", "gc", "image.module", "kpu.module", "lcd", "math", "sensor", "sys",
     "ubinascii", "ucollections", "uerrno",
     "micropython", "ucryptolib", "uctypes", "uhashlib", "uheapq", "uio", "ujson", "urandom", "ure",
-    "ustruct", "utimeq", "uzlib", "uos", "utime",
+    "ustruct", "utimeq", "uzlib", "uos", "utime", "maix", "audio",
 )
 
 # Names that find a built-in module unless a file of that name is on the file system.
@@ -48,6 +48,8 @@ def modules():
 def make_vm(memory: Memory, *, clock, stdout, board) -> VM:
     """A VM with the firmware's types and modules, not started."""
     from k210sim.modules import builtins
+    from k210sim.repl.boot import STARTUP, STARTUP_NAME
 
     return VM(memory, clock=clock, stdout=stdout, board=board, types=types(), modules=modules(),
-              builtins=builtins.module, weak_links=WEAK_LINKS, qstrs=firmware_qstrs())
+              builtins=builtins.module, weak_links=WEAK_LINKS, qstrs=firmware_qstrs(),
+              frozen={STARTUP_NAME: STARTUP.encode()})

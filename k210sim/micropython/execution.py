@@ -58,12 +58,32 @@ class Execution:
         fun = self.compile_module(source, filename, mode, repl=repl)
         return self.run_module(fun, globals_word, locals_word or globals_word)
 
+    def intern_names(self, name: str, source: bytes) -> None:
+        """Enter the names of a Python module of the image, as they are part of the image."""
+        compile_source(source, name, "exec", self.qstrs.intern, find=self.qstrs.find)
+
+    def run_frozen(self, name: str, globals_word: int) -> int:
+        """Run a Python module of the firmware image; its code lies in the image."""
+        code = self._frozen_code.get(name)
+        if code is None:
+            raw = compile_source(self.frozen[name], name, "exec", self.intern,
+                                 find=self.qstrs.find)
+            code = self._frozen_code[name] = self.load_raw_code(raw, rom=True)
+        return self.run_module(self.make_function(code, globals_word), globals_word, globals_word)
+
     # --- for the REPL and the engine ------------------------------------------------------------
     def execute(self, source: bytes, *, filename: str = "<stdin>", mode: str = "exec") -> Outcome:
-        """Run a program to its end; an uncaught exception is returned as the text to print."""
+        """Run a program to its end; an uncaught exception is returned as the text to print.
+
+        mode: "single", "exec", or "frozen" for the module of the image called `filename`.
+        """
         mark = len(self.temps)
         try:
-            self.run_source(source, filename, mode, repl=mode == "single")
+            if mode == "frozen":
+                self.run_frozen(filename, self.main_globals)
+            else:
+                self._hold_source(source, filename)
+                self.run_source(source, filename, mode, repl=mode == "single")
         except GuestError as error:
             self.temps.append(error.obj)
             name = self.type_name(error.obj)
@@ -74,6 +94,14 @@ class Execution:
         finally:
             del self.temps[mark:]
         return Outcome("ok")
+
+    def _hold_source(self, source: bytes, filename: str) -> None:
+        """What is typed or sent to the prompt stays in its line buffer while it runs: 32 bytes,
+        grown by 16 whenever it is full."""
+        if filename == "<stdin>" and len(source) >= 32:
+            addr = self.heap.alloc(((len(source) - 32) // 24 * 24 + 24 + 32 + 7) & ~7)
+            if addr:
+                self.temps.append(addr)
 
     def continue_input(self, text: bytes) -> bool:
         """Does a REPL input need more lines?"""

@@ -291,9 +291,9 @@ def enter(ram, words, regs, heap, fun, args, n_args, extra, n_extra, overhead):
         if state < 0:
             return np.int64(0)
         heap_bytes = CODE_STATE + state_size
-        frame = (stack - FRAME_SIZE) & ~7
+        frame = (stack - FRAME_SIZE) & ~15
     else:
-        frame = (stack - CODE_STATE - state_size - FRAME_SIZE) & ~7
+        frame = (stack - CODE_STATE - state_size - FRAME_SIZE) & ~15
         state = frame + FRAME_SIZE - BASE
         first = state >> 3
         for i in range((CODE_STATE + state_size) >> 3):

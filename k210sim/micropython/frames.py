@@ -41,7 +41,7 @@ CALL_OVERHEAD = 480
 CLOSURE_OVERHEAD = 150
 NATIVE_OVERHEAD = 96  # a host function that calls back into bytecode
 PRINT_OVERHEAD = 48  # one nested container while printing
-STACK_AT_PROMPT = 1324  # what mem_info prints at the raw REPL
+STACK_AT_PROMPT = 656  # with a program's own frame mem_info prints 1324, as recorded
 VM_MAX_STATE_ON_STACK = 88
 
 YIELDED, RETURNED = "yield", "return"
@@ -121,33 +121,39 @@ class Frames:
         self.R[R_LOCALS] = d
 
     # --- loading code ---------------------------------------------------------------------
-    def load_raw_code(self, raw) -> int:
+    def load_raw_code(self, raw, *, rom: bool = False) -> int:
         """Put a compiled code object and its children into guest RAM; returns a raw_code object.
 
         Layout of the raw_code block (24 bytes): kind and flags, bytecode address, constants
-        address. The firmware's struct has the same size.
+        address. The firmware's struct has the same size. With `rom` all of it becomes part of
+        the firmware image, as its frozen modules are, and costs no heap.
         """
+        take = self.rom_block if rom else self.malloc
         mark = len(self.temps)
-        o = self.malloc(24)
-        code = self.malloc(len(raw.bytecode))
+        o = take(24)
+        code = take(len(raw.bytecode))
         self.memory.write(code, raw.bytecode)
         consts = 0
         if raw.const_table:
-            consts = self.malloc(8 * len(raw.const_table))
+            consts = take(8 * len(raw.const_table))
             at = (consts - RAM_BASE) >> 3
             for i, entry in enumerate(raw.const_table):
-                self.words[at + i] = self._constant(entry)
+                if entry[0] == "raw":
+                    self.words[at + i] = self.load_raw_code(entry[1], rom=rom)
+                elif rom and entry[0] != "qstr":
+                    self.words[at + i] = self._rom_entry(entry[1])
+                else:
+                    self.words[at + i] = self._constant(entry)
         at = (o - RAM_BASE) >> 3
         self.words[at] = raw.scope_flags << 3 | 2
         self.words[at + 1], self.words[at + 2] = code, consts
         del self.temps[mark:]
-        self.temps.append(o)
+        if not rom:
+            self.temps.append(o)
         return o
 
     def _constant(self, entry) -> int:
         kind = entry[0]
-        if kind == "raw":
-            return self.load_raw_code(entry[1])
         value = entry[1] if len(entry) > 1 else None
         if kind == "qstr":
             return (value << 2) | 2
@@ -227,7 +233,7 @@ class Frames:
                 self.temps.append(state)
         if not state:
             stack -= L.CODE_STATE + state_size
-        frame = (stack - FRAME_STATE) & ~7
+        frame = (stack - FRAME_STATE) & ~15
         if frame < R[R_STACK_MIN] - 1024:
             raise self.recursion_error()
         if not state:

@@ -180,7 +180,7 @@ def _load_file(vm, module: int, path: str) -> None:
     """Run a file as the body of a module."""
     d = modules.module_globals(vm, module)
     if path in vm.frozen:
-        vm.run_source(vm.frozen[path], path, "exec", d, d)
+        vm.run_frozen(path, d)
         return
     source = vm.vfs.read_file(path)
     if path[-3] == "m":

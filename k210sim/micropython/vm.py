@@ -33,11 +33,13 @@ STACK_TOP = 0x802F8000  # the MicroPython task's stack: 32 KiB, of which the por
 STACK_LIMIT = 31744
 STATE_AREA = 0x802E0000  # root pointers of the runtime, scanned by the collector
 STATE_WORDS = 64
+ROM_STRINGS = L.ROM_END - 0x40000  # constant message texts
 HEAP_START = 0x802FFD80  # as the v0.6.2-75 standard image prints it
 
 # Indexes in the state area.
 (R_MAIN, R_LOADED, R_PATH, R_ARGV, R_LAST_EXC, R_SCHED, R_KBD, R_DUPTERM) = range(8)
-R_FIRST_FREE = 16
+# Static objects in the state area (types/exceptions.py has words 32 to 37).
+S_LOADED, S_MAIN, S_PATH, S_ARGV = (STATE_AREA + 8 * n for n in (44, 48, 52, 56))
 
 
 class VM(Objects, Operations, Frames, Handlers, Execution):
@@ -51,7 +53,8 @@ class VM(Objects, Operations, Frames, Handlers, Execution):
     def __init__(self, memory: Memory, *, clock, stdout: Callable[[bytes], None],
                  types: Iterable[type[GuestType]], modules: Iterable[GuestModule],
                  builtins: GuestModule, weak_links: dict[str, str] | None = None,
-                 qstrs: Iterable[str] = (), board: Any = None):
+                 qstrs: Iterable[str] = (), frozen: dict[str, bytes] | None = None,
+                 board: Any = None):
         self.memory = memory
         self.words, self.floats = memory.words, memory.floats
         memory.SCRATCH, memory.SCRATCH_WORDS = STATE_AREA + 8 * STATE_WORDS, 4096
@@ -72,27 +75,35 @@ class VM(Objects, Operations, Frames, Handlers, Execution):
         self.modules: dict[str, GuestModule] = {}
         self.weak_links = dict(weak_links or {})
         self.builtin_modules = list(modules)
+        self.frozen = dict(frozen or {})  # Python modules of the image: file name -> source
+        self._frozen_code: dict[str, int] = {}
         self.vfs: Any = None  # see importing.py
-        self.frozen: dict[str, bytes] = {}
         self._rom_strings: dict[bytes, int] = {}
+        self._strings_next = ROM_STRINGS
         self._build_rom(types, builtins)
-        self.qstrs.freeze()
-        self._rom_snapshot = self._rom_next
         self.heap: GcHeap
         self.heap_start, self.heap_size = HEAP_START, 512 * 1024
         self.init_interpreter()
+        for name, source in self.frozen.items():
+            self.intern_names(name, source)
+        self.qstrs.freeze()
+        self._image_end = self._rom_next
 
     # --- the firmware image ---------------------------------------------------------------
     def rom_alloc(self, *words: int) -> int:
         """An object of the firmware image, never collected."""
         addr = self._rom_next
         size = (8 * len(words) + 15) & ~15
-        if addr + size > L.ROM_END:
+        if addr + size > ROM_STRINGS:
             raise InternalError("the simulated firmware image is full")
         self._rom_next += size
         for i, word in enumerate(words):
             self.words[((addr - RAM_BASE) >> 3) + i] = word
         return addr
+
+    def rom_block(self, n_bytes: int) -> int:
+        """Cleared bytes in the firmware image."""
+        return self.rom_alloc(*([0] * ((n_bytes + 7) // 8)))
 
     def rom_bytes_object(self, data: bytes, type_name: str) -> int:
         """A str or bytes object in the image."""
@@ -105,12 +116,14 @@ class VM(Objects, Operations, Frames, Handlers, Execution):
         """Address of constant bytes in the image, shared among equal ones."""
         addr = self._rom_strings.get(data)
         if addr is None:
-            if self._rom_next + len(data) + 32 > L.ROM_END:
-                self._rom_next = self._rom_snapshot  # message texts only: old ones are dead
+            size = (len(data) + 8) & ~7
+            if self._strings_next + size > L.ROM_END:
+                # Message texts only; by now the oldest ones are dead.
+                self._strings_next = ROM_STRINGS
                 self._rom_strings.clear()
-            addr = self._rom_strings[data] = self.rom_alloc(
-                *(int.from_bytes(data[i : i + 8].ljust(8, b"\0"), "little", signed=True)
-                  for i in range(0, len(data) + 1, 8)))
+            addr = self._rom_strings[data] = self._strings_next
+            self._strings_next += size
+            self.memory.write(addr, data + b"\0")
         return addr
 
     def _build_rom(self, types, builtins: GuestModule) -> None:
@@ -234,8 +247,13 @@ class VM(Objects, Operations, Frames, Handlers, Execution):
             self.heap_size = heap_size
         for i in range(STATE_WORDS):
             self.words[((STATE_AREA - RAM_BASE) >> 3) + i] = 0
-        for addr in [a for a in self.types if a >= L.ROM_END]:
-            del self.types[addr]
+        # Types of the guest, and built-in ones that were only installed when first used.
+        for addr in [a for a in self.types if a >= self._image_end]:
+            self._type_objects.pop(type(self.types.pop(addr)), None)
+        for addr in [a for a in self.rom if a >= self._image_end]:
+            del self.rom[addr]
+        self._rom_next = self._image_end
+        self._main_module = 0
         self.host_values.clear()
         self.temps.clear()
         self.kept.clear()
@@ -244,15 +262,21 @@ class VM(Objects, Operations, Frames, Handlers, Execution):
         self.heap.extra_roots = self._extra_roots
         self.qstrs.reset(self.heap)
         self.start_interpreter()
-        # The firmware's own first allocations, in its order: loaded modules, then __main__.
-        self.set_root(R_LOADED, self.new_dict(3))
-        main = self.new_dict(1)
-        self.set_root(R_MAIN, main)
-        self.main_globals = main
-        self.dict_set(main, self.new_qstr("__name__"), self.new_qstr("__main__"))
-        self.set_globals(main)
-        self.set_root(R_PATH, self.new_list())
-        self.set_root(R_ARGV, self.new_list())
+        self._frozen_code.clear()
+        # The firmware's own first allocations, in its order. The objects themselves are static
+        # there; only their tables come from the heap.
+        for root, at, size in ((R_LOADED, S_LOADED, 3), (R_MAIN, S_MAIN, 1)):
+            self.memory.set_word(at, TYPE["dict"])
+            self.map_init(at + L.DICT_MAP, size)
+            self.set_root(root, at)
+        self.main_globals = S_MAIN
+        self.dict_set(S_MAIN, self.new_qstr("__name__"), self.new_qstr("__main__"))
+        self.set_globals(S_MAIN)
+        for root, at in ((R_PATH, S_PATH), (R_ARGV, S_ARGV)):
+            table = self.malloc(4 * 8)
+            for i, word in enumerate((TYPE["list"], 4, 0, table)):
+                self.memory.set_word(at + 8 * i, word)
+            self.set_root(root, at)
         for _word, module, table in list(self.modules.values()):
             for name, entry in module.entries.items():
                 if isinstance(entry, Lazy):

@@ -132,7 +132,7 @@ class Boot:
 
     def _startup(self) -> bool:
         """The start-up script; when it does not end by itself the user's files are not run."""
-        outcome = self._repl.run(STARTUP.encode(), filename=STARTUP_NAME, mode="exec")
+        outcome = self._repl.run(STARTUP.encode(), filename=STARTUP_NAME, mode="frozen")
         self._port.write_cooked(outcome.traceback)
         return outcome.kind == "ok"
 
