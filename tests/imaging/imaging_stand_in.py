@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from k210sim.imaging import ai, colour, draw, formats, text, transform
+from k210sim.imaging import ai, colour, draw, formats, perspective, text, transform
 
 
 def load_input(archive, name: str) -> np.ndarray:
@@ -127,6 +127,10 @@ class Image:
 
     def midpoint_pooled(self, x, y, bias=0.5):
         return Image(transform.midpoint_pool(self.a, x, y, int(bias * 256)))
+
+    def rotation_corr(self, **arguments):
+        perspective.rotation_corr(self.a, **arguments)
+        return self
 
     def lens_corr(self, strength=1.8, zoom=1.0):
         transform.lens_corr(self.a, strength, zoom)

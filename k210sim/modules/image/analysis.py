@@ -52,7 +52,7 @@ def find_blobs(call: Call):
 
 # Methods that exist on the board and are not simulated: calling one says so.
 _MISSING = (
-    "remove_shadows", "chrominvar", "illuminvar", "linpolar", "logpolar", "rotation_corr",
+    "remove_shadows", "chrominvar", "illuminvar", "linpolar", "logpolar",
     "get_similarity", "get_regression", "find_lines", "find_line_segments", "find_circles",
     "find_rects", "find_qrcodes", "find_apriltags", "find_datamatrices", "find_barcodes",
     "find_displacement", "find_template", "find_features", "find_eye", "find_lbp",

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from k210sim.errors import NotSimulated
-from k210sim.imaging import colour, formats, text
+from k210sim.imaging import affine, colour, formats, text
 from k210sim.micropython.native import GuestModule
 from k210sim.modules.image import analysis, basic, drawing, operations, pictures
-from k210sim.modules.image.arguments import Call
-from k210sim.modules.image_object import HostImage, new_image
+from k210sim.modules.image.arguments import Call, assert_true
+from k210sim.modules.image_object import HostImage, get_image, new_image
 
 # Importing these adds the methods to Image.
 METHOD_FILES = (analysis, basic, drawing, operations)
@@ -132,6 +132,37 @@ def font_load(vm, args, kw):
 def font_free(vm, args, kw):
     """Back to the built-in font."""
     vm.image_font = None
+
+
+@module.function(2)
+def get_affine_transform(vm, points, targets):
+    """The matrix for warp_affine_ai: nine floats."""
+    if vm.type_name(points) != "list" or vm.type_name(targets) != "list":
+        raise vm.error("OSError", "Need input [[x0,y0],[x1,y1],...]\r\n", formatted=False)
+    points, targets = vm.items_of(points), vm.items_of(targets)
+    assert_true(vm, len(points) == len(targets), "src len must equal with dst len")
+    assert_true(vm, len(points) <= 10, "must<=10 points")
+    pairs = [
+        [[vm.get_int(v) for v in vm.get_array_fixed(point, 2)] for point in both]
+        for both in zip(points, targets, strict=True)
+    ]
+    matrix = affine.get_affine_transform([p for p, _ in pairs], [t for _, t in pairs])
+    return vm.new_tuple([vm.new_float(v) for v in matrix])
+
+
+@module.function(3)
+def warp_affine_ai(vm, source, target, matrix):
+    """Fill the AI planes of `target` from those of `source`, moved by the matrix."""
+    values = [vm.get_float(v) for v in vm.get_array_fixed(matrix, 9)]
+    source, target = get_image(vm, source), get_image(vm, target)
+    if source.kind != target.kind:
+        raise vm.error("ValueError", "src_img->bpp != dst_img->bpp", formatted=False)
+    if source.planes is None or target.planes is None:
+        raise vm.error("ValueError", "only support ai image affine", formatted=False)
+    if source.kind not in ("grayscale", "rgb565"):
+        raise vm.error("ValueError", "only support grayscale or RGB565 pic", formatted=False)
+    affine.warp_affine_ai(source.planes, target.planes, values)
+    return None
 
 
 def _not_simulated(name: str, least: int) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from k210sim.errors import NotSimulated
-from k210sim.imaging import arith, filters, morph, regions, transform
+from k210sim.imaging import arith, filters, morph, perspective, regions, transform
 from k210sim.modules.image import pictures
 from k210sim.modules.image.arguments import Call, image_method
 from k210sim.modules.image.drawing import share
@@ -276,4 +276,24 @@ def lens_corr(call: Call):
     zoom = call.float(2, "zoom", 1.0)
     call.check(zoom > 0, "Zoom must be > 0!")
     transform.lens_corr(pixels, strength, zoom)
+    return call.args[0]
+
+
+@image_method(1)
+def rotation_corr(call: Call):
+    vm, pixels = call.vm, call.pixels
+    turn = [call.float(1 + i, axis + "_rotation", 0.0) for i, axis in enumerate("xyz")]
+    move = [call.float(4 + i, axis + "_translation", 0.0) for i, axis in enumerate("xy")]
+    zoom = call.float(6, "zoom", 1.0)
+    call.check(zoom > 0, "Zoom must be > 0!")
+    fov = call.float(7, "fov", 60.0)
+    # The firmware compares the angle in radians with 180.
+    call.check(0 < perspective.radians(fov) < 180, "FOV must be > 0 and < 180!")
+    word, corners = call.word(8, "corners"), None
+    if word:
+        corners = [
+            [vm.get_float(v) for v in vm.get_array_fixed(point, 2)]
+            for point in vm.get_array_fixed(word, 4)
+        ]
+    perspective.rotation_corr(pixels, *turn, *move, zoom, fov, corners)
     return call.args[0]
