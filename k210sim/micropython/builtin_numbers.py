@@ -14,7 +14,8 @@ from k210sim.micropython.textargs import formatted_error, text_data
 from k210sim.micropython.types.int import from_float, pow3
 from k210sim.micropython.types.numeric import get_float
 from k210sim.micropython.types.str_print import code_point, count_chars, encode_char
-from k210sim.micropython.types.strformat import format_text, modulo
+from k210sim.micropython.types.strformat import format_text
+from k210sim.micropython.types.strmodulo import modulo
 from k210sim.micropython.vstr import Vstr
 
 CTRL_C, CTRL_D = 3, 4

@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from k210sim.errors import NotSimulated
-from k210sim.modules import ucryptolib, urandom, ure
+from k210sim.modules import regex, ucryptolib, urandom
 from k210sim.modules.inflate import BadData, Inflater
 from tests.micropython.number_vm import make_vm, run
 
@@ -162,9 +162,9 @@ patterns = st.recursive(
 @settings(max_examples=200, deadline=None)
 @given(pattern=patterns, text=st.text("abc1", max_size=8), anchored=st.booleans())
 def test_matching_agrees_with_cpython(vm, pattern, text, anchored):
-    program = ure._Compiler(pattern.encode())
+    program = regex.Compiler(pattern.encode())
     slots = 2 * (program.n_groups + 1)
-    saved = ure.execute(vm, bytes(program.code), text.encode(), 0, slots, anchored)
+    saved = regex.execute(vm, bytes(program.code), text.encode(), 0, slots, anchored)
     found = (re.match if anchored else re.search)(pattern, text)
     if found is None:
         assert saved is None
@@ -173,8 +173,8 @@ def test_matching_agrees_with_cpython(vm, pattern, text, anchored):
 
 
 def test_program_of_a_pattern_as_the_board_lists_it():
-    program = ure._Compiler(rb"^a|b[0-9]\w$")
-    assert ure.listing(bytes(program.code), program.n_instructions).splitlines() == [
+    program = regex.Compiler(rb"^a|b[0-9]\w$")
+    assert regex.listing(bytes(program.code), program.n_instructions).splitlines() == [
         " 0: rsplit 5 (3)", " 2: any", " 3: jmp 0 (-5)", " 5: save 0", " 7: split 14 (5)",
         " 9: assert bol", "10: char a", "12: jmp 23 (9)", "14: char b", "16: class 1 0x30-0x39",
         "20: namedclass w", "22: assert eol", "23: save 1", "25: match", "Bytes: 26, insts: 14"]
@@ -207,10 +207,10 @@ def test_an_exploding_pattern_can_be_interrupted(vm, monkeypatch):
     def checkpoint():
         raise Stop
 
-    program = ure._Compiler(b"(?:a?)" * 25 + b"a" * 25 + b"b")
+    program = regex.Compiler(b"(?:a?)" * 25 + b"a" * 25 + b"b")
     monkeypatch.setattr(vm, "checkpoint", checkpoint)
     with pytest.raises(Stop):
-        ure.execute(vm, bytes(program.code), b"a" * 26, 0, 2, True)
+        regex.execute(vm, bytes(program.code), b"a" * 26, 0, 2, True)
 
 
 # --- random numbers, hashes, compression, ciphers ---------------------------------

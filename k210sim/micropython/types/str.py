@@ -12,7 +12,7 @@ from k210sim.micropython import ops
 from k210sim.micropython.layout import RAM_BASE, SENTINEL, TYPE, small_int
 from k210sim.micropython.native import GuestType, NativeFunction, method
 from k210sim.micropython.textargs import bad_conversion, buffer_bytes, buffer_maybe
-from k210sim.micropython.types import iterators, strformat
+from k210sim.micropython.types import iterators, strformat, strmodulo
 from k210sim.micropython.types import str_methods as m
 from k210sim.micropython.types.str_print import (
     char_length,
@@ -66,7 +66,7 @@ def wrong_count(vm):
 def string_binary_op(vm, op: int, a: int, b: int) -> int | None:
     """Operators of str and bytes."""
     if op == ops.MODULO:
-        return strformat.modulo(vm, a, b)
+        return strmodulo.modulo(vm, a, b)
     kind = "bytes" if not a & 2 and vm.is_bytes(a) else "str"
     if op == ops.MULTIPLY:
         return _repeat(vm, a, b, kind)
