@@ -8,7 +8,6 @@ is compiled while a model runs.
 from __future__ import annotations
 
 import importlib
-import importlib.util
 import time
 from collections.abc import Callable
 
@@ -20,51 +19,55 @@ FILES = (
     ("neutral", "nodes of kmodel V4"),
     ("region", "yolo2 boxes"),
 )
-DOT_FILES = (("dot512", "dot products with AVX-512 VNNI"),)
+DOT_FILE = ("dot512", "dot products with AVX-512 VNNI")
 SLOW_S = 0.3
 
 
 def warmup(report: Callable[[str], None] | None = None) -> float:
     """Load or compile all kernels; returns the seconds it took.
 
-    report(text) is called before each file that is not compiled yet, and once at the end if
-    anything took long.
+    report(text) is called when a file's first compilation starts, and once at the end if anything
+    was compiled.
     """
-    started = time.perf_counter()
-    compiled = False
-    from k210sim.kpu.kernels import table
+    from numba.core import event
 
-    files = FILES + (DOT_FILES if "vnni" in table.available() else ())
-    for i, (name, what) in enumerate(files):
-        if report and not _cached(name):
-            compiled = True
-            report(f"compiling KPU kernels for this machine, once: {what} ({i + 1}/{len(files)})")
-        importlib.import_module(f"k210sim.kpu.kernels.{name}")
-    table.default()
+    started = time.perf_counter()
+    teller = _teller(report)
+    with event.install_listener("numba:compile", teller):
+        # The table of sets imports kernels too, so it comes after the files it would compile.
+        for i, (name, what) in enumerate(FILES):
+            teller.pending = (f"compiling KPU kernels for this machine, once: {what} "
+                              f"({i + 1}/{len(FILES)})")
+            importlib.import_module(f"k210sim.kpu.kernels.{name}")
+        from k210sim.kpu.kernels import table
+
+        if "vnni" in table.available():
+            teller.pending = f"and those for this processor: {DOT_FILE[1]}"
+            importlib.import_module(f"k210sim.kpu.kernels.{DOT_FILE[0]}")
+        table.default()
     took = time.perf_counter() - started
-    if report and compiled and took > SLOW_S:
+    if report and teller.compiled and took > SLOW_S:
         report(f"compiled in {took:.1f} s; the next start takes them from the cache")
     return took
 
 
-def _cached(name: str) -> bool:
-    """Whether the on-disk cache holds an index newer than the kernel file, or it is imported."""
-    import sys
+def _teller(report):
+    """A numba listener that reports its `pending` text when a compilation really starts.
 
-    if f"k210sim.kpu.kernels.{name}" in sys.modules:
-        return True
-    spec = importlib.util.find_spec(f"k210sim.kpu.kernels.{name}")
-    from pathlib import Path
+    A kernel found in the cache fires no such event.
+    """
+    from numba.core import event
 
-    import numba
+    class Teller(event.Listener):
+        pending, compiled = "", False
 
-    source = Path(spec.origin)
-    folders = [source.parent / "__pycache__"]
-    if numba.config.CACHE_DIR:
-        folders.append(Path(numba.config.CACHE_DIR))
-    written = source.stat().st_mtime
-    for folder in folders:
-        for index in folder.rglob(f"{name}.*.nbi"):
-            if index.stat().st_mtime >= written:
-                return True
-    return False
+        def on_start(self, what):
+            self.compiled = True
+            if report and self.pending:
+                report(self.pending)
+                self.pending = ""
+
+        def on_end(self, what):
+            pass
+
+    return Teller()

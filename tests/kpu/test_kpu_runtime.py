@@ -283,15 +283,21 @@ def test_face_compare_values_of_the_sheet():
 # -- warm-up ----------------------------------------------------------------------------------
 
 
-def test_warmup_tells_what_it_compiles_only_when_it_does(monkeypatch):
+def test_warmup_tells_what_it_compiles_and_only_then():
+    from numba import njit
+    from numba.core import event
+
     from k210sim.kpu import warmup
 
     told = []
-    assert warmup.warmup(told.append) >= 0
-    assert told == []
-    monkeypatch.setattr(warmup, "_cached", lambda name: False)
-    warmup.warmup(told.append)
-    assert len(told) >= len(warmup.FILES) and "convolutions" in told[0]
+    warmup.warmup()
+    assert warmup.warmup(told.append) >= 0 and told == []
+    teller = warmup._teller(told.append)
+    teller.pending = "first file"
+    with event.install_listener("numba:compile", teller):
+        assert njit("int64(int64)")(lambda x: x + 1)(1) == 2
+        njit("int64(int64)")(lambda x: x + 2)
+    assert told == ["first file"] and teller.compiled
 
 
 def test_importing_the_package_does_not_load_numba():
