@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from k210sim.errors import NotSimulated
 from k210sim.micropython import layout as L
+from k210sim.micropython import mpy
 from k210sim.micropython.types import module as modules
 from k210sim.micropython.types.classes import name_number
 from k210sim.micropython.types.dict import key_error
@@ -184,7 +185,9 @@ def _load_file(vm, module: int, path: str) -> None:
         return
     source = vm.vfs.read_file(path)
     if path[-3] == "m":
-        raise NotSimulated(f"import of {path}", "precompiled modules are not loaded")
+        code = vm.load_raw_code(mpy.load(vm, source))
+        vm.run_module(vm.make_function(code, d), d, d)
+        return
     vm.dict_set(d, (name_number(vm, "__file__") << 2) | 2, vm.new_qstr(path))
     vm.run_source(source, path, "exec", d, d)
 
