@@ -496,8 +496,13 @@ class Objects:
 
     def free_temp(self, addr: int, n_bytes: int) -> None:
         """Free a block at once and forget that the current native call roots it."""
-        if addr in self.temps:
-            self.temps.remove(addr)
+        # Nearly always among the latest; one that is not stays listed, which only keeps whatever
+        # gets its address next until the native call returns.
+        temps = self.temps
+        for i in range(len(temps) - 1, max(len(temps) - 65, -1), -1):
+            if temps[i] == addr:
+                del temps[i]
+                break
         self.heap.free(addr, n_bytes)
 
     def map_remove(self, m: int, key: int) -> int:
