@@ -22,11 +22,24 @@ class MainMemory:
                               offset=20, field="HeaderV3.main_mem_usage")
         self.size = size
         self.data = np.zeros(size, np.uint8)
+        self._behind: np.ndarray | None = None
+
+    def attach(self, cells: np.ndarray) -> None:
+        """Let this memory be the first bytes of `cells`, e.g. guest RAM from the block's address.
+
+        The contents move there; `grow` then reaches into what lies behind, as on the chip.
+        """
+        if cells.size < self.data.size:
+            raise KmodelError(f"{cells.size} bytes cannot hold {self.data.size}")
+        cells[: self.data.size] = self.data
+        self.data, self._behind = cells[: self.data.size], cells
 
     def grow(self, size: int) -> None:
         """Make at least `size` bytes addressable, 8 MiB at most; old views keep the old array."""
         size = min(size, LIMIT)
-        if size > self.data.size:
+        if self._behind is not None:
+            self.data = self._behind[: max(size, self.data.size)]
+        elif size > self.data.size:
             data = np.zeros(size, np.uint8)
             data[: self.data.size] = self.data
             self.data = data

@@ -120,6 +120,27 @@ def test_set_layers_on_layers_without_main_output():
     assert net.outputs[0] == before and net.layer_count == 3
 
 
+def test_a_dump_runs_over_what_lies_behind_the_main_memory():
+    """With the memory in guest RAM a large feature map lands in the heap behind, as on the chip."""
+    q = Quant(0.1, 0)
+    b = ModelBuilder((1, 8, 8))
+    x = b.add_quantized_conv(b.input, np.full((9, 1, 1, 1), 130), scale=0.5, zero=128, in_quant=q,
+                             out_quant=q)
+    x = b.add_quantized_conv(x, np.full((1, 9, 1, 1), 130), scale=0.5, zero=128, in_quant=q,
+                             out_quant=q)
+    b.output(b.add_dequantize(x))
+    net = Net.from_bytes(b.build())
+    ram = np.full(1000, 0xEE, np.uint8)
+    net.main.attach(ram[100:])
+    assert net.main_mem_usage == 320 < 9 * 64
+    net.set_layers(1)
+    net.run(np.full((1, 8, 8), 7, np.uint8))
+    assert (ram[:100] == 0xEE).all() and (ram[100:676] == 7).all() and (ram[676:] == 0xEE).all()
+    assert net.output_bytes().base is not None and (net.output_bytes() == 7).all()
+    with pytest.raises(KmodelError, match="cannot hold"):
+        net.main.attach(ram[:10])
+
+
 @pytest.mark.parametrize("width, whole", [(20, True), (64, False)])
 def test_the_cpu_copy_leaves_the_last_byte_on_widths_of_whole_lines(width, whole):
     nets = [Net.from_bytes(chain(width), cpu_copy=copy) for copy in (False, True)]
