@@ -444,7 +444,12 @@ class Frames:
                                  "can't send non-None value to a just-started generator",
                                  formatted=False)
         else:
-            words[(words[s + 2] - RAM_BASE) >> 3] = send
+            slot = (words[s + 2] - RAM_BASE) >> 3
+            if words[slot] != L.NONE:
+                # Left there by pend_throw(): it is raised instead.
+                throw, words[slot] = words[slot], NULL
+            else:
+                words[slot] = send
         if words[g + 1] == 0:
             raise self.error("ValueError", "generator already executing")
         frame = (R[R_STACK] - CALL_OVERHEAD - FRAME_STATE) & ~7
@@ -470,6 +475,8 @@ class Frames:
         words[g + 1] = globals_word
         if how == RETURNED:
             words[s + 1] = 0
+        else:
+            words[(words[s + 2] - RAM_BASE) >> 3] = L.NONE
         return how, value
 
     # --- the loop -------------------------------------------------------------------------

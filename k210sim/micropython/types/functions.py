@@ -122,6 +122,15 @@ class GeneratorType(_Hashable):
             raise vm.error("RuntimeError", "generator ignored GeneratorExit", formatted=False)
         return L.NONE
 
+    @method(2)
+    def pend_throw(vm, self, exception):
+        slot = vm.words[((self + L.GEN_CODE_STATE - RAM_BASE) >> 3) + 2]
+        if slot == self + L.GEN_CODE_STATE + L.CODE_STATE - 8:
+            raise vm.error("TypeError", "can't pend throw to just-started generator")
+        at = (slot - RAM_BASE) >> 3
+        previous, vm.words[at] = vm.words[at], exception
+        return previous
+
     @method(2, 4)
     def throw(vm, self, kind, value=0, traceback=0):
         exc = value if value and value != L.NONE else kind
