@@ -145,6 +145,8 @@ class Board:
         """Switch on. With `wait` returns at the prompt, or when main.py has come to stay."""
         if self.powered:
             return
+        if self._engine is not None and not self._engine.wait_stopped(BOOT_TIMEOUT_S):
+            raise InternalError("the program of before has not stopped since the board went off")
         self.engine_name = engines.choose(self._wanted_engine, self.hardware)
         if self.camera is not None:
             self.camera.power_on()

@@ -33,6 +33,9 @@ class Engine(Protocol):
     def stop(self) -> None:
         """Power off, whatever is running."""
 
+    def wait_stopped(self, timeout: float) -> bool:
+        """Whether nothing of the engine runs any more, waiting up to `timeout` seconds."""
+
     def raise_failure(self) -> None:
         """Raise InternalError when the engine ended by itself because of a bug of ours."""
 

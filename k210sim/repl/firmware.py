@@ -23,9 +23,7 @@ from k210sim.repl.modes import STDIN, Repl
 from k210sim.serialport.uart import PortClosed, UartPort
 
 STACK_BYTES = 256 << 20  # virtual; the guest's own recursion is limited by the runtime
-STOP_GRACE_S = 5.0  # how long a guest gets to notice an interrupt
-# ... or power-off: it may be inside a kernel that is being compiled for the first time.
-POWER_OFF_GRACE_S = 60.0
+STOP_GRACE_S = 5.0  # how long a guest gets to notice an interrupt or power-off
 MAIN_WINDOW_NS = 1_000_000_000  # virtual time after which a main.py is taken to run for ever
 
 
@@ -108,19 +106,28 @@ class Firmware:
             threading.stack_size(old)
 
     def stop(self) -> None:
-        """Power off, under whatever is running. Raises InternalError if it cannot be stopped."""
-        if self._thread is None:
-            return
+        """Power off, under whatever is running.
+
+        Guest code stops between two operations. Host code in the middle of one (a kernel being
+        compiled for the first time) ends on its own; `wait_stopped` waits for that.
+        """
         self.port.close()
-        if self._thread is not threading.current_thread():
-            self._thread.join(POWER_OFF_GRACE_S)
-            if self._thread.is_alive():
-                raise InternalError("the guest program did not stop when the board was powered off")
+        self.wait_stopped(STOP_GRACE_S)
+
+    def wait_stopped(self, timeout: float) -> bool:
+        """Whether the firmware's thread has ended, waiting up to `timeout` seconds for it."""
+        thread = self._thread
+        if thread is None or thread is threading.current_thread():
+            return True
+        thread.join(timeout)
+        if thread.is_alive():
+            return False
         self._thread = None
+        return True
 
     @property
     def alive(self) -> bool:
-        return self._thread is not None and not self._dead.is_set()
+        return self._thread is not None and not self._dead.is_set() and not self.port.closed
 
     @property
     def at_prompt(self) -> bool:

@@ -128,6 +128,11 @@ class UartPort:
             self.dropped = self.sent = 0
 
     @property
+    def closed(self) -> bool:
+        """Whether the board is off, or going off."""
+        return self._closed
+
+    @property
     def idle(self) -> bool:
         """True while the prompt waits for input and none is under way."""
         with self._change:
