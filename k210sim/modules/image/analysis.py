@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from k210sim.errors import NotSimulated
-from k210sim.imaging import regions
+from k210sim.imaging import hough, regions
 from k210sim.modules.image import results
 from k210sim.modules.image.arguments import Call, image_method
 
@@ -51,9 +51,52 @@ def find_blobs(call: Call):
 
 
 # Methods that exist on the board and are not simulated: calling one says so.
+_WORD = 0xFFFFFFFF  # arguments that are unsigned on the board
+
+
+def _no_room(call: Call):
+    """The error of the scratch memory's allocator."""
+    return call.vm.error(
+        "MemoryError", "Out of Memory! Please reduce the resolution of the image you are running "
+        "this algorithm on to bypass this issue!", formatted=False)  # fmt: skip
+
+
+@image_method(1)
+def find_lines(call: Call):
+    pixels, roi = call.pixels, call.roi(1)
+    x_stride, y_stride = strides(call, 2)
+    threshold = call.int(4, "threshold", 1000) & _WORD
+    margins = [call.int(5 + i, n + "_margin", 25) & _WORD for i, n in enumerate(("theta", "rho"))]
+    try:
+        lines = hough.find_lines(pixels, roi, x_stride, y_stride, threshold, *margins)
+    except MemoryError:
+        raise _no_room(call) from None
+    return call.vm.new_list([results.make(call.vm, results.Line, line) for line in lines])
+
+
+@image_method(1)
+def find_circles(call: Call):
+    pixels, roi = call.pixels, call.roi(1)
+    x_stride, y_stride = strides(call, 2)
+    threshold = call.int(4, "threshold", 2000) & _WORD
+    margins = [call.int(5 + i, n + "_margin", 10) & _WORD for i, n in enumerate("xyr")]
+    largest = min(roi[2] // 2, roi[3] // 2)
+    r_min, r_max = call.int(8, "r_min", 2), call.int(9, "r_max", largest)
+    r_step = call.int(10, "r_step", 2) & _WORD
+    if r_step == 0:
+        raise NotSimulated("image.Image.find_circles with r_step=0, which never ends")
+    try:
+        circles = hough.find_circles(
+            pixels, roi, x_stride, y_stride, threshold, *margins, r_min, r_max, r_step
+        )
+    except MemoryError:
+        raise _no_room(call) from None
+    return call.vm.new_list([results.make(call.vm, results.Circle, c) for c in circles])
+
+
 _MISSING = (
     "remove_shadows", "chrominvar", "illuminvar", "linpolar", "logpolar",
-    "get_similarity", "get_regression", "find_lines", "find_line_segments", "find_circles",
+    "get_similarity", "get_regression", "find_line_segments",
     "find_rects", "find_qrcodes", "find_apriltags", "find_datamatrices", "find_barcodes",
     "find_displacement", "find_template", "find_features", "find_eye", "find_lbp",
     "find_keypoints", "find_domain", "find_edges", "find_hog", "selective_search",
