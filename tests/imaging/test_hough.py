@@ -39,7 +39,7 @@ def test_less_room_makes_coarser_votes_and_then_fails():
 def test_a_drawn_disc_is_found(place):
     image = picture()
     draw.draw_circle(image, *place, 255, 1, True)
-    circles = hough.find_circles(image, BOX, x_stride=1, threshold=4000, r_step=1)
+    circles = hough.find_circles(image, BOX, 1, 1, 2000, 1, 1, 1, r_step=1)
     found = max(circles, key=lambda circle: circle.magnitude)
     assert all(abs(a - b) <= 2 for a, b in zip(found[:3], place, strict=True))
 
