@@ -18,6 +18,7 @@ from k210sim.micropython.streams import Protocol
 from k210sim.micropython.textargs import buffer_bytes, buffer_view
 from k210sim.micropython.types.array import new_bytearray_at
 from k210sim.micropython.types.classes import name_number
+from k210sim.micropython.types.sequence import require
 from k210sim.modules.builtins import open_
 
 EAGAIN, EINVAL = 11, 22
@@ -167,6 +168,7 @@ class StringIOType(GuestType):
 
     @method(1)
     def getvalue(vm, self):
+        require(vm, self, StringIOType, "StringIO.getvalue")
         h = _header(vm, self)
         n = vm.words[h + _LENGTH]
         data = vm.memory.read(vm.words[h + _DATA], n) if n else b""
@@ -249,6 +251,7 @@ class BufferedWriterType(GuestType):
 
     @method(1)
     def flush(vm, self):
+        require(vm, self, BufferedWriterType, "BufferedWriter.flush")
         at = (self - RAM_BASE) >> 3
         waiting = vm.words[at + 3]
         if waiting:

@@ -159,8 +159,8 @@ class InstanceMarker(GuestType):
 
     @native(1, None, name="__init__")
     def construct(vm, self, *args):
-        check_self(vm, vm.type_of(self).is_user, "native __init__", self)
         native_base = native_bases(vm, vm.type_word(self))[1]
+        check_self(vm, vm.type_of(self).is_user and native_base, "native __init__", self)
         made = vm.types[native_base].make_new(vm, native_base, list(args), {})
         vm.words[(self + L.INSTANCE_SUBOBJ - RAM_BASE) >> 3] = made
 

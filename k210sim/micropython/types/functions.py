@@ -6,6 +6,7 @@ from k210sim.micropython import layout as L
 from k210sim.micropython.frames import YIELDED
 from k210sim.micropython.layout import NULL, RAM_BASE, TYPE
 from k210sim.micropython.native import GuestError, GuestType, method
+from k210sim.micropython.types.sequence import require
 from k210sim.micropython.types.singletons import generic_unary
 
 
@@ -107,10 +108,12 @@ class GeneratorType(_Hashable):
 
     @method(2)
     def send(vm, self, value):
+        require(vm, self, GeneratorType, "generator.send")
         return _resume_and_raise(vm, self, value, 0)
 
     @method(1)
     def close(vm, self):
+        require(vm, self, GeneratorType, "generator.close")
         try:
             how, _ = vm.resume_generator(self, L.NONE, vm.exception_word("GeneratorExit"))
         except GuestError as error:
@@ -124,6 +127,7 @@ class GeneratorType(_Hashable):
 
     @method(2)
     def pend_throw(vm, self, exception):
+        require(vm, self, GeneratorType, "generator.pend_throw")
         slot = vm.words[((self + L.GEN_CODE_STATE - RAM_BASE) >> 3) + 2]
         if slot == self + L.GEN_CODE_STATE + L.CODE_STATE - 8:
             raise vm.error("TypeError", "can't pend throw to just-started generator")
@@ -133,6 +137,7 @@ class GeneratorType(_Hashable):
 
     @method(2, 4)
     def throw(vm, self, kind, value=0, traceback=0):
+        require(vm, self, GeneratorType, "generator.throw")
         exc = value if value and value != L.NONE else kind
         return _resume_and_raise(vm, self, L.NONE, exc)
 

@@ -56,7 +56,8 @@ def names(vm, o: int) -> list[tuple[int, int]]:
     table = vm.module_table(o)
     if table is not None:
         return list(table.items())
-    return [(key >> 2, value) for key, value in vm.dict_items(module_globals(vm, o)) if key & 3 == 2]
+    return [(key >> 2, value) for key, value in vm.dict_items(module_globals(vm, o))
+            if key & 3 == 2]
 
 
 def new_module(vm, name: int, loaded: int) -> int:
