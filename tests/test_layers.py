@@ -43,7 +43,10 @@ def imports_of(path: Path):
             if node.module == "k210sim":
                 yield from (alias.name for alias in node.names if alias.name != "__version__")
             elif node.module.startswith("k210sim."):
-                yield node.module[len("k210sim."):]
+                below = node.module[len("k210sim."):]
+                folder = ROOT.joinpath(*below.split("."))
+                names = [a.name for a in node.names if (folder / f"{a.name}.py").exists()]
+                yield from [f"{below}.{name}" for name in names] or [below]
 
 
 def test_no_package_imports_one_above_it():
