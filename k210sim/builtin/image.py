@@ -23,6 +23,8 @@ MODULE_FILES = (
     "ubinascii", "ucollections", "uerrno",
     "micropython", "ucryptolib", "uctypes", "uhashlib", "uheapq", "uio", "ujson", "urandom", "ure",
     "ustruct", "utimeq", "uzlib", "uos", "utime", "maix", "audio",
+    "extension", "machine", "nes", "network", "thread", "touchscreen", "usocket", "video",
+    "webrepl", "ulab.module",
 )
 
 # Names that find a built-in module unless a file of that name is on the file system.
@@ -48,8 +50,9 @@ def modules():
 def make_vm(memory: Memory, *, clock, stdout, board) -> VM:
     """A VM with the firmware's types and modules, not started."""
     from k210sim.modules import builtins
+    from k210sim.modules.frozen import SOURCES as FROZEN
     from k210sim.repl.boot import STARTUP, STARTUP_NAME
 
     return VM(memory, clock=clock, stdout=stdout, board=board, types=types(), modules=modules(),
               builtins=builtins.module, weak_links=WEAK_LINKS, qstrs=firmware_qstrs(),
-              frozen={STARTUP_NAME: STARTUP.encode()})
+              frozen={**FROZEN, STARTUP_NAME: STARTUP.encode()})

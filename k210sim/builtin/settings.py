@@ -6,6 +6,7 @@ Source: MaixPy-v1 v0.6.3 port/src/maixpy_main.c (format when mounting fails, tex
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from k210sim.flash import spiffs_layout as spiffs
 from k210sim.flash.spiffs import SpiffsVolume
@@ -15,6 +16,7 @@ from k210sim.micropython.layout import AI_RAM_BASE
 from k210sim.records import U8, U32, Bytes, Record
 
 FREQ_CONF = "/freq.conf"
+CRYSTAL = 26_000_000
 CPU_DEFAULT, CPU_MIN, CPU_MAX = 400_000_000, 26_000_000, 600_000_000
 PLL1_DEFAULT, PLL1_MIN, PLL1_MAX = 400_000_000, 26_000_000, 1_200_000_000
 GC_HEAP_DEFAULT, GC_HEAP_FALLBACK = 512 * 1024, 128 * 1024
@@ -29,6 +31,28 @@ class FreqConf(Record):
     kpu_div = U8(default=1)
     padding = Bytes(3)
     gc_heap_size = U32(default=GC_HEAP_DEFAULT)
+
+
+@dataclass(frozen=True)
+class Rates:
+    """Clock rates in hertz that the chip really runs at."""
+
+    pll0: int
+    pll1: int
+    cpu: int
+    kpu: int
+
+
+def rates_of(conf: FreqConf) -> Rates:
+    """What the PLLs make of the settings.
+
+    The chip divides and multiplies its 26 MHz crystal. PLL0 runs at twice the CPU's rate; known
+    are 800 -> 806 and 728 -> 728 MHz, for PLL1 400 -> 398.67 MHz. That the nearest multiple of
+    26 MHz (PLL0) and of a third of it (PLL1) is taken fits these; it is a guess for others.
+    """
+    pll0 = max(round(2 * conf.freq_cpu / CRYSTAL), 1) * CRYSTAL
+    pll1 = max(round(3 * conf.freq_pll1 / CRYSTAL), 1) * CRYSTAL // 3
+    return Rates(pll0, pll1, pll0 // 2, pll1 // (conf.kpu_div or 1))
 
 
 def open_flash_volume(flash, say: Callable[[str], None], on_sync=None) -> SpiffsVolume:

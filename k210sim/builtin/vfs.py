@@ -37,9 +37,16 @@ class Mount:
     block: int
 
 
+class _Place(Mount):
+    """One of the two places below; a snapshot refers to them by name."""
+
+    def __reduce__(self):
+        return "ROOT" if self.path else "NOWHERE"
+
+
 # Where a path leads when it leads into no mounted file system.
-ROOT = Mount(b"/", 0, 0)
-NOWHERE = Mount(b"", 0, 0)
+ROOT = _Place(b"/", 0, 0)
+NOWHERE = _Place(b"", 0, 0)
 
 
 class FileSystems:

@@ -101,8 +101,12 @@ class Frames:
         """Has nested printing used the C stack up."""
         return self.print_depth * PRINT_OVERHEAD > self.R[R_STACK] - self.R[R_STACK_MIN]
 
+    threads = None  # of the `_thread` module: knows the stacks of threads that wait
+    stack_top = STACK_TOP
+    stack_base = (STACK_TOP - STACK_AT_PROMPT) & ~7  # stack pointer outside all frames
+
     def other_stacks(self):
-        return ()
+        return self.threads.other_stacks() if self.threads is not None else ()
 
     @property
     def globals(self) -> int:
@@ -140,8 +144,10 @@ class Frames:
             for i, entry in enumerate(raw.const_table):
                 if entry[0] == "raw":
                     self.words[at + i] = self.load_raw_code(entry[1], rom=rom)
+                elif rom and entry[0] == "str":
+                    self.words[at + i] = self.rom_bytes_object(bytes(entry[1]), "str")
                 elif rom and entry[0] != "qstr":
-                    self.words[at + i] = self._rom_entry(entry[1])
+                    self.words[at + i] = self._rom_constant(entry)
                 else:
                     self.words[at + i] = self._constant(entry)
         at = (o - RAM_BASE) >> 3
@@ -151,6 +157,18 @@ class Frames:
         if not rom:
             self.temps.append(o)
         return o
+
+    def _rom_constant(self, entry) -> int:
+        """A constant of frozen code, in the image."""
+        kind, value = entry[0], entry[1] if len(entry) > 1 else None
+        if kind == "str":  # its value is bytes, which alone would become a bytes object
+            return self.rom_bytes_object(value, "str")
+        if kind == "tuple":
+            items = [self._rom_constant(e) for e in value]
+            return self.rom_alloc(TYPE["tuple"], len(items), *items) if items else L.EMPTY_TUPLE
+        if kind in ("none", "true", "false", "ellipsis", "qstr"):
+            return self._constant(entry)
+        return self._rom_entry(value)
 
     def _constant(self, entry) -> int:
         kind = entry[0]
@@ -552,7 +570,7 @@ class Frames:
             R[R_CODE] = 0
             self.load_registers(words[((link - RAM_BASE) >> 3) + 1])
         else:
-            R[R_STACK] = (STACK_TOP - STACK_AT_PROMPT) & ~7
+            R[R_STACK] = self.stack_base
             R[R_CODE] = 0
 
     def unwind(self, exc: int, ip: int, base: int) -> None:

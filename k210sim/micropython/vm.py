@@ -305,12 +305,14 @@ class VM(Objects, Operations, Frames, Handlers, Execution):
 
     def _roots(self):
         yield STATE_AREA, 8 * STATE_WORDS
-        yield self.stack_pointer, STACK_TOP - self.stack_pointer
+        yield self.stack_pointer, self.stack_top - self.stack_pointer
         yield from self.other_stacks()
 
     def _extra_roots(self):
         out = list(self.temps)
         out += self.kept
+        if self.threads is not None:
+            out += self.threads.roots()
         out += self.qstrs.roots()
         for _word, module, table in self.modules.values():
             if any(isinstance(e, Lazy) for e in module.entries.values()):

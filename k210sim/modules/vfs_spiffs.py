@@ -199,9 +199,7 @@ class VfsSpiffs(GuestType):
 
 
 def flash_object(vm, volume: SpiffsVolume) -> int:
-    """The VfsSpiffs object of the firmware image for the board's own volume."""
-    known = getattr(vm, "flash_fs", 0)
-    if not known:
-        known = vm.flash_fs = vm.rom_alloc(vm.type_of_class(VfsSpiffs).word, 0)
-    vm.spiffs_volumes = {known: volume}
-    return known
+    """The VfsSpiffs object of the firmware image for the board's own volume; made at each start."""
+    word = vm.rom_alloc(vm.type_of_class(VfsSpiffs).word, 0)
+    vm.spiffs_volumes = {word: volume}
+    return word
