@@ -33,7 +33,8 @@ class Interpreter(Protocol):
     def execute(self, source: bytes, *, filename: str, mode: str) -> Outcome:
         """Run a program to its end.
 
-        mode : "single" (one prompt entry, expression values are printed) or "exec"
+        mode : "single" (one prompt entry, expression values are printed), "exec", or "frozen"
+            (the module of the firmware image called `filename`, for the start-up script)
         An uncaught exception is returned, not printed. SystemReset and the
         port's PortClosed pass through.
         """
