@@ -51,7 +51,7 @@ def test_mpremote(tool, port, tmp_path):
     shown = run(*tool, "fs", "cat", ":hello.py").stdout
     assert shown.split() == [b"print('from", b"a", b"file')"]
     failed = run(*tool, "exec", "1/0")
-    assert failed.returncode == 1 and b"ZeroDivisionError" in failed.stderr
+    assert failed.returncode == 1 and b"ZeroDivisionError" in failed.stdout + failed.stderr
 
 
 def test_ampy(tool, port, tmp_path):
