@@ -46,8 +46,7 @@ def _write(vm, o, data):
 
 def _raw_write(vm, o, data):
     # As bytes: line ends are not cooked on this way out.
-    raw = getattr(vm, "stdout_raw", None) or vm.stdout
-    raw(bytes(data))
+    vm.raw_stdout(bytes(data))
     return len(data)
 
 
