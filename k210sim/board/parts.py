@@ -31,7 +31,7 @@ def quiet_image() -> bytes:
     from k210sim.flash.nor import NorFlash
 
     nor = NorFlash()
-    put_files(nor, {"/boot.py": b"", "/main.py": b""})
+    put_files(nor, {"/main.py": b"", "/boot.py": b""})  # in the order a first boot leaves
     return bytes(nor.data)
 
 

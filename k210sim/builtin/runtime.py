@@ -9,15 +9,14 @@ import logging
 import os
 from typing import Any
 
+from k210sim.builtin import settings
 from k210sim.errors import NotSimulated
-from k210sim.heap.system import HEADER, SystemHeap
 from k210sim.micropython.frames import R_OPS
 from k210sim.micropython.memory import Memory
 from k210sim.micropython.native import GuestError
 from k210sim.repl.interpreter import Outcome, SystemReset
+from k210sim.repl.wording import Frequencies
 from k210sim.serialport.uart import UartPort
-
-GENERAL_SRAM_END = 0x80600000
 
 log = logging.getLogger("k210sim")
 
@@ -85,11 +84,13 @@ class Runtime:
         self.vm = vm = make_vm(
             Memory(), clock=self.board.clock, stdout=port.write_cooked, board=self.board
         )
-        # The GC heap is the first thing the firmware takes from the system heap, which reaches
-        # from the end of the image and its stacks to the end of general SRAM.
-        vm.system_heap = SystemHeap(vm.heap_start - 2 * HEADER, GENERAL_SRAM_END)
-        vm.system_heap.malloc(vm.heap_size)
         vm.raw_stdout = port.write
+        # A chip that is in memory only has no settings to keep: it gets no /freq.conf by itself.
+        settings.power_on(vm, create=getattr(self.board.storage, "path", None) is not None)
+        rates = vm.rates
+        self.frequencies = Frequencies(
+            pll0=rates.pll0, pll1=rates.pll1, cpu=rates.cpu, kpu=rates.kpu
+        )
         vm.on_event = self._on_event
         vm.input_line = self.firmware.input_line
         vm.stdin_char = self._stdin_char

@@ -142,3 +142,22 @@ def take_gc_heap(heap: SystemHeap, size: int, say: Callable[[str], None]) -> tup
     address = heap.malloc(size)
     say("GC size 128k\r\n")
     return address, size
+
+
+def power_on(vm, *, create: bool = True) -> None:
+    """What the firmware settles before the heap exists: /flash, `/freq.conf`, rates, heap sizes.
+
+    vm : a machine that was not started yet, with `raw_stdout` connected
+    create : make a missing `/freq.conf`, as the board does
+    """
+    conf = FreqConf()
+    flash = getattr(vm.board, "flash", None)
+    if flash is not None:
+        storage = getattr(vm.board, "storage", None)
+        vm.flash_volume = open_flash_volume(
+            flash, vm.printk, storage.commit if storage is not None else None
+        )
+        conf = load_freq_conf(vm.flash_volume, vm.printk, create=create)
+    vm.rates = rates_of(conf)
+    vm.system_heap = make_system_heap()
+    vm.heap_start, vm.heap_size = take_gc_heap(vm.system_heap, conf.gc_heap_size, vm.printk)

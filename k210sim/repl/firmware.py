@@ -80,7 +80,7 @@ class Firmware:
         self.failure: BaseException | None = None
         self._make_interpreter = make_interpreter
         self._flash_id = flash_id
-        self._frequencies = frequencies or wording.Frequencies()
+        self._frequencies = frequencies
         self._jobs: deque[tuple[Callable[[], Any], concurrent.futures.Future]] = deque()
         self._at_prompt = threading.Event()
         self._dead = threading.Event()
@@ -288,7 +288,9 @@ class Firmware:
             self.interpreter,
             self.repl,
             flash_id=self._flash_id,
-            frequencies=self._frequencies,
+            frequencies=self._frequencies
+            or getattr(self.interpreter, "frequencies", None)
+            or wording.Frequencies(),
         )
         boot.cold()
         while True:
