@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from k210sim.errors import NotSimulated
-from k210sim.imaging import hough, regions
+from k210sim.imaging import hough, qrcode, regions
 from k210sim.modules.image import results
 from k210sim.modules.image.arguments import Call, image_method
 
@@ -94,10 +94,16 @@ def find_circles(call: Call):
     return call.vm.new_list([results.make(call.vm, results.Circle, c) for c in circles])
 
 
+@image_method(1)
+def find_qrcodes(call: Call):
+    codes = qrcode.find_qrcodes(call.pixels, call.roi(1))
+    return call.vm.new_list([results.make(call.vm, results.QRCode, code) for code in codes])
+
+
 _MISSING = (
     "remove_shadows", "chrominvar", "illuminvar", "linpolar", "logpolar",
     "get_similarity", "get_regression", "find_line_segments",
-    "find_rects", "find_qrcodes", "find_apriltags", "find_datamatrices", "find_barcodes",
+    "find_rects", "find_apriltags", "find_datamatrices", "find_barcodes",
     "find_displacement", "find_template", "find_features", "find_eye", "find_lbp",
     "find_keypoints", "find_domain", "find_edges", "find_hog", "selective_search",
 )  # fmt: skip

@@ -297,3 +297,34 @@ def take_histogram(call: Call) -> stats.Histogram:
         call.check(count >= 2, "%s must be >= 2" % name)
         counts.append(count)
     return stats.histogram(pixels[y : y + h, x : x + w], tuple(counts), thresholds, invert)
+
+
+class QRCode(Result):
+    """A QR code that was read."""
+
+    name = "qrcode"
+    FIELDS = (
+        "x", "y", "w", "h", "payload", "version", "ecc_level", "mask", "data_type", "eci",
+    )  # fmt: skip
+    BYTES = 384  # with the tuples of its corners
+
+    @method(1)
+    def rect(vm, o):
+        return _box(vm, o, ("x", "y", "w", "h"))
+
+    @method(1)
+    def corners(vm, o):
+        return guest_value(vm, vm.host(o).corners)
+
+
+def _add_kind(name: str, kind: int) -> None:
+    def read(vm, o):
+        return vm.new_bool(vm.host(o).data_type == kind)
+
+    QRCode.locals[name] = NativeFunction(name, read, 1, 1)
+
+
+for _name, _kind in (
+    ("is_numeric", 1), ("is_alphanumeric", 2), ("is_binary", 4), ("is_kanji", 8),
+):  # fmt: skip
+    _add_kind(_name, _kind)
