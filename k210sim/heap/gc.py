@@ -13,7 +13,7 @@ from k210sim.micropython.layout import BLOCK, RAM_BASE
 
 @dataclass(frozen=True)
 class HeapInfo:
-    """What `micropython.mem_info()` counts; sizes in bytes, `max_block` and `max_free` in blocks."""
+    """What `micropython.mem_info()` counts: bytes, and for `max_block` and `max_free` blocks."""
 
     total: int
     used: int
@@ -47,7 +47,7 @@ class GcHeap:
         self.auto_collect = True
         self.state[blocks.S_THRESHOLD] = -1
         self.collections = 0
-        self.peak_used = 0
+        self._peak_used = 0
         self.extra_roots: Callable[[], Iterable[int]] = lambda: ()
 
     def _book(index):  # noqa: N805
@@ -140,7 +140,7 @@ class GcHeap:
         self.collections += 1
         self.state[blocks.S_LOCK] += 1
         self.state[blocks.S_ALLOC_AMOUNT] = 0
-        self.peak_used = max(self.peak_used, self.used_bytes())
+        self._peak_used = max(self._peak_used, self.used_bytes())
         for addr, length in self._roots():
             at = addr - RAM_BASE
             blocks.mark_range(self.ram, self.words, self.state, self._mark_stack, at, at + length)
@@ -178,6 +178,12 @@ class GcHeap:
 
     def used_bytes(self) -> int:
         return self.info().used
+
+    @property
+    def peak_used(self) -> int:
+        """Most bytes of the pool in use, seen at collections and now."""
+        self._peak_used = max(self._peak_used, self.used_bytes())
+        return self._peak_used
 
     def lock(self) -> None:
         self.state[blocks.S_LOCK] += 1

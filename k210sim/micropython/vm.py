@@ -349,7 +349,12 @@ class VM(Objects, Operations, Frames, Handlers, Execution):
             left = end - self.clock.now_ns
             if left <= 0:
                 return
-            self.charge_ns(min(left, 1_000_000))
+            if self.clock.mode == "real":
+                step = min(left, 1_000_000)  # short enough for Ctrl-C
+            else:
+                alarm = self.clock.next_alarm_ns()
+                step = left if alarm is None else min(left, max(1, alarm - self.clock.now_ns))
+            self.charge_ns(step)
 
     def now_ns(self) -> int:
         """Virtual time, with the operations so far accounted for."""
