@@ -194,6 +194,19 @@ def test_iterating_a_changing_list_sees_the_change():
                ) == "1 2 3 11 12 "
 
 
+def test_nesting_ends_in_an_error_of_the_guest():
+    assert run("""
+def deep(make, n, x):
+    for i in range(n): x = make(x)
+    return x
+a, b = deep(lambda x: [x], 1000, []), deep(lambda x: [x], 1000, [])
+for f in (lambda: a == b, lambda: str(a), lambda: list(deep(lambda x: map(len, x), 500, []))):
+    try: print(f())
+    except RuntimeError as e: print(e)
+print(list(deep(lambda x: map(str, x), 20, [1])))
+""") == "maximum recursion depth exceeded\n" * 3 + "['1']\n"
+
+
 def test_objects_made_of_raw_memory_are_refused():
     from k210sim.errors import NotSimulated
 

@@ -201,6 +201,24 @@ class GetItemIterator(_SelfIterator):
         return item
 
 
+# C stack that one iterator within another takes: its own frame and the one of the generic step
+# with its exception buffer (a guess from the sizes on the 64-bit chip).
+NESTED_OVERHEAD = 320
+_R_STACK, _R_STACK_MIN = 4, 11  # registers, see frames.py
+
+
+def _inner_next(vm, it: int) -> int:
+    """The next item of an iterator inside another; RuntimeError when they are nested too deep."""
+    depth = vm.__dict__.get("nested_iterators", 0)
+    if depth * NESTED_OVERHEAD > vm.R[_R_STACK] - vm.R[_R_STACK_MIN]:
+        raise vm.error("RuntimeError", "maximum recursion depth exceeded")
+    vm.nested_iterators = depth + 1
+    try:
+        return vm.iternext(it)
+    finally:
+        vm.nested_iterators = depth
+
+
 class MapType(_SelfIterator):
     """`map`: type, number of iterators, function, iterators."""
 
@@ -223,7 +241,7 @@ class MapType(_SelfIterator):
         block = vm.malloc(8 * n)
         first = (block - RAM_BASE) >> 3
         for i in range(n):
-            item = vm.iternext(vm.words[at + 3 + i])
+            item = _inner_next(vm, vm.words[at + 3 + i])
             if item == NULL:
                 vm.free_temp(block, 8 * n)
                 return NULL
@@ -249,7 +267,7 @@ class FilterType(_SelfIterator):
         at = (o - RAM_BASE) >> 3
         function, it = vm.words[at + 1], vm.words[at + 2]
         while True:
-            item = vm.iternext(it)
+            item = _inner_next(vm, it)
             if item == NULL:
                 return NULL
             vm.temps.append(item)
@@ -282,7 +300,7 @@ class ZipType(_SelfIterator):
         result = vm.new_tuple([NULL] * n)
         to = (result - RAM_BASE) >> 3
         for i in range(n):
-            item = vm.iternext(vm.words[at + 2 + i])
+            item = _inner_next(vm, vm.words[at + 2 + i])
             if item == NULL:
                 vm.free_temp(result, 16 + 8 * n)
                 return NULL
@@ -307,7 +325,7 @@ class EnumerateType(_SelfIterator):
     def iternext(self, vm, o):
         require(vm, o, EnumerateType, "enumerate.__next__")
         at = (o - RAM_BASE) >> 3
-        item = vm.iternext(vm.words[at + 1])
+        item = _inner_next(vm, vm.words[at + 1])
         if item == NULL:
             return NULL
         number = vm.words[at + 2]
