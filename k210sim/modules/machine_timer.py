@@ -9,6 +9,7 @@ Source: MaixPy-v1 v0.6.3 port/src/standard_lib/machine/machine_timer.c, machine_
 from __future__ import annotations
 
 from k210sim.micropython import layout as L
+from k210sim.micropython.builtin_objects import callable_
 from k210sim.micropython.native import Arg, GuestType, NativeFunction, method
 from k210sim.modules.interrupts import schedule
 from k210sim.modules.maix_pins import FUNCTIONS
@@ -110,7 +111,7 @@ def _init(vm, o: int, args, kw) -> None:
     if not 0 <= t.mode < N_MODES:
         raise vm.error("ValueError", "[MAIXPY]Timer:Invalid mode", formatted=False)
     if t.mode != PWM_MODE:
-        if not _callable(vm, t.callback):
+        if callable_.fn(vm, t.callback) == L.FALSE:
             raise vm.error("ValueError", "[MAIXPY]Timer:Invalid callback", formatted=False)
         if not 1 <= t.priority <= 7:
             raise vm.error("ValueError", "[MAIXPY]Timer:Invalid priority", formatted=False)
@@ -125,13 +126,6 @@ def _init(vm, o: int, args, kw) -> None:
     if start:
         t.active = True
         t.run()
-
-
-def _callable(vm, o: int) -> bool:
-    t = vm.type_of(o)
-    if t.is_user:
-        return vm.load_method_maybe(o, vm.intern("__call__")) is not None
-    return t.call is not None
 
 
 def _refer(vm, o: int, callback: int, arg: int) -> None:
