@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import random
 import time
 
 import pytest
@@ -193,3 +194,37 @@ def test_a_snapshot_of_another_version_is_refused(board):
     snapshot.engine_state["version"] = 99
     with pytest.raises(ConfigError, match="version 99"):
         board.restore(snapshot)
+
+
+PIECES = (
+    b"\x01", b"\x02", b"\x03", b"\x04", b"\x05", b"\t", b"\r", b"\r", b"\r", b"\x1b[A", b"\x7f",
+    b"import os\r", b"x=[1,2,3]\r", b"x.", b"os.", b"def f(a):\r", b"return a\r", b'"""', b"(",
+    b")", b"{", b"]", b"\\", b"if 1:\r", b"for i in range(3): print(i)\r\r", b"1/0\r", b"\xff",
+    b"\x00", b"@", b"lambda x: x\r", b"input()\r", b"raise ValueError(3)\r", b"try:\r", b"1e400\r",
+    b"class A: pass\r\r", b"while True: pass\r\r", b"sys.exit()\r", b"globals()\r",
+)  # fmt: skip
+
+
+def interrupted_or_idle(board):
+    """Whether the prompt waits; otherwise a program gets Ctrl-C, after some time to end."""
+    for _ in range(10):
+        if board.port.idle:
+            return True
+        time.sleep(0.005)
+    board.serial.write(b"\x03")
+    return False
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_any_typing_leaves_a_working_prompt(board, seed):
+    fuzz = random.Random(seed)
+    for _ in range(60):
+        for _ in range(fuzz.randrange(1, 30)):
+            random_bytes = fuzz.randbytes(fuzz.randrange(1, 20))
+            board.serial.write(fuzz.choice(PIECES) if fuzz.random() < 0.8 else random_bytes)
+        assert any(interrupted_or_idle(board) for _ in range(100))
+    board.serial.write(b"\r\x03\x02")
+    board.expect(rb"for more information.\r\n>>> $")
+    board.serial.write(b"20+22\r")
+    board.expect(rb"42\r\n>>> ")
+    assert b"InternalError" not in board.serial.transcript
