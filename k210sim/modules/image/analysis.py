@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from k210sim.errors import NotSimulated
-from k210sim.imaging import hough, qrcode, regions
+from k210sim.imaging import filters, hough, morph, qrcode, regions
 from k210sim.modules.image import results
 from k210sim.modules.image.arguments import Call, image_method
 
@@ -100,12 +100,33 @@ def find_qrcodes(call: Call):
     return call.vm.new_list([results.make(call.vm, results.QRCode, code) for code in codes])
 
 
+_CANNY, _SIMPLE = 0, 1
+_HIGH_PASS = (-1, -1, -1, -1, 8, -1, -1, -1, -1)
+
+
+@image_method(2)
+def find_edges(call: Call):
+    vm, pixels = call.vm, call.gray()
+    kind = vm.get_int(call.args[1])
+    call.roi(2)  # checked, but the simple detector takes the whole picture
+    word, limits = call.word(3, "threshold"), (100, 200)
+    if word:
+        limits = [vm.get_int(v) for v in vm.get_array_fixed(word, 2)]
+    if kind == _CANNY:
+        raise NotSimulated("image.Image.find_edges(EDGE_CANNY), which filters with the KPU")
+    if kind == _SIMPLE:
+        filters.morph(pixels, 1, _HIGH_PASS, 1.0)
+        pixels[:] = morph.binary(pixels, [morph.Threshold(*limits)])
+        morph.erode(pixels, 1, 2)
+    return call.args[0]
+
+
 _MISSING = (
     "remove_shadows", "chrominvar", "illuminvar", "linpolar", "logpolar",
     "get_similarity", "get_regression", "find_line_segments",
     "find_rects", "find_apriltags", "find_datamatrices", "find_barcodes",
     "find_displacement", "find_template", "find_features", "find_eye", "find_lbp",
-    "find_keypoints", "find_domain", "find_edges", "find_hog", "selective_search",
+    "find_keypoints", "find_domain", "find_hog", "selective_search",
 )  # fmt: skip
 
 
