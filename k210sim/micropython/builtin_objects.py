@@ -12,9 +12,9 @@ from k210sim.micropython.frames import R_LOCALS
 from k210sim.micropython.layout import NULL, RAM_BASE, TYPE
 from k210sim.micropython.native import GuestError, NativeFunction, native
 from k210sim.micropython.textargs import text_data
-from k210sim.micropython.types.classes import is_subclass, name_number
 from k210sim.micropython.types.iterators import stack_iterate
 from k210sim.micropython.types.list import sort
+from k210sim.micropython.types.lookup import is_subclass, name_number
 
 _CALLABLE = frozenset(TYPE[n] for n in ("function", "fun_bc", "closure", "gen_wrap",
                                         "bound_method", "type"))

@@ -15,8 +15,8 @@ from k210sim.errors import NotSimulated
 from k210sim.micropython import layout as L
 from k210sim.micropython import mpy
 from k210sim.micropython.types import module as modules
-from k210sim.micropython.types.classes import name_number
 from k210sim.micropython.types.dict import key_error
+from k210sim.micropython.types.lookup import name_number
 
 NOTHING, DIRECTORY, FILE = 0, 1, 2
 # Modules that stand in the image's table under a second name.

@@ -17,7 +17,7 @@ from k210sim.micropython.stream_methods import SEEK_CUR, SEEK_END, SEEK_SET
 from k210sim.micropython.streams import Protocol
 from k210sim.micropython.textargs import buffer_bytes, buffer_view
 from k210sim.micropython.types.array import new_bytearray_at
-from k210sim.micropython.types.classes import name_number
+from k210sim.micropython.types.lookup import name_number
 from k210sim.micropython.types.sequence import require
 from k210sim.modules.builtins import open_
 

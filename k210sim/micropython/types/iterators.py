@@ -21,7 +21,7 @@ from k210sim.micropython import layout as L
 from k210sim.micropython import ops
 from k210sim.micropython.layout import NULL, RAM_BASE, SENTINEL, TYPE
 from k210sim.micropython.native import Arg, GuestError, GuestType, NativeFunction
-from k210sim.micropython.types.classes import name_number
+from k210sim.micropython.types.lookup import name_number
 from k210sim.micropython.types.sequence import ANY_ARGS, require
 
 LIST, TUPLE, SET = 1, 2, 3

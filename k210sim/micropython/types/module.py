@@ -8,8 +8,8 @@ from __future__ import annotations
 from k210sim.micropython import layout as L
 from k210sim.micropython.layout import RAM_BASE, TYPE
 from k210sim.micropython.native import GuestType
-from k210sim.micropython.types.classes import name_number
 from k210sim.micropython.types.dict import key_error
+from k210sim.micropython.types.lookup import name_number
 
 
 class ModuleType(GuestType):
