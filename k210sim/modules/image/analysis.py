@@ -122,7 +122,7 @@ def find_edges(call: Call):
 
 
 _MISSING = (
-    "remove_shadows", "chrominvar", "illuminvar", "linpolar", "logpolar",
+    "remove_shadows", "chrominvar", "illuminvar",
     "get_similarity", "get_regression", "find_line_segments",
     "find_rects", "find_apriltags", "find_datamatrices", "find_barcodes",
     "find_displacement", "find_template", "find_features", "find_eye", "find_lbp",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from k210sim.errors import NotSimulated
-from k210sim.imaging import arith, filters, morph, perspective, regions, transform
+from k210sim.imaging import arith, filters, morph, perspective, polar, regions, transform
 from k210sim.modules.image import pictures
 from k210sim.modules.image.arguments import Call, image_method
 from k210sim.modules.image.drawing import share
@@ -277,6 +277,18 @@ def lens_corr(call: Call):
     call.check(zoom > 0, "Zoom must be > 0!")
     transform.lens_corr(pixels, strength, zoom)
     return call.args[0]
+
+
+def _polar(name: str, linear: bool) -> None:
+    @image_method(1, names=(name,))
+    def change(call: Call):
+        pixels = call.pixels
+        polar.polar(pixels, linear, call.bool(1, "reverse"))
+        return call.args[0]
+
+
+_polar("linpolar", True)
+_polar("logpolar", False)
 
 
 @image_method(1)
