@@ -87,6 +87,7 @@ class Firmware:
         self._thread: threading.Thread | None = None
         self._boot_ns = 0
         self._soft_reset_wanted = False
+        self._system_reset_wanted = False
         self._booted = False  # the start-up script is through, user files may be running
         self._turn = threading.Lock()
 
@@ -208,7 +209,11 @@ class Firmware:
             self.port.attach(capture)
             before = self.clock.now_ns
             try:
-                outcome = self.repl.run(source, filename=filename, mode="exec")
+                try:
+                    outcome = self.repl.run(source, filename=filename, mode="exec")
+                except SystemReset:
+                    outcome = Outcome("reset")
+                    self._system_reset_wanted = True
                 passed = self.clock.now_ns - before
                 printed = bytes(capture.data)
                 self.port.write_cooked(outcome.traceback)
@@ -331,17 +336,21 @@ class Firmware:
             result, failure = None, None
             try:
                 result = job()
-            except (PortClosed, SystemReset):
-                future.set_exception(K210SimError("the board was reset under the program"))
+            except PortClosed:
+                future.set_exception(K210SimError("the board was switched off under the program"))
                 raise
             except BaseException as error:
                 failure = error
-            if not (self._jobs or self._soft_reset_wanted):
+            leaving = self._soft_reset_wanted or self._system_reset_wanted
+            if not (self._jobs or leaving):
                 self._at_prompt.set()  # first, so that who waited finds the board at its prompt
             if failure is None:
                 future.set_result(result)
             else:
                 future.set_exception(failure)
+            if self._system_reset_wanted:
+                self._system_reset_wanted = False
+                raise SystemReset
 
     def raise_failure(self) -> None:
         """Raise InternalError if the firmware's thread ended by a bug of ours."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
-Kind = Literal["ok", "exception", "system_exit"]
+Kind = Literal["ok", "exception", "system_exit", "reset"]
 
 
 class SystemReset(BaseException):
@@ -14,7 +14,7 @@ class SystemReset(BaseException):
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a program ended.
+    """How a program ended; `reset` when it had the whole chip reset.
 
     traceback : what the firmware would print, lines ended by newlines; empty unless `exception`
     bug : the host exception that ended the program, when that was our fault and not the guest's

@@ -132,6 +132,17 @@ def test_exit_is_no_error(board):
     assert (result.stdout, result.ok, result.exit_reason) == ("1\n", True, "system_exit")
 
 
+def test_a_program_may_reset_the_board(board):
+    board.serial.clear()
+    result = board.exec("x = 1\nimport machine\nprint('now')\nmachine.reset()\nprint('never')")
+    assert (result.stdout, result.ok, result.exit_reason) == ("now\n", True, "reset")
+    board.expect(rb"now\r\n\r\n\[MAIXPY\] Pll0:freq.*>>> $")
+    assert "NameError" in board.exec("x").error
+    board.serial.clear()
+    board.serial.write(b"import machine\rmachine.reset()\r")
+    board.expect(rb"\[MAIXPY\] Pll0:freq.*>>> $")
+
+
 def test_a_call_that_is_not_simulated_says_so_and_the_board_lives(board, monkeypatch):
     vm = board._engine.interpreter.vm
 
