@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from k210sim.errors import NotSimulated
-from k210sim.imaging import filters, hough, morph, qrcode, regions
+from k210sim.imaging import filters, hough, morph, qrcode, regions, similarity
 from k210sim.modules.image import results
 from k210sim.modules.image.arguments import Call, image_method
 
@@ -121,9 +123,18 @@ def find_edges(call: Call):
     return call.args[0]
 
 
+@image_method(2, fixed=True)
+def get_similarity(call: Call):
+    pixels, other = call.pixels, call.operand(1)
+    if not isinstance(other, np.ndarray):
+        other = np.full_like(pixels, other)
+    found = similarity.get_similarity(pixels, other)
+    return results.make(call.vm, results.Similarity, found)
+
+
 _MISSING = (
     "remove_shadows", "chrominvar", "illuminvar",
-    "get_similarity", "get_regression", "find_line_segments",
+    "get_regression", "find_line_segments",
     "find_rects", "find_apriltags", "find_datamatrices", "find_barcodes",
     "find_displacement", "find_template", "find_features", "find_eye", "find_lbp",
     "find_keypoints", "find_domain", "find_hog", "selective_search",
