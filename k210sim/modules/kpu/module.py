@@ -38,6 +38,11 @@ def _running_net(vm, word: int, call: str):
     return model
 
 
+def _is_v3(net) -> bool:
+    """V3 nets have layers to stop behind; V4 nets have output shapes to be told instead."""
+    return hasattr(net, "last_layer")
+
+
 def _type_error(vm):
     return vm.error("TypeError", "[MAIXPY]kpu: kpu_net type error")
 
@@ -163,6 +168,8 @@ def _image_input(model, image) -> np.ndarray:
 def _run(vm, model, x: np.ndarray) -> None:
     """Run the net; virtual time advances by the forecast of the chip."""
     try:
+        if not _is_v3(model.net):
+            model.net.check_outputs()
         model.net.run(x)
     except Refusal as refusal:
         raise vm.error("OSError", error_text(refusal.code)) from None
@@ -183,8 +190,20 @@ def forecast_ms(model) -> float:
         cached = model.forecasts = {}
     count = model.net.layer_count
     if count not in cached:
-        cached[count] = forecast(model.net.model, layers=count).total_ms
+        layers = {"layers": count} if _is_v3(model.net) else {}
+        cached[count] = forecast(model.net.model, **layers).total_ms
     return cached[count]
+
+
+def _head_shape(net) -> tuple[int, int, int]:
+    """(channels, height, width) of the yolo head: of the last convolution, or told (V4)."""
+    if _is_v3(net):
+        return net.yolo_shape()
+    shape = net.output_shape(0)
+    if shape is None:
+        raise Refusal(2013, "output 0 has no shape")
+    w, h, ch = shape
+    return ch, h, w
 
 
 @module.function(2, kw=True)
@@ -203,7 +222,7 @@ def run_yolo2(vm, args, kw):
                        "this reads a null pointer", formatted=False)
     yolo = vm.host(model.yolo)
     try:
-        shape = model.net.yolo_shape()
+        shape = _head_shape(model.net)
     except Refusal:
         raise vm.error("ValueError",
                        "[MAIXPY]kpu: region_layer_init err!\r\n", formatted=False) from None
@@ -300,7 +319,7 @@ def _forward_to(vm, model, x, end_layer: int) -> int:
     """Run up to a layer and copy its output, as the users' document describes: the copy lies in
     the system heap until `fmap_free`, or until the object is collected."""
     net = model.net
-    if not hasattr(net, "last_layer"):
+    if not _is_v3(net):
         raise vm.error("OSError", error_text(2014))
     if not 0 <= end_layer < net.total_layers:
         raise vm.error("ValueError", "[k210sim]kpu.forward: end_layer %d, the model has layers "
@@ -351,7 +370,7 @@ def _last_value(net) -> np.ndarray:
 
 def _fetch(vm, model, out_index: int, call: str) -> int:
     net = model.net
-    v4 = not hasattr(net, "last_layer")
+    v4 = not _is_v3(net)
     try:
         data = net.output_bytes(out_index)
     except Refusal as refusal:
@@ -361,7 +380,7 @@ def _fetch(vm, model, out_index: int, call: str) -> int:
         raise vm.error("OSError", text, formatted=not v4) from None
     size = data.size
     if v4:
-        shape = net.output_shapes.get(out_index)
+        shape = net.output_shape(out_index)
         if shape is None:
             name = "sipeed_kpu_get_outputs_shape err" if call == "forward" \
                 else "get_outputs_shape err"
@@ -449,20 +468,19 @@ def set_outputs(vm, args, kw):
         raise vm.error("ValueError", usage, formatted=False)
     index, w, h, ch = (vm.get_int(a) & 0xFFFF for a in args[1:5])
     model = _running_net(vm, args[0], "set_outputs")
-    if hasattr(model.net, "last_layer"):
+    if _is_v3(model.net):
         vm.printk("[MAIXPY]kpu: set_outputs ctx error, maybe init err:2002\r\n")
         return L.FALSE
-    if not 0 <= index < len(model.net.outputs):
+    code = model.net.set_outputs(index, w, h, ch)
+    if code == 2011:
         vm.printk("[MAIXPY]kpu: set_outputs arg value error:kmodel output idx %d out of range\r\n"
                   % index)
         return L.FALSE
-    size = model.net.outputs[index][1]
-    if w * h * ch * 4 != size:
-        vm.printk("w*h*ch!=%d\r\n" % size)
+    if code == 2012:
+        vm.printk("w*h*ch!=%d\r\n" % model.net.output_size(index))
         vm.printk("[MAIXPY]kpu: set_outputs arg value error: w,c,ch size not match "
                   "output size\r\n")
         return L.FALSE
-    model.net.output_shapes[index] = (w, h, ch)
     return L.TRUE
 
 

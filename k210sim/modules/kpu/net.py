@@ -21,6 +21,7 @@ HANDLE_BYTES = 1
 ALIGN_SLACK = 256
 INTERPRETER_BYTES_V4 = 288
 FLASH_HEADER_BYTES = 0x1100
+ENCRYPTED = ("smodel", "smodel_v4", "emodel")
 
 TEXTS = {
     0: "ERR_NONE",
@@ -249,11 +250,19 @@ def _flash_reader(vm, offset: int):
 
 def _read_flash(vm, offset: int) -> bytes:
     read = _flash_reader(vm, offset)
-    kind = header.identify(read(0, 12))
-    if kind == "unknown":
-        raise Refused(2002)
+    head = read(0, 12)
+    kind = header.identify(head)
     try:
-        size = header.flash_size(read)
+        if kind == "v3":
+            size = header.flash_size(read)
+        elif kind == "v4":
+            size = header.flash_size_v4(read)
+        elif kind in ENCRYPTED:
+            size = int.from_bytes(head[4:8], "little")
+        else:
+            raise Refused(2002)
+        if not 0 < size <= header.MAX_MODEL_SIZE:
+            raise header.Refusal(2003, f"model of {size} bytes")
     except header.Refusal as refusal:
         if refusal.code == 2003:
             vm.printk("model size err\r\n")
@@ -267,6 +276,7 @@ def _read_flash(vm, offset: int) -> bytes:
 def _install(vm, model: LoadedModel, blocks: Blocks, data: bytes) -> None:
     """Data and main memory into the system heap, and the net that runs them."""
     kind = header.identify(data)
+    addr = blocks.take(len(data) + ALIGN_SLACK)
     if kind in ("smodel", "smodel_v4"):
         if len(data) % 16:
             raise Refused(2003)
@@ -274,7 +284,6 @@ def _install(vm, model: LoadedModel, blocks: Blocks, data: bytes) -> None:
         raise Refused(2004)  # made for another chip's key: no model can match a simulated one
     if kind == "emodel":
         raise Refused(2015)
-    addr = blocks.take(len(data) + ALIGN_SLACK)
     blocks.take(CONTEXT_BYTES)
     if kind not in ("v3", "v4"):
         raise Refused(2002)
@@ -297,12 +306,8 @@ def make_net(vm, data: bytes, kind: str):
             from k210sim.kpu.runtime import Net
 
             return Net.from_bytes(data, driver=vm.kpu.driver, truncate=True, cpu_copy=True)
-        try:
-            from k210sim.kpu.runtime_v4 import NetV4
-        except ImportError:
-            from k210sim.errors import NotSimulated
+        from k210sim.kpu.runtime_v4 import NetV4
 
-            raise NotSimulated("KPU.load of a kmodel V4") from None
         return NetV4.from_bytes(data)
     except header.Refusal as refusal:
         raise Refused(refusal.code) from None
@@ -343,12 +348,13 @@ def load_flash(vm, model: LoadedModel, offset: int, dual: bool, batch: int, spee
         if kind not in ("v3", "v4"):
             raise Refused(2002)
         try:
-            data = swapped(0, header.flash_size(swapped))
+            size_of = header.flash_size if kind == "v3" else header.flash_size_v4
+            data = swapped(0, size_of(swapped))
         except header.Refusal as refusal:
             raise Refused(refusal.code) from None
         net = make_net(vm, data, kind)
         main = blocks.take(net.main_mem_usage)
-        largest = max(net.model.body_sizes, default=0)
+        largest = max(getattr(net.model, "body_sizes", ()), default=0)
         for _ in range(2 if dual else 1):
             blocks.take(largest + ALIGN_SLACK)
     except Refused:
