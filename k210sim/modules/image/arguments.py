@@ -93,8 +93,8 @@ class Call:
 
     def colour(self, index: int, default: int = -1, name: str = "color") -> int:
         """The pixel value of a colour argument: an int in memory order, or (r, g, b)."""
-        word = self.word(index, name) if name else (
-            self.args[index] if len(self.args) > index else 0
+        word = (
+            self.word(index, name) if name else (self.args[index] if len(self.args) > index else 0)
         )
         pixels = self.pixels
         kind = formats.kind_of(pixels)
@@ -117,8 +117,10 @@ class Call:
             items = self.vm.get_array_fixed(word, 4)
             x, y, w, h = (_int16(self.vm.get_int(i)) for i in items)
         self.check(w >= 1 and h >= 1, "Invalid ROI dimensions!")
-        self.check(x < width and y < height and x + w > 0 and y + h > 0,
-                   "ROI does not overlap on the image!")
+        self.check(
+            x < width and y < height and x + w > 0 and y + h > 0,
+            "ROI does not overlap on the image!",
+        )
         left, top = max(x, 0), max(y, 0)
         return left, top, min(x + w, width) - left, min(y + h, height) - top
 
@@ -166,8 +168,9 @@ class Call:
         return size
 
 
-def image_method(min_args: int, max_args: int | None = None, *, fixed: bool = False,
-                 names: tuple[str, ...] = ()):
+def image_method(
+    min_args: int, max_args: int | None = None, *, fixed: bool = False, names: tuple[str, ...] = ()
+):
     """Add a method to Image. `fn(call)` gets a Call; None stands for the guest's None.
 
     fixed : no keywords, at most `max_args` (or `min_args`) arguments, the image counted
@@ -177,11 +180,14 @@ def image_method(min_args: int, max_args: int | None = None, *, fixed: bool = Fa
     def wrap(fn):
         most = (max_args or min_args) if fixed else None
         if fixed:
+
             def entry(vm, *args):
                 return fn(Call(vm, list(args)))
         else:
+
             def entry(vm, args, kw):
                 return fn(Call(vm, args, kw))
+
         for name in names or (fn.__name__,):
             ImageType.locals[name] = NativeFunction(name, entry, min_args, most, not fixed)
         return fn

@@ -174,8 +174,9 @@ def to_grayscale(call: Call):
     pixels, image = call.pixels, call.image
     if call.bool(1, "copy"):
         return pictures.new_picture(call.vm, colour.to_grayscale(pixels))
-    call.check(pixels.dtype != np.bool_ or pixels.shape[1] == 1,
-               "Can't convert to grayscale in place!")
+    call.check(
+        pixels.dtype != np.bool_ or pixels.shape[1] == 1, "Can't convert to grayscale in place!"
+    )
     if pixels.dtype != np.uint8:
         old = formats.to_memory(pixels)
         image.pixels = colour.to_grayscale(pixels)
@@ -194,8 +195,12 @@ def _to_colour(call: Call, convert, text: str, bitmap_text: str):
 
 @image_method(1)
 def to_rgb565(call: Call):
-    return _to_colour(call, colour.to_rgb565, "Can't convert to rgb565 in place!",
-                      "Can't convert to grayscale in place!")
+    return _to_colour(
+        call,
+        colour.to_rgb565,
+        "Can't convert to rgb565 in place!",
+        "Can't convert to grayscale in place!",
+    )
 
 
 @image_method(1)
@@ -281,8 +286,9 @@ def _copy(call: Call, crop: bool) -> int:
         return pictures.new_picture(vm, result)
     into = get_image(vm, other)
     room = formats.memory_size(into.pixels)
-    call.check(formats.memory_size(result) <= room,
-               "The new image won't fit in the target frame buffer!")
+    call.check(
+        formats.memory_size(result) <= room, "The new image won't fit in the target frame buffer!"
+    )
     into.pixels = result
     return pictures.alias(vm, into if into is not image else image, result)
 
@@ -313,8 +319,11 @@ def resize(call: Call):
 def cut(call: Call):
     vm, image = call.vm, call.image
     if len(call.args) < 5:
-        raise vm.error("TypeError", "[k210sim]image.cut: needs x, y, w and h; the board reads "
-                       "past its arguments", formatted=False)
+        raise vm.error(
+            "TypeError",
+            "[k210sim]image.cut: needs x, y, w and h; the board reads past its arguments",
+            formatted=False,
+        )
     x, y, w, h = (vm.get_int(a) for a in call.args[1:5])
     if image.kind not in ("grayscale", "rgb565"):
         vm.printk("pixel format not support!\r\n")
@@ -362,7 +371,8 @@ def midpoint_pool(call: Call):
 def midpoint_pooled(call: Call):
     divisors = _divisors(call)
     return pictures.new_picture(
-        call.vm, transform.midpoint_pool(call.pixels, *divisors, _bias(call)))
+        call.vm, transform.midpoint_pool(call.pixels, *divisors, _bias(call))
+    )
 
 
 @image_method(2)

@@ -31,8 +31,9 @@ def draw_line(call: Call):
 def draw_rectangle(call: Call):
     pixels = call.pixels
     box, at = call.numbers(1, 4)
-    draw.draw_rectangle(pixels, *box, call.colour(at), call.int(at + 1, "thickness", 1),
-                        call.bool(at + 2, "fill"))
+    draw.draw_rectangle(
+        pixels, *box, call.colour(at), call.int(at + 1, "thickness", 1), call.bool(at + 2, "fill")
+    )
     return call.args[0]
 
 
@@ -40,8 +41,13 @@ def draw_rectangle(call: Call):
 def draw_circle(call: Call):
     pixels = call.pixels
     circle, at = call.numbers(1, 3)
-    draw.draw_circle(pixels, *circle, call.colour(at), call.int(at + 1, "thickness", 1),
-                     call.bool(at + 2, "fill"))
+    draw.draw_circle(
+        pixels,
+        *circle,
+        call.colour(at),
+        call.int(at + 1, "thickness", 1),
+        call.bool(at + 2, "fill"),
+    )
     return call.args[0]
 
 
@@ -50,8 +56,14 @@ def draw_ellipse(call: Call):
     pixels = call.pixels
     shape, at = call.numbers(1, 4)
     rotation = call.int(at, "rotation", 0)
-    draw.draw_ellipse(pixels, *shape, rotation, call.colour(at + 1),
-                      call.int(at + 2, "thickness", 1), call.bool(at + 3, "fill"))
+    draw.draw_ellipse(
+        pixels,
+        *shape,
+        rotation,
+        call.colour(at + 1),
+        call.int(at + 2, "thickness", 1),
+        call.bool(at + 3, "fill"),
+    )
     return call.args[0]
 
 
@@ -59,8 +71,9 @@ def draw_ellipse(call: Call):
 def draw_cross(call: Call):
     pixels = call.pixels
     (x, y), at = call.numbers(1, 2)
-    draw.draw_cross(pixels, x, y, call.colour(at), call.int(at + 1, "size", 5),
-                    call.int(at + 2, "thickness", 1))
+    draw.draw_cross(
+        pixels, x, y, call.colour(at), call.int(at + 1, "size", 5), call.int(at + 2, "thickness", 1)
+    )
     return call.args[0]
 
 
@@ -68,8 +81,13 @@ def draw_cross(call: Call):
 def draw_arrow(call: Call):
     pixels = call.pixels
     ends, at = call.numbers(1, 4)
-    draw.draw_arrow(pixels, *ends, call.colour(at), call.int(at + 1, "size", 10),
-                    call.int(at + 2, "thickness", 1))
+    draw.draw_arrow(
+        pixels,
+        *ends,
+        call.colour(at),
+        call.int(at + 1, "size", 10),
+        call.int(at + 2, "thickness", 1),
+    )
     return call.args[0]
 
 
@@ -85,11 +103,13 @@ def draw_string(call: Call):
     vm.get_str(string)
     font = getattr(vm, "image_font", None)
     if font is not None:
-        text.draw_string_with(pixels, x, y, vm.bytes_of(string), colour, font, scale, x_spacing,
-                              mono_space)
+        text.draw_string_with(
+            pixels, x, y, vm.bytes_of(string), colour, font, scale, x_spacing, mono_space
+        )
     else:
-        text.draw_string(pixels, x, y, vm.bytes_of(string), colour, scale, x_spacing, y_spacing,
-                         mono_space)
+        text.draw_string(
+            pixels, x, y, vm.bytes_of(string), colour, scale, x_spacing, y_spacing, mono_space
+        )
     return call.args[0]
 
 
@@ -101,10 +121,13 @@ def draw_font(call: Call):
     if not (vm.is_str(words[4]) or vm.is_bytes(words[4])):
         vm.get_str(words[4])
     data = vm.bytes_of(words[4])
-    call.check(width % 8 == 0 and width <= 32,
-               "Error: font arg_w_font %% 8 == 0 && arg_w_font <= 32!")
-    call.check(width // 8 * (height // 8) * 8 == len(data),
-               "Error: font (arg_w_font / 8) * (arg_h_font / 8) * 8 == font_len!")
+    call.check(
+        width % 8 == 0 and width <= 32, "Error: font arg_w_font %% 8 == 0 && arg_w_font <= 32!"
+    )
+    call.check(
+        width // 8 * (height // 8) * 8 == len(data),
+        "Error: font (arg_w_font / 8) * (arg_h_font / 8) * 8 == font_len!",
+    )
     colour, scale = call.colour(at), call.float(at + 1, "scale", 1.0)
     call.check(scale > 0, "Error: 0 < scale!")
     text.draw_glyph(pixels, x, y, colour, scale, height, width, data)
@@ -128,8 +151,16 @@ def draw_image(call: Call):
     if other is pixels:
         other = other.copy()
     if x_scale and y_scale:
-        draw.draw_image(pixels, other, x, y, x_scale, y_scale, alpha,
-                        mask if isinstance(mask, np.ndarray) else None)
+        draw.draw_image(
+            pixels,
+            other,
+            x,
+            y,
+            x_scale,
+            y_scale,
+            alpha,
+            mask if isinstance(mask, np.ndarray) else None,
+        )
     return call.args[0]
 
 
@@ -163,8 +194,9 @@ def flood_fill(call: Call):
     colour = call.colour(at + 2)
     invert = call.float(at + 3, "invert", 0.0) != 0
     clear_background = call.float(at + 4, "clear_background", 0.0) != 0
-    regions.flood_fill(pixels, x, y, seed, floating, colour, invert, clear_background,
-                       call.mask(at + 5))
+    regions.flood_fill(
+        pixels, x, y, seed, floating, colour, invert, clear_background, call.mask(at + 5)
+    )
     return call.args[0]
 
 

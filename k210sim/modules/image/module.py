@@ -116,8 +116,11 @@ def font_load(vm, args, kw):
     elif vm.is_str(source):
         path = vm.text_of(source)
         if ".Dzk" not in path:
-            raise vm.error("ValueError", "[MAIXPY]image: font format don't match, only supply "
-                           ".Dzk ", formatted=False)
+            raise vm.error(
+                "ValueError",
+                "[MAIXPY]image: font format don't match, only supply .Dzk ",
+                formatted=False,
+            )
         data = pictures.read_file(vm, path)
 
         def read(code, length):

@@ -93,8 +93,12 @@ def negate(call: Call):
 
 @image_method(1)
 def gamma_corr(call: Call):
-    arith.gamma_corr(call.pixels, call.float(1, "gamma", 1.0), call.float(2, "contrast", 1.0),
-                     call.float(3, "brightness", 0.0))
+    arith.gamma_corr(
+        call.pixels,
+        call.float(1, "gamma", 1.0),
+        call.float(2, "contrast", 1.0),
+        call.float(3, "brightness", 0.0),
+    )
     return call.args[0]
 
 
@@ -105,8 +109,10 @@ def replace(call: Call):
     transpose, mask = call.bool(4, "transpose"), call.mask(5)
     if transpose and pixels.dtype == np.bool_:
         turned = np.empty(pixels.shape[::-1], bool)
-        call.check(pictures.formats.memory_size(turned) <= pictures.formats.memory_size(pixels),
-                   "Unable to transpose the image because it would grow in size!")
+        call.check(
+            pictures.formats.memory_size(turned) <= pictures.formats.memory_size(pixels),
+            "Unable to transpose the image because it would grow in size!",
+        )
     other = call.operand(1) if len(call.args) > 1 else pixels
     image.pixels = arith.replace(pixels, other, hmirror, vflip, transpose, mask)
     return call.args[0]
@@ -161,8 +167,12 @@ for _name, _function in (
 # --- filters --------------------------------------------------------------------------------------
 def _cut(call: Call, index: int) -> filters.Cut:
     """The four arguments every filter ends with."""
-    return filters.Cut(call.bool(index, "threshold"), call.int(index + 1, "offset", 0),
-                       call.bool(index + 2, "invert"), call.mask(index + 3))
+    return filters.Cut(
+        call.bool(index, "threshold"),
+        call.int(index + 1, "offset", 0),
+        call.bool(index + 2, "invert"),
+        call.mask(index + 3),
+    )
 
 
 @image_method(1)

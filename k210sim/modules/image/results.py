@@ -190,9 +190,11 @@ class Statistics(_PerChannel):
 
     def print(self, vm, o, kind):
         host = vm.host(o)
-        parts = ['"%s%s":%d' % (prefix, name, value)
-                 for prefix, channel in zip(_channels(len(host)), host, strict=True)
-                 for name, value in channel.items()]
+        parts = [
+            '"%s%s":%d' % (prefix, name, value)
+            for prefix, channel in zip(_channels(len(host)), host, strict=True)
+            for name, value in channel.items()
+        ]
         return "{" + ", ".join(parts) + "}"
 
 
@@ -238,8 +240,7 @@ class Histogram(GuestType):
     def print(self, vm, o, kind):
         lists = self._lists(vm, o)
         names = ("bins",) if len(lists) == 1 else ("l_bins", "a_bins", "b_bins")
-        parts = ['"%s":%s' % (n, vm.print_text(w, kind))
-                 for n, w in zip(names, lists, strict=True)]
+        parts = ['"%s":%s' % (n, vm.print_text(w, kind)) for n, w in zip(names, lists, strict=True)]
         return "{" + ", ".join(parts) + "}"
 
     def subscr(self, vm, o, index, value):
@@ -278,7 +279,8 @@ for _i, _name in enumerate(("bins", "l_bins", "a_bins", "b_bins")):
     Histogram.locals[_name] = NativeFunction(_name, _bins, 1, 1)
 for _name in ("get_statistics", "get_stats", "statistics"):
     Histogram.locals[_name] = NativeFunction(
-        _name, lambda vm, o: new_statistics(vm, vm.host(o)), 1, 1)
+        _name, lambda vm, o: new_statistics(vm, vm.host(o)), 1, 1
+    )
 
 
 def take_histogram(call: Call) -> stats.Histogram:
@@ -289,8 +291,9 @@ def take_histogram(call: Call) -> stats.Histogram:
     x, y, w, h = call.roi(3)
     nowhere = len(call.args)
     counts = []
-    for name, default in zip(("l_bins", "a_bins", "b_bins"),
-                             stats.DEFAULT_BINS[stats.kind_of(pixels)], strict=False):
+    for name, default in zip(
+        ("l_bins", "a_bins", "b_bins"), stats.DEFAULT_BINS[stats.kind_of(pixels)], strict=False
+    ):
         count = call.int(nowhere, "bins", default)
         call.check(count >= 2, "bins must be >= 2")
         count = call.int(nowhere, name, count)
