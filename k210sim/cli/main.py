@@ -6,6 +6,7 @@ not wait for numba. A command whose module is not there is not offered.
 
 from __future__ import annotations
 
+import gc
 import importlib
 import importlib.util
 import logging
@@ -29,6 +30,9 @@ TRACEBACK = "K210SIM_TRACEBACK"
 # name: (module, attribute, one line of help)
 COMMANDS = {
     "run": ("k210sim.cli.run", "run", "Power a board on and serve its serial port."),
+    "reset": ("k210sim.cli.lines", "reset", "Press the reset button of a board on a port."),
+    "with-lines": ("k210sim.cli.lines", "with_lines",
+                   "Run kflash and its like on a pseudo-terminal, with DTR and RTS."),
     "repl": ("k210sim.cli.run", "repl", "A board and its prompt in this window."),
     "terminal": ("k210sim.cli.terminal", "command", "Our terminal on any serial port."),
     "exec": ("k210sim.cli.exec", "command", "Run a script on a fresh board and leave."),
@@ -135,6 +139,8 @@ def main() -> None:
     Ends the process without taking its modules apart first, which takes as long as a short
     `exec`. Everything that must be closed has been by then.
     """
+    # Importing makes many objects that stay: looking for garbage among them 10 % of a short run.
+    gc.set_threshold(50_000)
     code = EXIT_OK
     try:
         cli.main()
