@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import random
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,15 +12,18 @@ from typing import Any
 
 from k210sim.board import engines, parts
 from k210sim.board.hardware import Hardware
+from k210sim.board.isp_mode import IspMode
 from k210sim.board.parts import FACTORY
 from k210sim.board.profiles import profile
 from k210sim.clock import MODES, Clock
 from k210sim.errors import ConfigError, HostError, InternalError, K210SimError, TimeoutExpired
 from k210sim.serialport.inprocess import SerialEnd
+from k210sim.serialport.reset_circuit import BOOT_PIN_WINDOW_S, ResetCircuit
 from k210sim.serialport.uart import UartPort
 
 SNAPSHOT_VERSION = 1
 BOOT_TIMEOUT_S = 60.0
+BOOTS = ("flash", "isp")
 
 
 @dataclass(frozen=True)
@@ -30,6 +34,7 @@ class ExecResult:
     error : the traceback as the device prints it, or None
     output : all it made the device send, byte for byte, traceback included
     virtual_ms : virtual time it took
+    exit_reason : ok, exception, system_exit, reset (it had the chip reset) or timeout
     """
 
     stdout: str
@@ -76,6 +81,8 @@ class Board:
     seed : start of all randomness; equal seeds give equal runs
     board : name of a profile (k210sim.board.profiles)
     run_main : False boots to the prompt without running main.py
+    boot : `flash`, or `isp` to wait for a flashing tool when switched on, as with the boot pin
+        held low
 
     Raises ConfigError for an option that cannot be used, before anything is opened.
     """
@@ -91,8 +98,11 @@ class Board:
         seed: int = 0,
         board: str = "bit",
         run_main: bool = True,
+        boot: str = "flash",
     ):
         kind = profile(board)
+        if boot not in BOOTS:
+            raise ConfigError(f"boot {boot!r}: expected one of {', '.join(BOOTS)}")
         if clock not in MODES:
             raise ConfigError(f"clock mode {clock!r}: expected one of {', '.join(MODES)}")
         self.profile = kind
@@ -117,7 +127,13 @@ class Board:
         self.serial = SerialEnd(self.port, is_dead=lambda: not self.powered)
         self.random = random.Random(seed)
         self._wanted_engine = engine
-        self._engine: engines.Engine | None = None
+        self._engine: engines.Engine | IspMode | None = None
+        self._boot_isp = boot == "isp"
+        self._power = threading.RLock()  # held while the engine changes
+        self._in_reset = False
+        self._closed = False
+        self._reset_failure: K210SimError | None = None  # of a reset nobody waited for
+        self._circuit = ResetCircuit(kind.reset_circuit, self._hold, self._release)
         try:
             self.engine_name = engines.choose(engine, self.hardware)
         except ConfigError:
@@ -139,45 +155,83 @@ class Board:
 
     @property
     def powered(self) -> bool:
-        return self._engine is not None and self._engine.alive
+        """Whether the board has power; true in ISP mode and while it is held in reset too."""
+        return self._in_reset or (self._engine is not None and self._engine.alive)
 
-    def power_on(self, *, wait: bool = True) -> None:
-        """Switch on. With `wait` returns at the prompt, or when main.py has come to stay."""
-        if self.powered:
-            return
-        if self._engine is not None and not self._engine.wait_stopped(BOOT_TIMEOUT_S):
-            raise InternalError("the program of before has not stopped since the board went off")
-        self.engine_name = engines.choose(self._wanted_engine, self.hardware)
-        if self.camera is not None:
-            self.camera.power_on()
-        self.lcd.reset()
-        self._engine = engines.make(self.engine_name, self.hardware)
-        self._engine.start()
+    @property
+    def in_isp(self) -> bool:
+        """Whether the board waits for a flashing tool instead of running its firmware."""
+        return isinstance(self._engine, IspMode) and self._engine.alive
+
+    def power_on(self, *, wait: bool = True, isp: bool | None = None) -> None:
+        """Switch on. With `wait` returns at the prompt, or when main.py has come to stay.
+
+        isp : True waits for a flashing tool instead of booting; None as the board was made
+        """
+        with self._power:
+            if self._engine is not None and self._engine.alive:
+                return
+            if self._engine is not None and not self._engine.wait_stopped(BOOT_TIMEOUT_S):
+                raise InternalError("the program of before has not stopped since power-off")
+            engine: engines.Engine | IspMode
+            if self._boot_isp if isp is None else isp:
+                engine = IspMode(self.hardware, self._leave_isp)
+            else:
+                self.engine_name = engines.choose(self._wanted_engine, self.hardware)
+                engine = engines.make(self.engine_name, self.hardware)
+            if self.camera is not None:
+                self.camera.power_on()
+            self.lcd.reset()
+            self._engine = engine
+            engine.start()
+            self._in_reset = False
         if wait:
-            self._engine.wait_booted(BOOT_TIMEOUT_S)
+            engine.wait_booted(BOOT_TIMEOUT_S)
 
     def raise_failure(self) -> None:
         """Raise InternalError if the engine ended by a bug of ours instead of power-off."""
+        if self._reset_failure is not None:
+            raise self._reset_failure
         if self._engine is not None:
             self._engine.raise_failure()
 
     def power_off(self) -> None:
         """Cut the power and save the flash image. RAM is lost, flash stays."""
-        if self._engine is not None:
-            self._engine.stop()
-        self.hardware.storage.commit()
+        with self._power:
+            self._in_reset = False
+            if self._engine is not None:
+                self._engine.stop()
+            self.hardware.storage.commit()
 
     def close(self) -> None:
         """Switch off and give the flash image free; the board cannot be used any more."""
-        try:
-            self.power_off()
-        finally:
-            self.hardware.storage.close()
+        self._closed = True
+        self._circuit.close()
+        with self._power:
+            try:
+                self.power_off()
+            finally:
+                self.hardware.storage.close()
 
-    def reset(self, *, wait: bool = True) -> None:
-        """The reset button: everything but flash and the time starts anew."""
-        self.power_off()
-        self.power_on(wait=wait)
+    def reset(self, *, wait: bool = True, isp: bool = False) -> None:
+        """The reset button: everything but flash and the time starts anew.
+
+        isp : with the boot key held, so that the board waits for a flashing tool
+        """
+        with self._power:
+            self.power_off()
+            self._in_reset = True
+            self.power_on(wait=False, isp=isp)
+            engine = self._engine
+        if wait and engine is not None:
+            engine.wait_booted(BOOT_TIMEOUT_S)
+
+    def set_lines(self, dtr: bool, rts: bool, window_s: float = BOOT_PIN_WINDOW_S) -> None:
+        """A serial bridge's lines (True: asserted), which reset the board through its circuit.
+
+        Returns at once. window_s : how long after a reset the boot pin is still looked at.
+        """
+        self._circuit.lines(dtr, rts, window_s)
 
     def soft_reset(self) -> None:
         """Ctrl-D at the prompt: a fresh heap, boot.py and main.py again."""
@@ -305,6 +359,40 @@ class Board:
         engine.call(put, timeout=BOOT_TIMEOUT_S)
 
     # --- inside ---------------------------------------------------------------------------------
+
+    def _hold(self) -> None:
+        """The reset line is pulled."""
+        with self._power:
+            if self.powered and not self._closed:
+                self.power_off()
+                self._in_reset = True
+
+    def _release(self, isp: bool) -> None:
+        """The reset line is let go."""
+        with self._power:
+            if self._in_reset and not self._closed:
+                self._start_unattended(isp)
+
+    def _start_unattended(self, isp: bool) -> None:
+        """Power on from a thread of ours; a failure waits for `raise_failure`."""
+        try:
+            self.power_on(wait=False, isp=isp)
+        except K210SimError as error:
+            self._in_reset = False
+            self._reset_failure = error
+
+    def _leave_isp(self) -> None:
+        """The flash program reboots: boot what is in flash now, from a thread that may wait."""
+        threading.Thread(
+            target=self._boot_after_isp, args=(self._engine,), name="k210 reboot", daemon=True
+        ).start()
+
+    def _boot_after_isp(self, ended: IspMode) -> None:
+        with self._power:
+            if self._engine is ended and ended.alive and not self._closed:
+                self.power_off()
+                self._in_reset = True
+                self._start_unattended(isp=False)
 
     def _running_engine(self) -> engines.Engine:
         if self._engine is None or not self._engine.alive:

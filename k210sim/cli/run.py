@@ -34,9 +34,11 @@ def port_options(command):
 
 @click.command("run", epilog="Example: k210sim run --link /tmp/maix --camera faces.jpg")
 @port_options
+@click.option("--boot", type=click.Choice(["flash", "isp"]), default="flash",
+              help="isp: wait for a flashing tool, as with the boot key held.")
 @click.option("--exit-after", type=float, metavar="S", help="Switch off after S seconds.")
 @board_options
-def run(link, tcp, rfc2217, serial_log, exit_after, board_options):
+def run(link, tcp, rfc2217, serial_log, boot, exit_after, board_options):
     """Power a board on and serve its serial port until Ctrl-C or SIGTERM, then save its flash.
 
     Prints `serial port: /dev/pts/N` on its own line; connect with picocom, screen, pyserial or
@@ -46,7 +48,7 @@ def run(link, tcp, rfc2217, serial_log, exit_after, board_options):
         raise ConfigError(f"--exit-after {exit_after:g}: expected a number of seconds, 0 or more")
     stop = threading.Event()
     with _stopped_by_signals(stop):
-        board = make_board(board_options, clock="real")
+        board = make_board({**board_options, "boot": boot}, clock="real")
         try:
             with _ends(board, link, tcp, rfc2217, serial_log) as lines:
                 for text in lines:
@@ -138,16 +140,26 @@ def _ends(board, link, tcp, rfc2217, serial_log) -> Iterator[list[str]]:
             stack.callback(end.close)
             lines.append(f"tcp: socket://{end.address}")
         if rfc2217 is not None:
+            from k210sim.serialport.reset_circuit import NETWORK_WINDOW_S
             from k210sim.serialport.rfc2217 import Rfc2217End
 
-            server = Rfc2217End(board.port, rfc2217)
+            server = Rfc2217End(
+                board.port,
+                rfc2217,
+                on_lines=lambda dtr, rts: board.set_lines(dtr, rts, NETWORK_WINDOW_S),
+            )
             stack.callback(server.close)
             lines.append(f"rfc2217: rfc2217://{server.address}")
         if sys.platform != "win32":
+            from k210sim.serialport.control import ControlEnd
             from k210sim.serialport.pty import PtyEnd
 
             terminal = PtyEnd(board.port, link=link)
             stack.callback(terminal.close)
+            control = ControlEnd(
+                terminal.name, board.set_lines, lambda isp: board.reset(wait=False, isp=isp)
+            )
+            stack.callback(control.close)
             lines.append(f"serial port: {terminal.name}")
         elif tcp is None and rfc2217 is None:
             raise ConfigError("this system has no pseudo-terminals; give --tcp HOST:PORT")

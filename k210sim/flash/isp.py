@@ -92,7 +92,12 @@ class IspBoard:
     @property
     def busy(self) -> bool:
         """A background erase is going on."""
-        return self.clock is not None and self.clock.now_ns < self._busy_until_ns
+        return self.busy_ns > 0
+
+    @property
+    def busy_ns(self) -> int:
+        """Virtual time until a background erase is done, 0 when there is none."""
+        return 0 if self.clock is None else max(0, self._busy_until_ns - self.clock.now_ns)
 
     # -- the boot ROM ----------------------------------------------------------------------------
 

@@ -6,5 +6,8 @@ inprocess.py  an end for Python programs: write, read, expect
 pty.py        a pseudo-terminal, for picocom, pyserial and all other serial programs
 tcp.py        a raw TCP socket server
 rfc2217.py    the same with the port's settings and lines, for rfc2217:// clients
+control.py    a Unix socket beside the terminal: DTR, RTS and the reset button
+reset_circuit.py  what DTR and RTS do to the chip
+reset_lines.py    the host's side of that: resets a board on any port
 logfile.py    writes what the device sends to a file
 """

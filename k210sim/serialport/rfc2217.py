@@ -2,7 +2,9 @@
 
 The protocol is pyserial's own server side (`serial.rfc2217.PortManager`). Clients may set speed,
 format and flow control, which are remembered and have no effect, and drive DTR and RTS, which
-`on_lines` hears.
+`on_lines` hears. Each client has lines of its own, as if each had plugged in a cable: both
+asserted when it comes, as an operating system does when a port is opened, and both released when
+it goes. What a client did last is what counts.
 """
 
 from __future__ import annotations
@@ -14,6 +16,8 @@ from k210sim.serialport.ends import BACKLOG_LIMIT
 from k210sim.serialport.tcp import TcpEnd
 from k210sim.serialport.uart import DEFAULT_BAUD, UartPort
 
+LONGEST_MESSAGE = 256  # bytes of a client's setting; a signature is the longest there is
+
 
 class LineSettings:
     """What a client may set on a port: the attributes that PortManager reads and writes."""
@@ -24,7 +28,7 @@ class LineSettings:
         self.cts = self.dsr = self.cd = True
         self.ri = False
         self._on_lines, self._purge = on_lines, purge
-        self._dtr = self._rts = False
+        self._dtr = self._rts = True
 
     @property
     def dtr(self) -> bool:
@@ -50,6 +54,12 @@ class LineSettings:
 
     def reset_output_buffer(self) -> None:
         """Nothing waits on the way to the device that a client could take back."""
+
+    def hang_up(self) -> None:
+        """The client has gone: both lines at once, so that no reset circuit sees one alone."""
+        if self._dtr or self._rts:
+            self._dtr = self._rts = False
+            self._tell()
 
     def _tell(self) -> None:
         if self._on_lines:
@@ -86,13 +96,23 @@ class Rfc2217End(TcpEnd):
         self._managers[client] = PortManager(settings, _Wire(backlog.put))
 
     def _forget(self, client: socket.socket) -> None:
-        self._managers.pop(client, None)
+        manager = self._managers.pop(client, None)
+        if manager is not None:
+            manager.serial.hang_up()
 
     def _encoded(self, client: socket.socket, data: bytes) -> bytes:
         return b"".join(self._managers[client].escape(data))
 
     def _decoded(self, client: socket.socket, data: bytes) -> bytes:
-        return b"".join(self._managers[client].filter(data))
+        manager = self._managers[client]
+        try:
+            plain = b"".join(manager.filter(data))
+        except Exception as error:
+            # PortManager trusts its peer; a message cut short or out of order makes it stumble.
+            raise ConnectionAbortedError("not RFC 2217") from error
+        if manager.suboption is not None and len(manager.suboption) > LONGEST_MESSAGE:
+            raise ConnectionAbortedError("an RFC 2217 message without end")
+        return plain
 
     def _decoded_output(self, data: bytes) -> bytes:
         return b""  # mixed with the protocol's own messages, which mean nothing to another client

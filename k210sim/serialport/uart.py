@@ -223,6 +223,25 @@ class UartPort:
             if follow:
                 self.clock.follow_wall()
 
+    def read_received(self) -> bytes:
+        """All that has been received, waiting for something: for what keeps up with the line.
+
+        Raises PortClosed at power-off.
+        """
+        follow = self.clock.mode == "real"
+        while True:
+            with self._change:
+                if self._closed:
+                    raise PortClosed
+                if self._ring or self._wire:
+                    data = bytes(self._ring + self._wire)
+                    self._ring.clear()
+                    self._wire.clear()
+                    return data
+                self._change.wait(0.01 if follow else None)
+            if follow:
+                self.clock.follow_wall()
+
     def write(self, data: bytes) -> None:
         """Send bytes as they are; takes the time they need on the line."""
         if not data:
