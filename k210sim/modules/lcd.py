@@ -7,7 +7,6 @@ a null pointer on the board before `init` raise an OSError that says so.
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 
 from k210sim.errors import NotSimulated
@@ -16,8 +15,9 @@ from k210sim.imaging.colour import pack
 from k210sim.lcd import driver as lcds
 from k210sim.lcd.driver import Driver
 from k210sim.micropython import layout as L
-from k210sim.micropython.native import Arg, GuestError, GuestModule
+from k210sim.micropython.native import Arg, GuestModule
 from k210sim.micropython.textargs import text_data
+from k210sim.modules import maix_config
 from k210sim.modules.image.arguments import Call
 from k210sim.modules.image_object import get_image
 
@@ -85,23 +85,18 @@ _INIT = [
     Arg("offset_h1", "int", 0), Arg("rst", "int", 37), Arg("dcx", "int", 38), Arg("ss", "int", 36),
     Arg("clk", "int", 39), Arg("lcd_type", "int", 0, kw_only=True),
 ]  # fmt: skip
-_SET_UP = ("width", "height", "invert", "offset_w0", "offset_h0", "offset_w1", "offset_h1",
-           "lcd_type", "dir", "oct")  # fmt: skip
+# Settings of the board's /flash/config.json that override arguments; the pins change nothing here.
+_SETTINGS = ("rst", "dcx", "ss", "clk", "height", "width", "invert", "offset_w0", "offset_h0",
+             "offset_w1", "offset_h1", "dir", "lcd_type", "oct")  # fmt: skip
 
 
-def _board_config(vm) -> dict:
-    """The whole numbers of `lcd` in the board's /flash/config.json, {} without it. The firmware
-    reads the file once, at boot; here it is read at init."""
-    if vm.vfs is None:
+def _board_settings(vm) -> dict[str, int]:
+    """What the configuration's `lcd` says."""
+    entry = maix_config.value(vm, "lcd")
+    if not vm.is_type(entry, "dict"):
         return {}
-    try:
-        config = json.loads(vm.vfs.read_file("/flash/config.json"))
-    except (GuestError, OSError, ValueError):
-        return {}
-    entry = config.get("lcd") if isinstance(config, dict) else None
-    if not isinstance(entry, dict):
-        return {}
-    return {key: int(v) for key, v in entry.items() if isinstance(v, (int, bool))}
+    words = {key: vm.dict_get(entry, vm.new_str(key)) for key in _SETTINGS}
+    return {key: vm.get_int(word) for key, word in words.items() if word}
 
 
 def _deinit(vm) -> None:
@@ -130,7 +125,7 @@ def init(vm, args, kw):
     if kind == lcds.CONVERTER:
         raise NotSimulated("lcd.init(type=5)", "the RGB converter")
     if kind == lcds.SHIELD:
-        values.update((k, v) for k, v in _board_config(vm).items() if k in _SET_UP)
+        values.update(_board_settings(vm))
     else:
         values["dir"] = 0
         offsets = (0, 0, 0, 0)

@@ -23,6 +23,7 @@ from k210sim.errors import NotSimulated
 from k210sim.micropython import layout as L
 from k210sim.micropython.native import GuestModule
 from k210sim.modules import image_object as images
+from k210sim.modules import maix_config
 
 module = GuestModule("sensor")
 
@@ -154,6 +155,7 @@ def reset(vm, args, kw):
     _free_buffers(vm, state)
     state.window = (0, 0)
     state.taken = False
+    maix_config.value(vm, "sensor")  # read for its pins, which change nothing here
     chip = _detect(vm, choice)
     if not chip:
         vm.delay_ns(_PROBE_NS)

@@ -25,6 +25,9 @@ class DictFiles:
     def import_stat(self, path):
         return FILE if path in self.files else NOTHING
 
+    def open(self, vm, args, kw):
+        raise vm.os_error(2)
+
     def read_file(self, path):
         if path not in self.files:
             raise self.vm.os_error(2)

@@ -73,10 +73,13 @@ def test_other_panels_are_named_as_not_simulated(arguments):
 
 def test_the_board_configuration_overrides_arguments():
     made = PictureVm()
-    made.files["/flash/config.json"] = b'{"type": "x", "lcd": {"invert": 1, "width": 240}}'
-    made.run("import lcd\nlcd.init(color=lcd.RED)\nprint(lcd.width())")
-    assert made.output == b"240\n"
+    made.run("settings = {'type': 'x', 'lcd': {'invert': True, 'width': 240}}\nimport lcd")
+    made.vm.config = made.vm.keep(made.global_word("settings"))
+    made.run("lcd.init(color=lcd.RED, width=100)\nprint(lcd.width(), lcd.height())")
+    assert made.output == b"240 240\n"
     assert made.panel.inverted
+    made.run("settings['lcd']['width'] = 'a'")
+    assert made.error("lcd.init()") == "TypeError: can't convert str to int"
 
 
 def test_clear_takes_its_colour_by_position_only(guest):

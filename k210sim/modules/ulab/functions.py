@@ -25,7 +25,7 @@ from k210sim.modules.ulab.numerical import is_sequence
 
 F32 = np.float32
 PI = F32(math.pi)
-# Measured on boards: 1024 points in 2.11 ms (field.md of the project's sources), 64 in 0.11 ms.
+# Measured on boards: 1024 points in 2.11 ms, 64 in 0.11 ms (luffca.com, MaixPy 0.6.2).
 _FFT_NS = 206
 
 

@@ -27,7 +27,6 @@ _OTHER = {"i": "<i4", "I": "<u4", "l": "<i8", "L": "<u8", "q": "<i8", "Q": "<u8"
 OBJECT_BYTES = 48
 PRINT_MAX = 10
 _NS_PER_ELEMENT = 25  # a guess: ten cycles for each element made
-_HUGE = 1 << 28  # more elements than any memory of the board holds
 
 
 # --- memory ---------------------------------------------------------------------------------------
