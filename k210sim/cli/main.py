@@ -139,7 +139,7 @@ def main() -> None:
     Ends the process without taking its modules apart first, which takes as long as a short
     `exec`. Everything that must be closed has been by then.
     """
-    # Importing makes many objects that stay: looking for garbage among them 10 % of a short run.
+    # Imports make many objects that stay; looking for garbage among them costs a short run 10 %.
     gc.set_threshold(50_000)
     code = EXIT_OK
     try:

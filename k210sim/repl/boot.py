@@ -13,6 +13,7 @@ from k210sim.serialport.uart import UartPort
 
 STARTUP_NAME = "_boot.py"
 INTERRUPT_WINDOW_MS = 200
+HOLD_NS = 50_000_000  # well inside the window
 
 # What a board without a main.py is given: it greets on the panel and ends at the prompt. The
 # firmware's own one also looks at the BOOT key for a camera test and shows adverts.
@@ -131,7 +132,12 @@ class Boot:
         self._port.write(wording.SOFT_REBOOT)
 
     def _startup(self) -> bool:
-        """The start-up script; when it does not end by itself the user's files are not run."""
+        """The start-up script; when it does not end by itself the user's files are not run.
+
+        Ctrl-C typed before it began must not hit its first lines, which set up the paths: on
+        the board they take no time worth mentioning.
+        """
+        self._port.hold(HOLD_NS)
         outcome = self._repl.run(STARTUP.encode(), filename=STARTUP_NAME, mode="frozen")
         self._port.write_cooked(outcome.traceback)
         return outcome.kind == "ok"

@@ -23,6 +23,10 @@ from k210sim.repl.modes import STDIN, Repl
 from k210sim.serialport.uart import PortClosed, UartPort
 
 STACK_BYTES = 256 << 20  # virtual; the guest's own recursion is limited by the runtime
+class HostCodeStuck(Exception):
+    """Raised into a native call of a guest that outlived power-off."""
+
+
 STOP_GRACE_S = 5.0  # how long a guest gets to notice an interrupt or power-off
 MAIN_WINDOW_NS = 1_000_000_000  # virtual time after which a main.py is taken to run for ever
 
@@ -110,10 +114,21 @@ class Firmware:
         """Power off, under whatever is running.
 
         Guest code stops between two operations. Host code in the middle of one (a kernel being
-        compiled for the first time) ends on its own; `wait_stopped` waits for that.
+        compiled for the first time) ends on its own; `wait_stopped` waits for that. Host code
+        that does not end (a guest may have spoilt the object it works on) is broken off.
         """
         self.port.close()
-        self.wait_stopped(STOP_GRACE_S)
+        if not self.wait_stopped(STOP_GRACE_S) and self._break_off():
+            self.wait_stopped(STOP_GRACE_S)
+
+    def _break_off(self) -> bool:
+        """Raise HostCodeStuck in the firmware's thread, wherever it is in Python."""
+        thread = self._thread
+        if thread is None or thread.ident is None:
+            return False
+        number = ctypes.c_ulong(thread.ident)
+        return ctypes.pythonapi.PyThreadState_SetAsyncExc(
+            number, ctypes.py_object(HostCodeStuck)) == 1
 
     def wait_stopped(self, timeout: float) -> bool:
         """Whether the firmware's thread has ended, waiting up to `timeout` seconds for it."""

@@ -68,6 +68,7 @@ class UartPort:
         self._change = threading.Condition()
         self._wire = bytearray()
         self._wire_due_ns = 0
+        self._held_until_ns = 0
         self._ring = bytearray()
         self._interrupt_char: int | None = None
         self._interrupt_pending = False
@@ -114,15 +115,20 @@ class UartPort:
         """Power off: whoever waits for input or asks for an interrupt gets `PortClosed`."""
         with self._change:
             self._closed = True
+            self._wire.clear()
             self._change.notify_all()
         if self.on_interrupt:
             self.on_interrupt()
 
     def open(self) -> None:
-        """Power on: empty buffers, the port usable again."""
+        """Power on: an empty buffer, the port usable again.
+
+        What a client sent while the board was off still waits on the wire: a program that starts
+        the board and types at once is heard.
+        """
         with self._change:
             self._closed = self._woken = self._interrupt_pending = False
-            self._wire.clear()
+            self._held_until_ns = 0
             self._ring.clear()
             self._interrupt_char = None
             self.dropped = self.sent = 0
@@ -153,6 +159,11 @@ class UartPort:
             interrupted = self._settle()
         if interrupted and self.on_interrupt:
             self.on_interrupt()
+
+    def hold(self, ns: int) -> None:
+        """Keep what comes in on the wire for this much virtual time (the firmware boots)."""
+        self._held_until_ns = self.clock.now_ns + ns
+        self.clock.alarm(self._held_until_ns, self.poll)
 
     @property
     def running(self) -> bool:
@@ -297,7 +308,7 @@ class UartPort:
         The caller holds the lock, and calls `on_interrupt` after letting go of it.
         """
         char = self._interrupt_char
-        if char is None:
+        if char is None or self.clock.now_ns < self._held_until_ns:
             return False
         wire, ring = self._wire, self._ring
         while wire and not self._interrupt_pending:

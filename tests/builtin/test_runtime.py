@@ -73,6 +73,16 @@ def test_ctrl_c_while_booting_leaves_the_users_files_alone():
         assert b'File "_boot.py", line' in seen and b"\nmain" not in seen
 
 
+def test_typing_before_the_board_is_on_is_heard():
+    board = Board()
+    board.serial.write(b"\r\x03\r\x01")
+    with board:
+        seen = board.expect(rb"^.*raw REPL; CTRL-B to exit\r\n>$").group()
+        assert b"init end\r\nTraceback" in seen
+        board.serial.write(b"import os\nprint(os.getcwd())\x04")
+        board.expect(rb"OK/flash\r\n\x04\x04>")
+
+
 def test_a_main_py_for_ever_gives_way_to_exec(board):
     board.exec("f = open('/flash/main.py', 'w'); f.write('while True: pass'); f.close()")
     board.reset()
