@@ -85,7 +85,10 @@ _INIT = [
     Arg("offset_h1", "int", 0), Arg("rst", "int", 37), Arg("dcx", "int", 38), Arg("ss", "int", 36),
     Arg("clk", "int", 39), Arg("lcd_type", "int", 0, kw_only=True),
 ]  # fmt: skip
-# Settings of the board's /flash/config.json that override arguments; the pins change nothing here.
+# Functions of the pins: reset, data or command, chip select, clock; the stick's single data line.
+_FUNCTIONS = {"rst": 54, "dcx": 55, "ss": 15, "clk": 17, "data": 4}
+_STICK_PINS = {"rst": 21, "dcx": 20, "ss": 22, "clk": 19, "data": 18}
+# Settings of the board's /flash/config.json that override arguments.
 _SETTINGS = ("rst", "dcx", "ss", "clk", "height", "width", "invert", "offset_w0", "offset_h0",
              "offset_w1", "offset_h1", "dir", "lcd_type", "oct")  # fmt: skip
 
@@ -143,7 +146,15 @@ def init(vm, args, kw):
     _set_up(vm, screen, kind, values, colour)
 
 
+def _set_pins(vm, kind: int, values: dict) -> None:
+    pins = _STICK_PINS if kind == lcds.M5STICKV else values
+    for name, function in _FUNCTIONS.items():
+        if name in pins:
+            vm.pins.set_function(pins[name] & 0xFF, function)
+
+
 def _set_up(vm, screen: Screen, kind: int, values: dict, colour: int) -> None:
+    _set_pins(vm, kind, values)
     width, height = values["width"] & 0xFFFF, values["height"] & 0xFFFF
     screen.line_block = vm.system_heap.malloc(2 * width * height)
     if not screen.line_block:

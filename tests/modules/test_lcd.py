@@ -82,6 +82,16 @@ def test_the_board_configuration_overrides_arguments():
     assert made.error("lcd.init()") == "TypeError: can't convert str to int"
 
 
+@pytest.mark.parametrize("arguments, pins", [
+    ("", "(37, 38, 36, 39)"), ("rst=1, clk=2", "(1, 38, 36, 2)"), ("3", "(21, 20, 22, 19)"),
+])  # fmt: skip
+def test_init_gives_the_pins_their_functions(arguments, pins):
+    assert PictureVm().run(
+        f"import lcd\nfrom Maix import FPIOA\nlcd.init({arguments})\nf = FPIOA()\n"
+        "print(tuple(f.get_Pin_num(n) for n in (f.GPIOHS30, f.GPIOHS31, f.SPI0_SS3, "
+        "f.SPI0_SCLK)))") == pins + "\n"
+
+
 def test_clear_takes_its_colour_by_position_only(guest):
     guest.run("lcd.clear(lcd.WHITE)")
     assert (guest.panel.pixels() == WHITE).all()

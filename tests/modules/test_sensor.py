@@ -54,6 +54,14 @@ def test_choice_limits_the_search_to_other_makers():
     assert guest.error("import sensor\nsensor.reset(choice=2)") == "OSError: Reset Failed"
 
 
+def test_reset_gives_the_pins_their_functions():
+    guest = set_up()
+    assert guest.run("from Maix import FPIOA\nf = FPIOA()\nprint([f.get_Pin_num(n) for n in ("
+                     "f.CMOS_PCLK, f.CMOS_XCLK, f.CMOS_HREF, f.CMOS_PWDN, f.CMOS_VSYNC, "
+                     "f.CMOS_RST, f.I2C2_SCLK, f.I2C2_SDA)])") == \
+        "[47, 46, 45, 44, 43, 42, 41, 40]\n"
+
+
 def test_frame_buffers_come_from_the_system_heap():
     guest = PictureVm()
     heap = guest.vm.system_heap
