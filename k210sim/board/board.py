@@ -197,11 +197,7 @@ class Board:
 
     def power_off(self) -> None:
         """Cut the power and save the flash image. RAM is lost, flash stays."""
-        with self._power:
-            self._in_reset = False
-            if self._engine is not None:
-                self._engine.stop()
-            self.hardware.storage.commit()
+        self._stop(in_reset=False)
 
     def close(self) -> None:
         """Switch off and give the flash image free; the board cannot be used any more."""
@@ -219,9 +215,11 @@ class Board:
         isp : with the boot key held, so that the board waits for a flashing tool
         """
         with self._power:
-            self.power_off()
-            self._in_reset = True
-            self.power_on(wait=False, isp=isp)
+            self._stop(in_reset=True)
+            try:
+                self.power_on(wait=False, isp=isp)
+            finally:
+                self._in_reset = False
             engine = self._engine
         if wait and engine is not None:
             engine.wait_booted(BOOT_TIMEOUT_S)
@@ -360,12 +358,19 @@ class Board:
 
     # --- inside ---------------------------------------------------------------------------------
 
+    def _stop(self, *, in_reset: bool) -> None:
+        """Stop what runs and save the flash image; the board has power in reset, else none."""
+        with self._power:
+            self._in_reset = in_reset
+            if self._engine is not None:
+                self._engine.stop()
+            self.hardware.storage.commit()
+
     def _hold(self) -> None:
         """The reset line is pulled."""
         with self._power:
             if self.powered and not self._closed:
-                self.power_off()
-                self._in_reset = True
+                self._stop(in_reset=True)
 
     def _release(self, isp: bool) -> None:
         """The reset line is let go."""
@@ -390,8 +395,7 @@ class Board:
     def _boot_after_isp(self, ended: IspMode) -> None:
         with self._power:
             if self._engine is ended and ended.alive and not self._closed:
-                self.power_off()
-                self._in_reset = True
+                self._stop(in_reset=True)
                 self._start_unattended(isp=False)
 
     def _running_engine(self) -> engines.Engine:

@@ -11,6 +11,7 @@ from k210sim.cli.base import (
     json_option,
     open_image,
     progress_bar,
+    read_file,
     write_file,
 )
 
@@ -18,21 +19,30 @@ from k210sim.cli.base import (
 @click.command("flash", epilog="Example: k210sim flash face_model_at_0x300000.kfpkg")
 @click.argument("files", nargs=-1, required=True, metavar="FILE...", type=click.Path())
 @click.option("--addr", type=NUMBER, metavar="ADDR", help="Where a bare file goes, as 0x300000.")
-@click.option("--port", metavar="PORT", help="Program a board on this serial port instead.")
+@click.option("--port", metavar="PORT",
+              help="Program the board on this port instead: /dev/..., rfc2217://H:P, socket://H:P.")
+@click.option("--stub", type=click.Path(exists=True, dir_okay=False), metavar="FILE",
+              help="With --port: the flash program that a real board needs; a virtual one none.")
+@click.option("--circuit", default="dan", show_default=True, metavar="NAME",
+              help="With --port: how DTR and RTS are wired, by kflash's name of the board.")
 @image_option
 @json_option
-def flash(files, addr, port, flash_image, as_json):
+def flash(files, addr, port, stub, circuit, flash_image, as_json):
     """Program FILE... into the board's flash: .kfpkg, .bin, .kmodel, .smodel, .img.
 
     Packages carry their addresses. Of bare files firmware (.bin) goes to 0 with header and hash,
     as kflash does it, and models go to 0x300000; --addr says otherwise. Everything is checked
     first; with any error the image stays as it was.
+
+    --port speaks the ISP protocol to a board that is on: one of `k210sim run`, or a real one.
+    A real board is programmed through a small program that is loaded into its RAM first; k210sim
+    does not ship one, so give yours with --stub.
     """
     from k210sim.flash import program
 
     parts = program.plan_all(files, addr)
     if port is not None:
-        _flash_over_port(parts, port)
+        _flash_over_port(parts, port, stub, circuit)
     else:
         with open_image(flash_image) as storage:
             with progress_bar(sum(len(p.data) for p in parts), "programming") as advance:
@@ -54,11 +64,40 @@ def flash(files, addr, port, flash_image, as_json):
         click.echo(f"note: {text}", err=True)
 
 
-def _flash_over_port(parts, port):
-    from k210sim.errors import NotSimulated
+def _flash_over_port(parts, port, stub, circuit):
+    from k210sim.errors import HostError
+    from k210sim.flash.isp_host import IspHost
+    from k210sim.serialport import control, reset_lines
 
-    raise NotSimulated("flash --port", f"programming {port} over the ISP protocol comes later; "
-                       "use kflash for a real board, or leave --port out")
+    is_url = "://" in port
+    ours = None if is_url else control.find(port)
+    program = None
+    if stub is not None:
+        program = read_file(stub)
+    elif ours is None and not is_url:
+        raise HostError(
+            f"{port}: not a virtual board of this machine, and a real one needs a flash program; "
+            "give --stub FILE, or use kflash"
+        )
+    with reset_lines.open_port(port) as line:
+        if ours is not None:
+            control.ask(ours, "isp")
+        elif not port.startswith("socket://"):
+            reset_lines.toggle(line, isp=True, circuit=circuit)
+        line.reset_input_buffer()
+        host = IspHost(line, port)
+        host.connect(program)
+        with progress_bar(sum(len(p.data) for p in parts), "programming") as advance:
+            for part in parts:
+                done = 0
+
+                def progress(at):
+                    nonlocal done
+                    advance(at - done)
+                    done = at
+
+                host.write(part.address, part.data, progress)
+        host.reboot()
 
 
 @click.command("flash-map", epilog="Example: k210sim flash-map --json")
