@@ -56,10 +56,14 @@ def make_lcd(profile: BoardProfile):
 
 
 def make_sd(sd: str | Path | None):
-    """The card in the slot: the path of a folder or an image file, which must exist."""
+    """The card in the slot: a folder, which must exist; image files are not simulated yet."""
     if sd is None:
         return None
     path = Path(sd)
     if not path.exists():
         raise ConfigError(f"--sd {path}: no such folder or image file")
-    raise NotSimulated("an SD card")
+    if not path.is_dir():
+        raise NotSimulated("an SD card image", "give a folder")
+    from k210sim.sd.folder import FolderCard
+
+    return FolderCard(path)

@@ -24,12 +24,12 @@ from k210sim.micropython.native import Arg, GuestModule, GuestType, native
 from k210sim.micropython.textargs import text_data
 from k210sim.micropython.types.namedtuple import AttrTupleConstant
 from k210sim.micropython.vstr import Vstr
-from k210sim.modules.vfs_fat import VfsFat
+from k210sim.modules.vfs_fat import VfsFat, card_object
 from k210sim.modules.vfs_spiffs import VfsSpiffs, flash_object
 from k210sim.repl.wording import MACHINE, Release
 
 R_DUPTERM = 7  # root pointer of the runtime
-FLASH_MOUNT = b"/flash"
+FLASH_MOUNT, SD_MOUNT = b"/flash", b"/sd"
 ROOT_LISTING_BYTES = 32
 RNG_SEED = (0xEDA4BABA, 69, 233, 0)
 _MASK = 0xFFFFFFFF
@@ -301,7 +301,10 @@ def _start(vm):
     vm.repl_uart = getattr(vm, "repl_uart", 0) or L.NONE
     volume = board_volume(vm)
     if volume is not None:
-        vm.vfs.mount(flash_object(vm, volume), FLASH_MOUNT, 0)
+        vm.vfs.mount(flash_object(vm, volume), FLASH_MOUNT)
+    card = getattr(vm.board, "sd", None)
+    if card is not None:
+        vm.vfs.current = vm.vfs.mount(card_object(vm, card), SD_MOUNT)
 
 
 def board_volume(vm):
