@@ -7,6 +7,7 @@ port, or hand it work (`call`, `run_program`) that it does when it is back at th
 from __future__ import annotations
 
 import concurrent.futures
+import ctypes
 import threading
 import time
 from collections import deque
@@ -23,12 +24,12 @@ from k210sim.repl.modes import STDIN, Repl
 from k210sim.serialport.uart import PortClosed, UartPort
 
 STACK_BYTES = 256 << 20  # virtual; the guest's own recursion is limited by the runtime
-class HostCodeStuck(Exception):
-    """Raised into a native call of a guest that outlived power-off."""
-
-
 STOP_GRACE_S = 5.0  # how long a guest gets to notice an interrupt or power-off
 MAIN_WINDOW_NS = 1_000_000_000  # virtual time after which a main.py is taken to run for ever
+
+
+class HostCodeStuck(Exception):
+    """Raised into a native call of a guest that outlived power-off."""
 
 
 @dataclass(frozen=True)
@@ -127,8 +128,9 @@ class Firmware:
         if thread is None or thread.ident is None:
             return False
         number = ctypes.c_ulong(thread.ident)
-        return ctypes.pythonapi.PyThreadState_SetAsyncExc(
-            number, ctypes.py_object(HostCodeStuck)) == 1
+        return (
+            ctypes.pythonapi.PyThreadState_SetAsyncExc(number, ctypes.py_object(HostCodeStuck)) == 1
+        )
 
     def wait_stopped(self, timeout: float) -> bool:
         """Whether the firmware's thread has ended, waiting up to `timeout` seconds for it."""

@@ -249,3 +249,20 @@ def test_any_typing_leaves_a_working_prompt(board, seed):
     board.serial.write(b"20+22\r")
     board.expect(rb"42\r\n>>> ")
     assert b"InternalError" not in board.serial.transcript
+
+
+def test_host_code_that_does_not_end_is_broken_off_at_power_off(board, monkeypatch):
+    monkeypatch.setattr("k210sim.repl.firmware.STOP_GRACE_S", 0.5)
+
+    def endless(prompt):
+        while True:
+            time.sleep(0.01)
+
+    board._engine.interpreter.vm.input_line = endless
+    board.serial.write(b"input()\r")
+    board.expect(rb"input\(\)\r\n$")
+    started = time.monotonic()
+    board.power_off()
+    assert time.monotonic() - started < 4 and not board.powered
+    board.power_on()
+    assert board.exec("print(1)").ok
