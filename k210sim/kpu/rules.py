@@ -83,3 +83,8 @@ def conv_rule(node) -> str:
     if isinstance(node, nd.Conv2d):
         return "its shape fits the KPU, but it was compiled as float: its input or output is float"
     return "its shape fits the KPU; the compiler left it on the CPU"
+
+
+# Layer types the firmware's V3 driver executes; any other stops it in an assertion for good.
+V3_EXECUTED = frozenset((1, 2, 5, 8, 9, 11, 12, 13, 14, 15, 16, 17, 18, 20, 21, 22, 23, 24, 25,
+                         0x2800, 0x2801, 0x2802, 0x2803))
