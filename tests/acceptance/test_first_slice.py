@@ -198,4 +198,4 @@ def run_raw(port, source: str) -> str:
     error = port.read_until(b"\x04")[:-1]
     assert port.read(1) == b">"
     assert not error, error
-    return output.decode().replace("\r\n", "\n")
+    return output.decode().replace("\r", "")

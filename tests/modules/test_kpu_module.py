@@ -71,7 +71,8 @@ def run(board, source: str) -> list[str]:
     """What a program prints, without blank lines (some messages end in a line end of their own)."""
     result = board.exec(source, timeout=30)
     assert result.error is None, result.error
-    return [line for line in result.stdout.replace("\r\n", "\n").split("\n") if line]
+    lines = result.stdout.replace("\r", "").split("\n")
+    return [line for line in lines if line]
 
 
 # --- error numbers ---------------------------------------------------------------------

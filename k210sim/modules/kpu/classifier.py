@@ -114,12 +114,12 @@ class Classifier(GuestType):
 
     def finalise(self, vm, o, learner):
         if learner is not None:
-            vm.printk("classifier __del__\r\n")
+            vm.write("classifier __del__\r\n")
             _release(vm, learner)
 
     @method(1, name="__del__")
     def delete(vm, self):
-        vm.printk("classifier __del__\r\n")
+        vm.write("classifier __del__\r\n")
         _release(vm, _learner(vm, self))
 
     @method(2, None, kw=True)

@@ -1,4 +1,8 @@
-"""The functions of `KPU`, with the firmware's checks in the firmware's order (kpu_api.md 4)."""
+"""The functions of `KPU`, with the firmware's checks in the firmware's order (kpu_api.md 4).
+
+Lines of the module itself leave through Python's output (`vm.write`), which turns their "\\r\\n"
+into "\\r\\r\\n" on the wire; lines of the library under it (`vm.printk`) leave as they are.
+"""
 
 from __future__ import annotations
 
@@ -156,7 +160,7 @@ def _check_image(vm, model, image) -> None:
     elif image.kind not in ("grayscale", "rgb565"):
         line = "img bpp not support yet!"
     if line:
-        vm.printk("[MAIXPY]kpu: %s\r\n" % line)
+        vm.write("[MAIXPY]kpu: %s\r\n" % line)
         raise vm.error("ValueError", "[MAIXPY]kpu: check img format err!\r\n", formatted=False)
 
 
@@ -447,7 +451,7 @@ def set_layers(vm, net, count):
     model = _running_net(vm, net, "set_layers")
     if not hasattr(model.net, "set_layers"):
         if n > model.max_layers:
-            vm.printk("err: set layers_length to %d, but max %d\r\n" % (n, model.max_layers))
+            vm.write("err: set layers_length to %d, but max %d\r\n" % (n, model.max_layers))
             return L.FALSE
         return L.TRUE
     try:
@@ -456,7 +460,7 @@ def set_layers(vm, net, count):
         vm.printk(crash.printed)
         raise vm.error("OSError", "[k210sim]kpu.set_layers: %s" % crash) from None
     if result.printed:
-        vm.printk(result.printed)
+        (vm.printk if result.ok else vm.write)(result.printed)
     return vm.new_bool(result.ok)
 
 
@@ -469,16 +473,16 @@ def set_outputs(vm, args, kw):
     index, w, h, ch = (vm.get_int(a) & 0xFFFF for a in args[1:5])
     model = _running_net(vm, args[0], "set_outputs")
     if _is_v3(model.net):
-        vm.printk("[MAIXPY]kpu: set_outputs ctx error, maybe init err:2002\r\n")
+        vm.write("[MAIXPY]kpu: set_outputs ctx error, maybe init err:2002\r\n")
         return L.FALSE
     code = model.net.set_outputs(index, w, h, ch)
     if code == 2011:
-        vm.printk("[MAIXPY]kpu: set_outputs arg value error:kmodel output idx %d out of range\r\n"
+        vm.write("[MAIXPY]kpu: set_outputs arg value error:kmodel output idx %d out of range\r\n"
                   % index)
         return L.FALSE
     if code == 2012:
         vm.printk("w*h*ch!=%d\r\n" % model.net.output_size(index))
-        vm.printk("[MAIXPY]kpu: set_outputs arg value error: w,c,ch size not match "
+        vm.write("[MAIXPY]kpu: set_outputs arg value error: w,c,ch size not match "
                   "output size\r\n")
         return L.FALSE
     return L.TRUE
@@ -519,8 +523,8 @@ def memtest(vm):
             trial *= 2
             if trial >= high:
                 break
-    vm.printk("###free gc heap memory : %d KB\r\n" % (low // 1024))
-    vm.printk("###free sys heap memory: %d KB\r\n" % (vm.system_heap.free_to_top // 1024))
+    vm.write("###free gc heap memory : %d KB\r\n" % (low // 1024))
+    vm.write("###free sys heap memory: %d KB\r\n" % (vm.system_heap.free_to_top // 1024))
 
 
 @module.function(1)

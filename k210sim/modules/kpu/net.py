@@ -138,7 +138,7 @@ class KpuNet(GuestType):
 
     def finalise(self, vm, o, model):
         if model is not None:
-            vm.printk("kpu_net __del__\r\n")
+            vm.write("kpu_net __del__\r\n")
             model.deinit(vm)
 
     @method(1)
@@ -161,7 +161,7 @@ class KpuNet(GuestType):
 
     @method(1, name="__del__")
     def delete(vm, self):
-        vm.printk("kpu_net __del__\r\n")
+        vm.write("kpu_net __del__\r\n")
         vm.host(self).deinit(vm)
 
 

@@ -197,7 +197,7 @@ class KpuFmap(GuestType):
         if value == NULL:
             return None
         if f.typecode not in ("B", "f"):
-            vm.printk("typecode don't support %s!\r\n"
+            vm.write("typecode don't support %s!\r\n"
                       % ("read" if value == SENTINEL else "write"))
             return None
         items = f.items()
