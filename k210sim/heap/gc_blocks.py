@@ -63,6 +63,8 @@ def init(ram, state, start, end):
 @njit(f"int64({_U8}, {_I64}, int64, int64)", cache=True)
 def alloc(ram, state, n_bytes, finaliser):
     """Take the first run of blocks that fits; return its RAM offset, or -1 if none does."""
+    if n_bytes <= 0 or n_bytes > state[S_POOL_END] - state[S_POOL]:
+        return np.int64(-1)
     n_blocks = (n_bytes + BLOCK - 1) // BLOCK
     atb = state[S_ATB]
     n_free = 0
@@ -136,7 +138,8 @@ def free(ram, state, offset):
 @njit(f"int64({_U8}, {_I64}, int64, int64)", cache=True)
 def resize(ram, state, offset, n_bytes_wanted):
     """Shrink or grow in place; 1 when done, 0 when the allocation would have to move."""
-    if n_bytes(ram, state, offset) == 0:
+    if n_bytes(ram, state, offset) == 0 or n_bytes_wanted <= 0 \
+            or n_bytes_wanted > state[S_POOL_END] - state[S_POOL]:
         return np.int64(0)
     block = (offset - state[S_POOL]) // BLOCK
     wanted = (n_bytes_wanted + BLOCK - 1) // BLOCK
@@ -173,7 +176,12 @@ def resize(ram, state, offset, n_bytes_wanted):
 
 @njit(f"void({_U8}, {_I64}, {_I64}, {_I64}, int64, int64)", cache=True)
 def mark_range(ram, words, state, stack, start, end):
-    """Mark all that the words in RAM offsets [start, end) reach. `stack`: one word a block."""
+    """Mark all that the words in RAM offsets [start, end) reach. `stack`: one word a block.
+
+    A guest that spoilt its stack pointer names a range outside the RAM: only what lies inside
+    is read.
+    """
+    start, end = max(start, np.int64(0)), min(end, np.int64(ram.size))
     pool, pool_end = state[S_POOL], state[S_POOL_END]
     limit = state[S_ATB_LEN] * 4
     for root in range(start >> 3, end >> 3):

@@ -41,6 +41,10 @@ CALL_OVERHEAD, CLOSURE_OVERHEAD = 480, 150
 MAX_STATE_ON_STACK = 88
 # Every index is masked to its array: whatever a program does to its RAM, compiled code stays in it.
 WM, BM, FM, QM = (1 << 20) - 1, (1 << 23) - 1, (1 << 21) - 1, (1 << 16) - 1
+# No loop runs longer than the largest table that fits into RAM beside all else, and no count that
+# an instruction names is larger than what code of any size has. (A number in 7-bit groups always
+# ends: the instruction that holds it is itself a byte below 0x80, and indexes wrap.)
+MAX_TABLE, MAX_COUNT = 1 << 18, 0xFFFF
 SMALL_MAX = (1 << 62) - 1
 SMALL_MIN = -(1 << 62)
 
@@ -54,7 +58,7 @@ def map_find(words, hashes, m, key):
     flags, alloc, table = words[m & WM], words[(m + 1) & WM], words[(m + 2) & WM]
     if alloc == 0:
         return np.int64(-1)
-    if alloc < 0 or alloc > WM or flags < 0 or flags >> 3 > WM:
+    if alloc < 0 or alloc > MAX_TABLE or flags < 0 or flags >> 3 > MAX_TABLE:
         return np.int64(-2)
     certain = (flags & 1) != 0 and (key & 2) != 0 and (key & 1) == 0
     first = (table - BASE) >> 3
@@ -276,14 +280,13 @@ def enter(ram, words, regs, heap, fun, args, n_args, extra, n_extra, overhead):
         if b < 0x80:
             break
     p += size
+    if n_state < 0 or n_state > MAX_COUNT or n_exc < 0 or n_exc > MAX_COUNT:
+        return np.int64(0)
     state_size = 8 * n_state + EXC_ENTRY * n_exc
     stack = regs[R_STACK] - overhead
     if stack < regs[R_STACK_MIN]:
         return np.int64(0)
-    n_cells = np.int64(0)
-    while ram[(p + n_cells) & BM] != 255:
-        n_cells += 1
-    if n_cells > 0:
+    if ram[p & BM] != 255:  # parameters that become cells
         return np.int64(0)
     heap_bytes = np.int64(0)
     if state_size > MAX_STATE_ON_STACK:
@@ -868,6 +871,9 @@ def run(ram, words, floats, regs, heap, hashes, builtins):
                 n = (n << 7) | (c & 0x7F)
                 if c < 0x80:
                     break
+            if n < 0 or n > MAX_COUNT:
+                ip = at
+                break
             if op == 0x50:
                 if n == 0:
                     o = np.int64(EMPTY_TUPLE - BASE)
@@ -918,7 +924,7 @@ def run(ram, words, floats, regs, heap, hashes, builtins):
                     length, first = words[(x + 1) & WM], x + 2
                 elif words[x & WM] == T_LIST:
                     length, first = words[(x + 2) & WM], (words[(x + 3) & WM] - BASE) >> 3
-            if length != n:
+            if length != n or n > MAX_COUNT:
                 ip = at
                 break
             ip = p

@@ -381,7 +381,7 @@ class Objects:
         """Address of the value slot of `key`, or 0."""
         at = (m - RAM_BASE) >> 3
         flags, alloc, table = self.words[at], self.words[at + 1], self.words[at + 2]
-        if alloc == 0:
+        if alloc <= 0:  # below zero only when a program spoilt it
             return 0
         only_equal_words = bool(flags & L.MAP_KEYS_ARE_QSTRS)
         if only_equal_words and key & 3 != 2:
@@ -445,6 +445,8 @@ class Objects:
         only_words = bool(words[at] & L.MAP_KEYS_ARE_QSTRS) and key & 3 == 2
         while True:
             alloc, table = words[at + 1], words[at + 2]
+            if alloc <= 0:
+                raise IndexError("hash table of %d slots in guest RAM" % alloc)
             first = (table - RAM_BASE) >> 3
             start = pos = h % alloc
             avail = -1
