@@ -232,7 +232,7 @@ def _show_lint(report):
               help="How a picture of another size is fitted: black borders, out of proportion, or "
               "the largest middle part (as set_windowing shows it). Scaled bilinearly.")
 @click.option("--rgb565", is_flag=True, help="Round a picture's colours as the camera does.")
-@click.option("--output", type=click.Path(), metavar="NPZ", help="Write the outputs.")
+@click.option("--output", type=click.Path(), metavar="NPZ", help="Write the outputs; - is standard output.")
 @click.option("--layers", is_flag=True, help="Write every layer's result into --output as well.")
 @click.option("--boxes", type=click.Path(), metavar="PNG",
               help="Draw yolo2 boxes on the input as the model saw it.")
@@ -280,6 +280,8 @@ def run_command(file, source, fit, rgb565, output, layers, boxes, anchors, thres
     if boxes:
         write_file(boxes, _png(pictures.draw_boxes(x, found, names)))
         facts["picture"] = boxes
+    if "-" in (output, boxes):
+        return  # stdout holds the file
     if as_json:
         echo_json(facts)
     else:
@@ -335,7 +337,7 @@ def _show_run(facts):
     if facts.get("boxes") == []:
         click.echo("no boxes")
     for key in ("output", "picture"):
-        if facts.get(key, "-") != "-":
+        if key in facts:
             click.echo(f"written: {facts[key]}")
 
 
