@@ -232,7 +232,8 @@ def _show_lint(report):
               help="How a picture of another size is fitted: black borders, out of proportion, or "
               "the largest middle part (as set_windowing shows it). Scaled bilinearly.")
 @click.option("--rgb565", is_flag=True, help="Round a picture's colours as the camera does.")
-@click.option("--output", type=click.Path(), metavar="NPZ", help="Write the outputs; - is standard output.")
+@click.option("--output", type=click.Path(), metavar="NPZ",
+              help="Write the outputs; - is standard output.")
 @click.option("--layers", is_flag=True, help="Write every layer's result into --output as well.")
 @click.option("--boxes", type=click.Path(), metavar="PNG",
               help="Draw yolo2 boxes on the input as the model saw it.")
