@@ -10,12 +10,16 @@ import numpy as np
 from k210sim.errors import KmodelError
 from k210sim.kpu import ai_ram
 from k210sim.kpu.forecast import Forecast, forecast
+from k210sim.kpu.kernels.tiles import check_threads
 from k210sim.kpu.kmodel import layers as kl
-from k210sim.kpu.kmodel import v3, v4
+from k210sim.kpu.kmodel import v3, v4, v5
 from k210sim.kpu.kmodel.header import describe_word, identify, swap_words
 from k210sim.kpu.kmodel.nodes import KpuConv2d
 from k210sim.kpu.runtime import LayerResult, Net
 from k210sim.kpu.runtime_v4 import NetV4
+from k210sim.kpu.runtime_v5 import NetV5
+
+KINDS = {"v3": (v3, Net), "v4": (v4, NetV4), "v5": (v5, NetV5)}
 
 
 class RunResult(NamedTuple):
@@ -37,19 +41,22 @@ class KModel:
     """
 
     def __init__(self, data: bytes, *, path=None, **options):
-        """options: those of `runtime.Net` or `runtime_v4.NetV4`, e.g. activation="up"."""
+        """options: those of `runtime.Net`, `runtime_v4.NetV4` or `runtime_v5.NetV5`, e.g.
+        activation="up", kernels="portable", threads=2."""
         data = bytes(data)
         kind = identify(data)
         self.swapped = kind == "v3_swapped"
         if self.swapped:
             data = swap_words(data)
             kind = "v3"
-        if kind not in ("v3", "v4"):
-            raise KmodelError(f"expected a kmodel V3 or V4, found {describe_word(data)}", path=path)
+        if kind not in KINDS:
+            raise KmodelError(f"expected a kmodel V3, V4 or V5, found {describe_word(data)}",
+                              path=path)
         self.path, self.file_size = path, len(data)
         try:
-            self.model = v3.parse(data) if kind == "v3" else v4.parse(data)
-            self.net = (Net if kind == "v3" else NetV4)(self.model, **options)
+            container, runtime = KINDS[kind]
+            self.model = container.parse(data)
+            self.net = runtime(self.model, **options)
         except KmodelError as error:
             error.path = path
             raise
@@ -80,7 +87,7 @@ class KModel:
 
     @property
     def input_dtype(self) -> np.dtype:
-        if self.version == 4:
+        if self.version > 3:
             return self.net.input_dtype
         return np.dtype(np.float32 if isinstance(self._first, kl.FullyConnected) else np.uint8)
 
@@ -90,6 +97,8 @@ class KModel:
 
     def info(self) -> dict:
         """Version, input, layers (as `netinfo`, with names and shapes), outputs, memory."""
+        if self.version == 5:
+            return self._info_v5()
         version3 = self.version == 3
         layers = []
         for i, body in enumerate(self.model.layers if version3 else self.model.nodes):
@@ -114,25 +123,57 @@ class KModel:
             common["ai_ram_lines"] = ai_ram.LINES - self.model.header.max_start_address
         return common
 
-    def run(self, x, layers: bool = False):
+    def _info_v5(self) -> dict:
+        """`info()` of a V5 file, which no MaixPy firmware loads: no system heap to tell."""
+        entry = self.model.entry
+        layers = [{"index": i, "name": name, "on_kpu": name == "kpu_conv2d"}
+                  for i, name in enumerate(self.net.layer_names())]
+        return {
+            "version": 5, "file_size": self.file_size, "size": self.model.size,
+            "byte_swapped": False, "weight_bits": 8, "nncase": self.net.release,
+            "input": {"shape": list(self.input_shape), "dtype": self.input_dtype.name},
+            "outputs": [{"address": place.start, "size": place.size, "shape": list(shape)}
+                        for place, shape in zip(entry.outputs, entry.output_shapes, strict=True)],
+            "modules": [{"type": m.type, "functions": len(m.functions), "size": m.header.size}
+                        for m in self.model.modules],
+            "main_mem_usage": self.net.main_mem_usage, "layers": layers,
+        }
+
+    def run(self, x, layers: bool = False, *, threads: int | None = None):
         """Run on one input; returns a list of output arrays, or a RunResult with layers=True.
 
-        x: of input_shape and input_dtype. An output is float32 or uint8 by the layer that wrote
-        it, (C, H, W) where that is known and flat elsewhere (V4 files store no output shapes).
+        threads: how many work on one KPU layer (default: the constructor's, 1). The result does
+        not depend on it. x: of input_shape and input_dtype. An output is float32 or uint8 by the
+        layer that wrote it, (C, H, W) where that is known and flat elsewhere (V4 files store no
+        output shapes); V5 files tell shape and type.
         """
         # The unused pixels of padded maps show what the AI RAM held before: start from zeros, so
         # that a dump of the layers depends on the input alone.
         self.net.ai_ram.data[:] = 0
+        if threads is not None:
+            self.net.threads = check_threads(threads)
         results = self.net.run(x, keep_layers=layers)
-        outputs = [self._output(i) for i in range(len(self.model.outputs))]
+        outputs = [self._output(i) for i in range(self._output_count)]
         return RunResult(outputs, results) if layers else outputs
 
     def forecast(self, cpu_hz: float = 400e6, kpu_hz: float = 400e6, *,
                  dma: bool = False) -> Forecast:
-        """Predicted milliseconds on the real chip, per layer and in total (docs/forecast.md)."""
+        """Predicted milliseconds on the real chip, per layer and in total (docs/forecast.md).
+
+        KmodelError for V5: no published measurement tells what its runtime costs.
+        """
+        if self.version == 5:
+            raise KmodelError("no forecast of kmodel V5: nothing was measured to fit it to",
+                              path=self.path)
         return forecast(self.model, cpu_hz, kpu_hz, dma=dma)
 
+    @property
+    def _output_count(self) -> int:
+        return len(self.model.entry.outputs if self.version == 5 else self.model.outputs)
+
     def _output(self, index):
+        if self.version == 5:
+            return self.net.output(index)
         raw = self.net.output_bytes(index).copy()
         if self.version == 4:
             if self.model.outputs[index].datatype == 0:

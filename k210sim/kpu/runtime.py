@@ -20,7 +20,7 @@ What the firmware's `KPU` module needs, in its own order:
 Options of Net: activation="even" (newer vendor rule) or "up" (older; which one the silicon has is
 an open question), truncate=True for MaixPy's truncating `roundf` in the Quantize layer,
 cpu_copy=True for its CPU copy of conv outputs, which leaves the last byte when the width is a
-multiple of 64 (kpu_api `dma` <= 0), kernels=name of a kernel set.
+multiple of 64 (kpu_api `dma` <= 0), kernels=name of a kernel set, threads=how many work on a layer.
 Errors while running are KmodelError naming the layer; the device answers 2008 or misbehaves.
 """
 
@@ -32,6 +32,7 @@ import numpy as np
 
 from k210sim.errors import KmodelError
 from k210sim.kpu import ai_ram
+from k210sim.kpu.kernels.tiles import check_threads
 from k210sim.kpu.kmodel import layers as kl
 from k210sim.kpu.kmodel import v3
 from k210sim.kpu.kmodel.header import Refusal, describe_word, identify
@@ -93,7 +94,7 @@ class Net:
 
     def __init__(self, model: v3.ModelV3, *, activation: str = "even", truncate: bool = False,
                  cpu_copy: bool = False, kernels: str | None = None, driver: Driver | None = None,
-                 ram: ai_ram.AiRam | None = None):
+                 ram: ai_ram.AiRam | None = None, threads: int = 1):
         if activation not in ("even", "up"):
             raise KmodelError(f"activation rule {activation!r}, expected even or up")
         self.model = model
@@ -103,7 +104,7 @@ class Net:
         self.outputs = [[o.address, o.size] for o in model.outputs]
         self.layer_count = self.total_layers
         self.driver = driver or Driver()
-        self._kernels = kernels
+        self._kernels, self.threads = kernels, check_threads(threads)
         self._plans: dict[int, object] = {}
         self._forced: set[int] = set()
 
@@ -284,7 +285,7 @@ class Net:
             ai_ram.check_map(regs.image_src_addr, regs.in_shape)
             ai_ram.check_map(regs.image_dst_addr, regs.out_shape)
             plan = self._plans[index] = self._prepare(body)
-        out = plan.run(self.ai_ram.read_map(regs.image_src_addr, regs.in_shape))
+        out = plan.run(self.ai_ram.read_map(regs.image_src_addr, regs.in_shape), self.threads)
         self.ai_ram.write_map(regs.image_dst_addr, out)
         if body.flags & kl.MAIN_MEM_OUT or index in self._forced:
             count = out.size

@@ -19,6 +19,7 @@ import numpy as np
 
 from k210sim.errors import KmodelError
 from k210sim.kpu import ai_ram
+from k210sim.kpu.kernels.tiles import check_threads
 from k210sim.kpu.kmodel import nodes as nd
 from k210sim.kpu.kmodel import v4
 from k210sim.kpu.kmodel.header import Refusal, describe_word, identify
@@ -32,13 +33,13 @@ class NetV4:
     """A loaded V4 model with its own main memory."""
 
     def __init__(self, model: v4.ModelV4, *, activation: str = "even", kernels: str | None = None,
-                 ram: ai_ram.AiRam | None = None, driver=None):
+                 ram: ai_ram.AiRam | None = None, driver=None, threads: int = 1):
         self.model = model
         self.activation = activation
         self.main = MainMemory(model.header.main_mem)
         self.ai_ram = ram or ai_ram.AiRam()
         self.constants = np.frombuffer(model.constants, np.uint8)
-        self._kernels, self._plans = kernels, {}
+        self._kernels, self._plans, self.threads = kernels, {}, check_threads(threads)
         self._slots: dict[int, tuple[int, int, int]] = {}
 
     @classmethod
@@ -203,7 +204,7 @@ class NetV4:
         parts = []
         for n in range(node.batches):
             x = self.ai_ram.read_map(regs.image_src_addr + n * in_lines, regs.in_shape)
-            out = plan.run(x)
+            out = plan.run(x, self.threads)
             self.ai_ram.write_map(regs.image_dst_addr + n * out_lines, out)
             parts.append(out)
         result = parts[0] if len(parts) == 1 else np.stack(parts)

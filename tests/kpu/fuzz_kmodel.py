@@ -1,5 +1,7 @@
 """Mutations of model files: `python tests/kpu/fuzz_kmodel.py [CASES] [FILE ...]`.
 
+The FILE "v5" stands for a small written kmodel V5.
+
 Every case must end in a KmodelError or a run inside the model's own memory. The test suite runs a
 few hundred; this script as many as wanted, on a small written model and on any files given.
 """
@@ -12,10 +14,11 @@ import time
 from pathlib import Path
 
 import numpy as np
+from v5_files import small_v5
 
 from k210sim.errors import KmodelError
 from k210sim.kpu import KModel
-from k210sim.kpu.kmodel import v3
+from k210sim.kpu.kmodel import v3, v5
 from k210sim.kpu.kmodel.writer import MAX_2X2, ModelBuilder, Quant
 from k210sim.kpu.runtime import Net
 
@@ -43,6 +46,8 @@ def try_everything(data: bytes) -> str:
         if data[:4] == b"\3\0\0\0":
             assert v3.build(v3.parse(data)) == data
             Net.from_bytes(data)
+        if data[:8] == b"LDMK\5\0\0\0":
+            assert v5.build(v5.parse(data)) == data
         model = KModel.from_bytes(data)
         if np.prod(model.input_shape, dtype=float) > 1 << 22:
             return "refused"
@@ -76,7 +81,8 @@ def mutate(data: bytes, rng) -> bytes:
 
 def main(argv) -> int:
     cases = int(argv[0]) if argv else 2000
-    files = [Path(name).read_bytes() for name in argv[1:]] or [small_model()]
+    files = [small_v5() if name == "v5" else Path(name).read_bytes() for name in argv[1:]]
+    files = files or [small_model()]
     seen = {"ran": 0, "refused": 0}
     started = time.perf_counter()
     for case in range(cases):

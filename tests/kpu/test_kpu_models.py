@@ -132,12 +132,6 @@ def test_a_swapped_file_and_wrong_inputs(shared):
             plain.run(bad)
 
 
-@pytest.mark.parametrize("name", ["yolox_nano_224_v5"])
-def test_kinds_that_do_not_run_say_what_they_are(shared, name):
-    with pytest.raises(KmodelError, match="found kmodel V5"):
-        KModel.from_file(shared / "models" / f"{name}.kmodel")
-
-
 def test_encrypted_and_missing_files(tmp_path):
     with pytest.raises(KmodelError, match="encrypted V3 model"):
         KModel.from_bytes(b"\x13\x27\0\0" + bytes(60))

@@ -59,7 +59,7 @@ class PortableConv:
         length = -(-length // CHUNK) * CHUNK
         return np.stack([starts, np.full(len(starts), length)], axis=1).astype(np.int64)
 
-    def run(self, x: np.ndarray) -> np.ndarray:
+    def run(self, x: np.ndarray, threads: int = 1) -> np.ndarray:
         """uint8 (C, H, W) in, uint8 (C, H, W) after the pool out."""
         p = self.p
         channels, height, width = p.in_shape

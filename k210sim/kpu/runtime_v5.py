@@ -1,0 +1,607 @@
+"""Runs kmodel V5 on the host. No MaixPy v1 firmware does: on the device it is error 2002.
+
+The entry function is byte code of a stack machine (`kmodel/stackvm.py`); its tensor functions work
+on the module's memories (`tensor_ops.py`), and its CALLs run functions of the k210 module: uploads
+into the AI RAM, KPU layers, downloads. Everything a file names is checked against its memory.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from k210sim.errors import KmodelError
+from k210sim.kpu import ai_ram
+from k210sim.kpu.kernels.tiles import check_threads
+from k210sim.kpu.kmodel import stackvm, v5
+from k210sim.kpu.runtime import LayerResult
+
+MAX_ELEMENTS = 8 << 20
+MAX_POOL = 32 << 20
+MAX_INSTRUCTIONS = 1 << 20
+MAX_DEPTH = 4096
+
+
+class Buffer:
+    """A place on the operand stack: bytes of a memory from `start` on."""
+
+    def __init__(self, cells: np.ndarray, start: int):
+        self.cells, self.start = cells, start
+
+
+class NetV5:
+    """A loaded V5 model: memories, code and prepared KPU layers."""
+
+    def __init__(self, model: v5.ModelV5, *, activation: str = "even", kernels: str | None = None,
+                 ram: ai_ram.AiRam | None = None, threads: int = 1):
+        if activation not in ("even", "up"):
+            raise KmodelError(f"activation rule {activation!r}, expected even or up")
+        self.model, self.activation, self._kernels = model, activation, kernels
+        self.ai_ram = ram or ai_ram.AiRam()
+        self.threads = check_threads(threads)
+        self._plans: dict[tuple, object] = {}
+        self._code: dict[tuple[int, int], list] = {}
+        self.rdata, self.data = [], []
+        self.releases: dict[int, int] = {}
+        for offset, module in zip(model.offsets, model.modules, strict=True):
+            self._check_module(offset, module)
+            self.rdata.append(np.frombuffer(module.section(".rdata"), np.uint8))
+            self.data.append(np.zeros(module.pool_size(v5.DATA), np.uint8))
+        for number, module in enumerate(model.modules):
+            if module.type == "stackvm":
+                self.releases[number] = stackvm.detect(self._text(number, None))
+        entry = model.entry
+        if len(entry.inputs) != 1:
+            raise KmodelError(f"an entry function with {len(entry.inputs)} inputs, expected 1",
+                              field="FunctionHeader.inputs")
+        self._check_tensor(entry.inputs[0], entry.input_shapes[0])
+        total = 0
+        for place, shape in zip(entry.outputs, entry.output_shapes, strict=True):
+            self._check_tensor(place, shape)
+            total += place.size
+            if place.size > MAX_POOL or total > 2 * MAX_POOL:
+                raise KmodelError(f"an output of {place.size} bytes", field="RangeV5.size")
+        self._outputs = [np.zeros(place.size, np.uint8) for place in entry.outputs]
+
+    @classmethod
+    def from_bytes(cls, data: bytes, **options) -> NetV5:
+        return cls(v5.parse(data), **options)
+
+    def _check_module(self, offset, module):
+        if module.type not in ("stackvm", "k210"):
+            raise KmodelError(f"a module of type {module.type!r}, expected stackvm or k210",
+                              offset=offset, field="ModuleHeader.type")
+        if module.pool_size(v5.DATA) > MAX_POOL:
+            raise KmodelError(f"a data pool of {module.pool_size(v5.DATA)} bytes", offset=offset,
+                              field="MemoryPool.size")
+        text = len(module.section(".text"))
+        for function in module.functions:
+            h = function.header
+            if h.entrypoint + h.text_size > text:
+                raise KmodelError(f"code at {h.entrypoint} of {h.text_size} bytes, .text has "
+                                  f"{text}", offset=offset, field="FunctionHeader.text_size")
+
+    @staticmethod
+    def _check_tensor(place, shape):
+        size = math.prod(shape)
+        if place.datatype >= len(v5.DATATYPES):
+            raise KmodelError(f"datatype {place.datatype}", field="RangeV5.datatype")
+        if size > MAX_ELEMENTS or size * np.dtype(v5.DATATYPES[place.datatype]).itemsize > \
+                place.size:
+            raise KmodelError(f"a tensor of {shape} in {place.size} bytes", field="RangeV5.size")
+
+    # -- facts --------------------------------------------------------------------------------
+
+    @property
+    def main_mem_usage(self) -> int:
+        """Bytes of all data pools."""
+        return sum(part.size for part in self.data)
+
+    @property
+    def release(self) -> str:
+        """The nncase releases whose byte code this is: the oldest of its group."""
+        return stackvm.RELEASES[self.releases.get(self.model.header.entry_module, 0)]
+
+    def input_shape(self) -> tuple[int, ...]:
+        """Of the only input, without a leading batch of 1."""
+        shape = self.model.entry.input_shapes[0]
+        return shape[1:] if len(shape) > 1 and shape[0] == 1 else shape
+
+    @property
+    def input_dtype(self) -> np.dtype:
+        return np.dtype(v5.DATATYPES[self.model.entry.inputs[0].datatype])
+
+    def layer_names(self) -> list[str]:
+        """Names of what a straight run executes, KPU operations in their CALL's place."""
+        names = []
+        number = self.model.header.entry_module
+        for one in self.instructions(number, self.model.header.entry_function):
+            if not one.name.startswith("TENSOR."):
+                continue
+            o = one.operands
+            if one.name == "TENSOR.CALL" and self._is_k210(o["module"], o["function"]):
+                names += [op.NAME for op in self._ops(o["module"], o["function"])]
+            else:
+                names.append(one.name[7:].lower())
+        return names
+
+    def _is_k210(self, module, function) -> bool:
+        modules = self.model.modules
+        return (module < len(modules) and modules[module].type == "k210"
+                and function < len(modules[module].functions))
+
+    def _text(self, module, function):
+        text = self.model.modules[module].section(".text")
+        if function is None:
+            return text
+        h = self.model.modules[module].functions[function].header
+        return text[h.entrypoint : h.entrypoint + h.text_size]
+
+    def instructions(self, module: int, function: int) -> list[stackvm.Instruction]:
+        """The decoded byte code of a stackvm function."""
+        key = (module, function)
+        if key not in self._code:
+            self._code[key] = stackvm.disassemble(self._text(*key), self.releases[module])
+        return self._code[key]
+
+    def _ops(self, module, function):
+        key = (module, function)
+        if key not in self._code:
+            self._code[key] = v5.read_ops(self._text(*key))
+        return self._code[key]
+
+    # -- running ------------------------------------------------------------------------------
+
+    def run(self, x: np.ndarray, keep_layers: bool = False) -> list[LayerResult]:
+        """Run the entry function; returns every operation's result if asked."""
+        x, entry = np.asarray(x), self.model.entry
+        shape = entry.input_shapes[0]
+        if x.dtype != self.input_dtype or x.size != math.prod(shape):
+            raise KmodelError(f"input is {x.dtype} {x.shape}, the model takes {self.input_dtype} "
+                              f"{shape}")
+        raw = np.zeros(entry.inputs[0].size, np.uint8)
+        flat = np.ascontiguousarray(x).reshape(-1).view(np.uint8)
+        raw[: flat.size] = flat
+        for data in self.data:
+            data[:] = 0
+        for out in self._outputs:
+            out[:] = 0
+        results: list[LayerResult] | None = [] if keep_layers else None
+        header = self.model.header
+        if self.model.modules[header.entry_module].type == "k210":
+            self.run_k210(header.entry_module, header.entry_function, [raw], self._outputs, results)
+        else:
+            TensorMachine(self, header.entry_module, header.entry_function, [raw], self._outputs,
+                          results).run()
+        return results or []
+
+    def output_size(self, index: int) -> int:
+        return self._outputs[index].size
+
+    def output_bytes(self, index: int = 0) -> np.ndarray:
+        """Output `index` as a live uint8 view."""
+        return self._outputs[index]
+
+    def output(self, index: int) -> np.ndarray:
+        """Output `index` as an array of its shape and type."""
+        entry = self.model.entry
+        shape, dtype = entry.output_shapes[index], v5.DATATYPES[entry.outputs[index].datatype]
+        size = math.prod(shape) * np.dtype(dtype).itemsize
+        return self._outputs[index][:size].copy().view(dtype).reshape(shape)
+
+    def run_k210(self, module, function, inputs, outputs, results) -> None:
+        """One function of a k210 module; inputs and outputs are uint8 arrays in its order."""
+        record = self.model.modules[module].functions[function]
+        memory = _K210Memory(self, module, record, inputs, outputs)
+        for number, op in enumerate(self._ops(module, function)):
+            try:
+                value = self._operation(op, memory, (module, function, number))
+            except KmodelError as error:
+                error.args = (f"{error.args[0]}, in {op.NAME} {number} of function {function}",)
+                raise
+            if results is not None:
+                results.append(LayerResult(len(results), op.NAME, np.array(value)))
+
+    def _operation(self, op, memory, key):
+        if op.opcode == 2:
+            return self._convolve(op, memory, key)
+        if op.opcode == 3:
+            dtype = v5.DATATYPES[op.src.datatype] if op.src.datatype < 11 else "u1"
+            source = _strided(memory.cells(op.src), dtype, op.shape, op.src_strides)
+            target = _strided(memory.cells(op.dst), dtype, op.shape, op.dst_strides)
+            target[:] = source.copy()
+            return target
+        shape = op.shape
+        if math.prod(max(1, d) for d in shape) > ai_ram.SIZE:
+            raise KmodelError(f"a map of {shape} does not fit the AI RAM", field="shape")
+        lines = ai_ram.map_lines(shape[1:])
+        place = op.dst if op.opcode == 0 else op.src
+        if place.location != v5.AI_RAM or place.start % ai_ram.LINE:
+            raise KmodelError(f"place {place.start} of memory {place.location} is no line of the "
+                              "AI RAM", field="start")
+        first = place.start // ai_ram.LINE
+        if 0 in shape:
+            return np.zeros(shape, np.uint8)
+        if op.opcode == 0:
+            x = memory.cells(op.src)[: math.prod(shape)]
+            if x.size < math.prod(shape):
+                raise KmodelError(f"{x.size} bytes for a map of {shape}", field="src")
+            x = x.reshape(shape)
+            for n in range(shape[0]):
+                self.ai_ram.write_map(first + n * lines, x[n])
+            return x
+        out = np.stack([self.ai_ram.read_map(first + n * lines, shape[1:])
+                        for n in range(shape[0])])
+        cells = memory.cells(op.dst)
+        if cells.size < out.size:
+            raise KmodelError(f"{cells.size} bytes for a map of {shape}", field="dst")
+        memory.writable(op.dst)
+        cells[: out.size] = out.reshape(-1)
+        return out
+
+    def _convolve(self, op, memory, key):
+        regs = op.regs
+        in_lines, out_lines = (ai_ram.map_lines(s) for s in (regs.in_shape, regs.out_shape))
+        if not 1 <= op.batches <= ai_ram.LINES:
+            raise KmodelError(f"{op.batches} batches", field="batches")
+        last = op.batches - 1
+        ai_ram.check_map(regs.image_src_addr + last * in_lines, regs.in_shape)
+        ai_ram.check_map(regs.image_dst_addr + last * out_lines, regs.out_shape)
+        plan = self._plans.get(key)
+        if plan is None:
+            plan = self._plans[key] = self._prepare(op, memory)
+        parts = []
+        for n in range(op.batches):
+            out = plan.run(self.ai_ram.read_map(regs.image_src_addr + n * in_lines, regs.in_shape),
+                           self.threads)
+            self.ai_ram.write_map(regs.image_dst_addr + n * out_lines, out)
+            parts.append(out)
+        result = parts[0] if len(parts) == 1 else np.stack(parts)
+        if op.main_out.size:
+            cells = memory.cells(op.main_out)
+            memory.writable(op.main_out)
+            if cells.size < result.size:
+                raise KmodelError(f"{cells.size} bytes for {result.size}", field="main_out")
+            cells[: result.size] = result.reshape(-1)
+        return result
+
+    def _prepare(self, op, memory):
+        from k210sim.kpu.conv_params import ConvParams
+        from k210sim.kpu.kernels import table
+
+        regs, tables = op.regs, []
+        for name, count in (("weights", regs.weight_count), ("batch_norm", 8 * regs.out_channels),
+                            ("activation", 144)):
+            cells = memory.cells(getattr(op, name)._replace(size=count))
+            tables.append(cells.tobytes())
+        kernels = table.load(self._kernels) if self._kernels else table.default()
+        return kernels.prepare(ConvParams.from_layer(
+            regs, np.frombuffer(tables[0], np.uint8), np.frombuffer(tables[1], "<u8"), tables[2],
+            self.activation))
+
+
+class _K210Memory:
+    """Ranges of a k210 function as byte views."""
+
+    def __init__(self, net, module, record, inputs, outputs):
+        self.net, self.module = net, module
+        self.tensors = {v5.INPUT: (record.inputs, inputs), v5.OUTPUT: (record.outputs, outputs)}
+
+    def writable(self, place) -> None:
+        if place.location == v5.RDATA:
+            raise KmodelError("an operation writes into .rdata", field="location")
+
+    def cells(self, place) -> np.ndarray:
+        """The bytes of a Place; KmodelError when they are outside their memory."""
+        start = place.start
+        if place.location in self.tensors:
+            cells, start = _tensor_at(*self.tensors[place.location], start)
+        elif place.location == v5.AI_RAM:
+            cells = self.net.ai_ram.data
+        elif place.location in (v5.RDATA, v5.DATA):
+            memory = self.net.rdata if place.location == v5.RDATA else self.net.data
+            cells = memory[self.module]
+        else:
+            raise KmodelError(f"memory {place.location}, expected input, output, rdata, data or "
+                              "AI RAM", field="location")
+        if start + place.size > cells.size:
+            raise KmodelError(f"{place.size} bytes at {start} of memory {place.location}, it has "
+                              f"{cells.size}", field="start")
+        return cells[start : start + place.size]
+
+
+def _tensor_at(ranges, tensors, offset):
+    """(bytes, offset inside) of the tensor with the greatest start not above `offset`."""
+    best = None
+    for i, place in enumerate(ranges):
+        if place.start <= offset and (best is None or place.start > ranges[best].start):
+            best = i
+    if best is None:
+        raise KmodelError(f"no tensor starts at or below {offset}", field="start")
+    return tensors[best], offset - ranges[best].start
+
+
+def _strided(cells, dtype, shape, strides) -> np.ndarray:
+    """A view of `cells` with strides in elements; every element must lie inside."""
+    dtype = np.dtype(dtype)
+    if len(strides) != len(shape):
+        raise KmodelError(f"{len(strides)} strides for {len(shape)} axes", field="strides")
+    if any(d < 0 for d in shape) or any(s < 0 for s in strides):
+        raise KmodelError(f"a tensor of {shape} with strides {strides}", field="shape")
+    if math.prod(max(1, d) for d in shape) > MAX_ELEMENTS:
+        raise KmodelError(f"a tensor of {shape}", field="shape")
+    if 0 in shape:
+        return np.zeros(shape, dtype)
+    span = 1 + sum((d - 1) * s for d, s in zip(shape, strides, strict=True))
+    if span * dtype.itemsize > cells.size:
+        raise KmodelError(f"a tensor of {shape} with strides {strides} in {cells.size} bytes",
+                          field="shape")
+    flat = cells[: span * dtype.itemsize].view(dtype)
+    return np.lib.stride_tricks.as_strided(flat, shape, [s * dtype.itemsize for s in strides])
+
+
+_WRAP = {"I1": (8, True), "I2": (16, True), "I4": (32, True), "I": (32, True), "U1": (8, False),
+         "U2": (16, False), "U4": (32, False), "U": (32, False)}
+
+
+def _wrap(value, bits=32, signed=True) -> int:
+    value = int(value) & ((1 << bits) - 1)
+    return value - (1 << bits) if signed and value >> (bits - 1) else value
+
+
+def _divide(a, b):
+    if b == 0:
+        raise KmodelError("division by zero", field="stackvm.DIV")
+    q = abs(a) // abs(b)
+    return q if (a < 0) == (b < 0) else -q
+
+
+_ARITHMETIC = {
+    "ADD": lambda a, b: a + b, "SUB": lambda a, b: a - b, "MUL": lambda a, b: a * b,
+    "DIV": _divide, "REM": lambda a, b: a - b * _divide(a, b), "AND": lambda a, b: a & b,
+    "OR": lambda a, b: a | b, "XOR": lambda a, b: a ^ b, "SHL": lambda a, b: a << (b & 31),
+    "SHR": lambda a, b: a >> (b & 31), "CLT": lambda a, b: int(a < b),
+    "CLE": lambda a, b: int(a <= b), "CEQ": lambda a, b: int(a == b),
+    "CGE": lambda a, b: int(a >= b), "CGT": lambda a, b: int(a > b),
+    "CNE": lambda a, b: int(a != b),
+}
+_ON_FLOATS = ("ADD", "SUB", "MUL", "CLT", "CLE", "CEQ", "CGE", "CGT", "CNE")
+
+
+class TensorMachine:
+    """One call of a stackvm function: its operand stack and shape registers."""
+
+    def __init__(self, net: NetV5, module: int, function: int, inputs, outputs, results):
+        self.net, self.module, self.results = net, module, results
+        self.record = net.model.modules[module].functions[function]
+        self.code = net.instructions(module, function)
+        self.release = net.releases[module]
+        self.release_name = stackvm.RELEASES[self.release]
+        self.tensors = {v5.INPUT: (self.record.inputs, inputs),
+                        v5.OUTPUT: (self.record.outputs, outputs)}
+        self.stack: list = []
+        self.shapes: dict[int, tuple[int, ...]] = {}
+        self.pads: dict[int, list[tuple[int, int, int]]] = {}
+
+    # -- operands -----------------------------------------------------------------------------
+
+    def pop(self):
+        """An int or a float."""
+        if not self.stack:
+            raise KmodelError("the operand stack is empty", field="stackvm")
+        value = self.stack.pop()
+        if isinstance(value, Buffer):
+            raise KmodelError("an address where a number is expected", field="stackvm")
+        return value
+
+    def pop_int(self) -> int:
+        value = self.pop()
+        if not isinstance(value, int):
+            raise KmodelError(f"{value!r} where an integer is expected", field="stackvm")
+        return value
+
+    def pop_address(self) -> Buffer:
+        if not self.stack or not isinstance(self.stack[-1], Buffer):
+            raise KmodelError("a number where an address is expected", field="stackvm")
+        return self.stack.pop()
+
+    def pop_padding(self) -> tuple[int, int]:
+        """before, after of one axis; a number between elements is not used by windows."""
+        if self.release >= stackvm.WITH_INTERIOR:
+            self.pop_int()
+        after = self.pop_int()
+        return self.pop_int(), after
+
+    def shape(self, register: int) -> tuple[int, ...]:
+        """A register's numbers, signed."""
+        if register not in self.shapes:
+            raise KmodelError(f"shape register {register} was never set", field="stackvm")
+        return self.shapes[register]
+
+    def paddings(self, register: int) -> list[tuple[int, int, int]]:
+        if register not in self.pads:
+            raise KmodelError(f"padding register {register} was never set", field="stackvm")
+        return self.pads[register]
+
+    # -- tensors ------------------------------------------------------------------------------
+
+    @staticmethod
+    def dtype(number: int) -> np.dtype:
+        if number >= len(v5.DATATYPES):
+            raise KmodelError(f"datatype {number}", field="stackvm.datatype")
+        return np.dtype(v5.DATATYPES[number])
+
+    @staticmethod
+    def check_size(shape):
+        """The shape; KmodelError when it is larger than the chip's memory."""
+        if any(d < 0 for d in shape) or math.prod(max(1, d) for d in shape) > MAX_ELEMENTS:
+            raise KmodelError(f"a tensor of {tuple(shape)} does not fit", field="shape")
+        return tuple(shape)
+
+    def _cells(self, place: Buffer):
+        if not 0 <= place.start <= place.cells.size:
+            raise KmodelError(f"address {place.start} of {place.cells.size} bytes",
+                              field="stackvm.LEA_BUFFER")
+        return place.cells[place.start :]
+
+    def read(self, place, dt: int, shape, strides: int) -> np.ndarray:
+        """A fresh array from a place."""
+        return _strided(self._cells(place), self.dtype(dt), shape, self.shape(strides)).copy()
+
+    def read_flat(self, place, dt: int, count: int) -> np.ndarray:
+        return _strided(self._cells(place), self.dtype(dt), (count,), (1,)).copy()
+
+    def write(self, place, dt: int, strides: int, values) -> np.ndarray:
+        """Store an array; returns it."""
+        values = np.asarray(values)
+        if not place.cells.flags.writeable:
+            raise KmodelError("the code writes into .rdata", field="stackvm")
+        target = _strided(self._cells(place), self.dtype(dt), values.shape, self.shape(strides))
+        target[...] = values
+        return values
+
+    # -- running ------------------------------------------------------------------------------
+
+    def run(self) -> None:
+        """All instructions, from the first to the end of the text or RET."""
+        at = {one.offset: i for i, one in enumerate(self.code)}
+        index = 0
+        for _ in range(MAX_INSTRUCTIONS):
+            if index >= len(self.code):
+                return
+            one = self.code[index]
+            index += 1
+            try:
+                jump = self._step(one)
+            except KmodelError as error:
+                error.args = (f"{error.args[0]}, in {one.name} at {one.offset} of the code",)
+                raise
+            if len(self.stack) > MAX_DEPTH:
+                raise KmodelError("the operand stack overflows", offset=one.offset, field=one.name)
+            if jump is None:
+                continue
+            if jump == "return":
+                return
+            end = self.code[index].offset if index < len(self.code) else None
+            target = (end if end is not None else one.offset + 5) + jump
+            if target not in at:
+                raise KmodelError(f"a jump to {target}", offset=one.offset, field=one.name)
+            index = at[target]
+        raise KmodelError(f"more than {MAX_INSTRUCTIONS} instructions", field="stackvm")
+
+    def _step(self, one):
+        name, o = one.name, one.operands
+        if name.startswith("TENSOR."):
+            return self._tensor(name[7:], o)
+        if name in ("LDC_I4", "LDC_R4"):
+            self.stack.append(o["0"])
+        elif name in ("LDC_I4_0", "LDC_I4_1", "LDNULL"):
+            self.stack.append(1 if name == "LDC_I4_1" else 0)
+        elif name == "LEA_BUFFER":
+            self.stack.append(self._buffer(o["0"], o["2"]))
+        elif name == "STSHAPE":
+            self.shapes[o["0"]] = tuple(self.pop_int() for _ in range(o["1"]))[::-1]
+        elif name == "STPADDINGS":
+            parts = []
+            for _ in range(o["1"]):
+                between = self.pop_int() if self.release >= stackvm.WITH_INTERIOR else 0
+                after = self.pop_int()
+                parts.append((self.pop_int(), after, between))
+            self.pads[o["0"]] = parts[::-1]
+        elif name == "DUP":
+            self.stack.append(self.stack[-1] if self.stack else self.pop())
+        elif name == "POP":
+            if not self.stack:
+                self.pop()
+            self.stack.pop()
+        elif name in ("BR", "BR_TRUE", "BR_FALSE"):
+            if name == "BR" or bool(self.pop()) == (name == "BR_TRUE"):
+                return o["0"]
+        elif name == "RET":
+            return "return"
+        elif name != "NOP":
+            self._scalar(name)
+        return None
+
+    def _buffer(self, location, offset):
+        if location in self.tensors:
+            return Buffer(*_tensor_at(*self.tensors[location], offset))
+        if location in (v5.RDATA, v5.DATA):
+            memory = self.net.rdata if location == v5.RDATA else self.net.data
+            return Buffer(memory[self.module], offset)
+        raise KmodelError(f"memory {location}, expected 0 to 3", field="stackvm.LEA_BUFFER")
+
+    def _scalar(self, name):
+        """Arithmetic, comparisons and conversions; unsigned forms end in _U."""
+        base, unsigned = (name[:-2], True) if name.endswith("_U") else (name, False)
+        if name.startswith("CONV_") and name != "CONV_BR2":
+            value = self.pop()
+            if name == "CONV_R4":
+                self.stack.append(float(np.float32(value)))
+            else:
+                if not math.isfinite(value):
+                    raise KmodelError(f"{value} has no integer", field=name)
+                self.stack.append(_wrap(value, *_WRAP[name[5:]]))
+        elif name == "NEG":
+            value = self.pop()
+            self.stack.append(-value if isinstance(value, float) else _wrap(-value))
+        elif name == "NOT":
+            self.stack.append(_wrap(~self.pop_int()))
+        elif base in _ARITHMETIC:
+            b, a = self.pop(), self.pop()
+            if isinstance(a, float) or isinstance(b, float):
+                if base not in _ON_FLOATS:
+                    raise KmodelError("the operation is not executed on floats", field=name)
+                with np.errstate(all="ignore"):
+                    value = _ARITHMETIC[base](np.float32(a), np.float32(b))
+                self.stack.append(value if isinstance(value, int) else float(value))
+            else:
+                if unsigned:
+                    a, b = _wrap(a, signed=False), _wrap(b, signed=False)
+                self.stack.append(_wrap(_ARITHMETIC[base](a, b)))
+        else:
+            raise KmodelError(f"{name} is not executed: no compiler emits it", field="stackvm")
+
+    def _tensor(self, name, o):
+        from k210sim.kpu import tensor_ops
+
+        if name == "CALL":
+            return self._call(o)
+        function = tensor_ops.EXECUTED.get(name)
+        if function is None:
+            raise KmodelError(f"the tensor function {name} is not executed", field="stackvm")
+        value = function(self, o)
+        if self.results is not None:
+            self.results.append(LayerResult(len(self.results), name.lower(), np.array(value)))
+        return None
+
+    def _call(self, o):
+        net, modules = self.net, self.net.model.modules
+        module, function = o["module"], o["function"]
+        if module >= len(modules) or function >= len(modules[module].functions):
+            raise KmodelError(f"function {function} of module {module}", field="CALL")
+        if modules[module].type != "k210":
+            raise KmodelError("a call into another stackvm module is not executed", field="CALL")
+        record = modules[module].functions[function]
+        if (o["inputs"], o["outputs"]) != (len(record.inputs), len(record.outputs)):
+            raise KmodelError(f"{o['inputs']} inputs and {o['outputs']} outputs, the function has "
+                              f"{len(record.inputs)} and {len(record.outputs)}", field="CALL")
+        views = []
+        for _ in range(o["outputs"] + o["inputs"]):
+            strides, shape = self.shape(self.pop_int()), self.shape(self.pop_int())
+            dt = self.pop_int()
+            views.append(_strided(self._cells(self.pop_address()), self.dtype(dt & 0xFF), shape,
+                                  strides))
+        views.reverse()
+        inputs = [np.ascontiguousarray(v).reshape(-1).view(np.uint8).copy()
+                  for v in views[: o["inputs"]]]
+        results = []
+        for view in views[o["inputs"] :]:
+            if not view.flags.writeable and view.size:
+                raise KmodelError("the code writes into .rdata", field="CALL")
+            results.append(np.zeros(view.size * view.itemsize, np.uint8))
+        net.run_k210(module, function, inputs, results, self.results)
+        for view, raw in zip(views[o["inputs"] :], results, strict=True):
+            view[...] = raw.view(view.dtype).reshape(view.shape)
+        return None
