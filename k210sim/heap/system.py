@@ -57,7 +57,9 @@ class SystemHeap:
             return self._take(block, size, n_bytes)
         if self.brk - self._top < size + SMALLEST:
             grow = size + SMALLEST - (self.brk - self._top)
-            grow = (grow + PAGE - 1) & ~(PAGE - 1)
+            pages = (grow + PAGE - 1) & ~(PAGE - 1)
+            if self.brk + pages <= self.end or self.brk > self.start:
+                grow = pages  # the very first time a break that is not at a page is accepted
             if self.brk + grow > self.end:
                 return 0
             self.brk += grow

@@ -54,7 +54,11 @@ for i in range({INTERRUPT_WINDOW_MS}):
 del i
 
 ide_mode_conf = '/flash/ide_mode.conf'
-ide = ide_mode_conf[7:] in os.listdir('/flash')
+try:
+    open(ide_mode_conf).close()
+    ide = True
+except OSError:
+    ide = False
 if ide:
     os.remove(ide_mode_conf)
     print('[k210sim] the mode of MaixPy IDE is not simulated')
@@ -69,7 +73,10 @@ if 'main.py' not in flash_ls:
 del main_py
 
 flash_ls = os.listdir('/flash')
-sd_ls = os.listdir('/sd') if 'sd' in os.listdir('/') else []
+try:
+    sd_ls = os.listdir('/sd')
+except OSError:
+    sd_ls = []
 if sd_ls:
     for f in ('boot.py', 'main.py'):
         if 'cover.' + f in sd_ls:
