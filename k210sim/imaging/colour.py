@@ -122,7 +122,7 @@ def mask_of(image: np.ndarray) -> np.ndarray:
 
 
 @lru_cache(maxsize=1)
-def _linear_f32() -> np.ndarray:
+def linear_light() -> np.ndarray:
     """The firmware's table of linear light, printed there with six decimals."""
     return np.round(_linear(_LEVEL), 6).astype(np.float32)
 
@@ -142,7 +142,7 @@ def _wrap8(value: int) -> int:
 
 def rgb_to_lab(rgb: tuple[int, int, int]) -> tuple[int, int, int]:
     """(l, a, b) of an 8-bit colour by the firmware's fast approximation."""
-    r, g, b = (_linear_f32()[c & 0xFF] for c in rgb)
+    r, g, b = (linear_light()[c & 0xFF] for c in rgb)
     x = (r * _F(0.4124) + g * _F(0.3576) + b * _F(0.1805)) / _F(95.047)
     y = (r * _F(0.2126) + g * _F(0.7152) + b * _F(0.0722)) / _F(100.0)
     z = (r * _F(0.0193) + g * _F(0.1192) + b * _F(0.9505)) / _F(108.883)
@@ -186,7 +186,7 @@ def lab_to_rgb(lab: tuple[int, int, int]) -> tuple[int, int, int]:
 
 def rgb_to_grayscale(rgb: tuple[int, int, int]) -> int:
     """Perceived brightness of an 8-bit colour (of linear light, unlike `to_grayscale`)."""
-    r, g, b = (_linear_f32()[c & 0xFF] for c in rgb)
+    r, g, b = (linear_light()[c & 0xFF] for c in rgb)
     return _level(_srgb((r * _F(0.2126) + g * _F(0.7152) + b * _F(0.0722)) / _F(100)))
 
 

@@ -153,7 +153,7 @@ def clip_line(line, width: int, height: int):
     return tuple(int(fused(d, u, at)) for u in (start, end) for d, at in ((dx, x1), (dy, y1)))
 
 
-def _across(theta: int, rho: int, w: int, h: int):
+def across_box(theta: int, rho: int, w: int, h: int):
     """The line's ends on the box's sides: left and right for a flat line, else top and bottom."""
     if 45 <= theta < 135:
         y1, y2 = (int(fused(-_F(x), COSINE[theta], rho) / SINE[theta]) for x in (0, w - 1))
@@ -198,7 +198,7 @@ def find_lines(
     ]
     lines = []
     for theta, rho, magnitude in _merged(found, _join_lines(theta_margin, rho_margin)):
-        ends = clip_line(_across(theta, rho, w, h), w, h)
+        ends = clip_line(across_box(theta, rho, w, h), w, h)
         if ends is None:
             continue
         x1, y1, x2, y2 = ends

@@ -68,3 +68,29 @@ def fast_atan2(y, x) -> np.float32:
     if x > 0 and y < 0:
         return _F(2) * pi - fast_atan(-y / x)
     return _F(0) if y == 0 else pi if y > 0 else -pi
+
+
+def fast_cbrt(value):
+    """Cube root by a third of the number's bit pattern, no refinement, float32; positive array."""
+    bits = np.asarray(value, _F).view(np.int32).astype(np.int64)
+    third = bits // 4 + bits // 16
+    third += third // 16
+    third += third // 256
+    return (third + 0x2A511CD0).astype(np.int32).view(_F)
+
+
+def fast_log(value):
+    """Natural logarithm from the bit pattern and a rational correction, float32; positive array."""
+    bits = np.asarray(value, _F).view(np.uint32)
+    fraction = ((bits & 0x7FFFFF) | 0x3F000000).view(_F)
+    log2 = fused(bits.astype(_F), _F(1.1920928955078125e-7), _F(-124.22551499))
+    log2 = fused(_F(-1.498030302), fraction, log2)
+    return _F(0.69314718) * (log2 - _F(1.72587999) / (_F(0.3520887068) + fraction))
+
+
+def to_int32(value) -> int:
+    """As the processor converts to a whole number: cut off, what is too great is the greatest."""
+    value = float(value)
+    if math.isnan(value):
+        return 2**31 - 1
+    return int(max(-(2.0**31), min(2.0**31 - 1, value)))

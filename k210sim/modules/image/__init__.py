@@ -6,6 +6,7 @@
     drawing.py     lines, text, pasted pictures
     operations.py  arithmetic, morphology, filters, geometry
     analysis.py    statistics and blobs
+    finders.py     templates, regression lines, texture descriptors
     results.py     the objects those return
     module.py      the module's functions and constants
 

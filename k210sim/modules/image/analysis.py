@@ -133,10 +133,9 @@ def get_similarity(call: Call):
 
 
 _MISSING = (
-    "remove_shadows", "chrominvar", "illuminvar",
-    "get_regression", "find_line_segments",
+    "remove_shadows", "find_line_segments",
     "find_rects", "find_apriltags", "find_datamatrices", "find_barcodes",
-    "find_displacement", "find_template", "find_features", "find_eye", "find_lbp",
+    "find_displacement", "find_features", "find_eye",
     "find_keypoints", "find_domain", "find_hog", "selective_search",
 )  # fmt: skip
 

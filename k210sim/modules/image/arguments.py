@@ -81,7 +81,10 @@ class Call:
 
     def gray(self) -> np.ndarray:
         """The image's pixels; OSError unless it is grayscale."""
-        pixels = self.pixels
+        return self.gray_of(self.args[0])
+
+    def gray_of(self, word: int) -> np.ndarray:
+        pixels = self.pixels_of(word)
         self.check(pixels.dtype == np.uint8, "Image format is not supported!")
         return pixels
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 from k210sim.errors import NotSimulated
 from k210sim.imaging import affine, colour, formats, text
 from k210sim.micropython.native import GuestModule
-from k210sim.modules.image import analysis, basic, drawing, operations, pictures
+from k210sim.modules.image import analysis, basic, drawing, finders, operations, pictures
 from k210sim.modules.image.arguments import Call, assert_true
 from k210sim.modules.image_object import HostImage, get_image, new_image
 
 # Importing these adds the methods to Image.
-METHOD_FILES = (analysis, basic, drawing, operations)
+METHOD_FILES = (analysis, basic, drawing, finders, operations)
 LCD_SIZE = (320, 240)
 _ASCII, _UTF8 = 0, 2
 
@@ -168,6 +168,11 @@ def warp_affine_ai(vm, source, target, matrix):
     return None
 
 
+module.function(1, kw=True)(finders.load_descriptor)
+module.function(2, kw=True)(finders.save_descriptor)
+module.function(2, kw=True)(finders.match_descriptor)
+
+
 def _not_simulated(name: str, least: int) -> None:
     @module.function(least, kw=True, name=name)
     def refuse(vm, args, kw):
@@ -175,7 +180,6 @@ def _not_simulated(name: str, least: int) -> None:
 
 
 for _name, _least in (
-    ("HaarCascade", 1), ("ImageWriter", 1), ("ImageReader", 1), ("load_descriptor", 1),
-    ("save_descriptor", 2), ("match_descriptor", 2),
+    ("HaarCascade", 1), ("ImageWriter", 1), ("ImageReader", 1),
 ):  # fmt: skip
     _not_simulated(_name, _least)

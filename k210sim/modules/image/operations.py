@@ -5,7 +5,17 @@ from __future__ import annotations
 import numpy as np
 
 from k210sim.errors import NotSimulated
-from k210sim.imaging import arith, filters, morph, perspective, polar, regions, transform
+from k210sim.imaging import (
+    arith,
+    equalise,
+    filters,
+    invariant,
+    morph,
+    perspective,
+    polar,
+    regions,
+    transform,
+)
 from k210sim.modules.image import pictures
 from k210sim.modules.image.arguments import Call, image_method
 from k210sim.modules.image.drawing import share
@@ -181,8 +191,21 @@ def histeq(call: Call):
     adaptive, clip_limit = call.bool(1, "adaptive"), call.float(2, "clip_limit", -1.0)
     mask = call.mask(3)
     if adaptive:
-        raise NotSimulated("image.Image.histeq", f"adaptive, clip_limit {clip_limit:g}")
-    filters.histeq(pixels, mask)
+        equalise.adaptive_histeq(pixels, clip_limit, mask)
+    else:
+        filters.histeq(pixels, mask)
+    return call.args[0]
+
+
+@image_method(1, fixed=True)
+def chrominvar(call: Call):
+    invariant.chrominvar(call.rgb565())
+    return call.args[0]
+
+
+@image_method(1, fixed=True)
+def illuminvar(call: Call):
+    invariant.illuminvar(call.rgb565())
     return call.args[0]
 
 
