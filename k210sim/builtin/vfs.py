@@ -138,25 +138,30 @@ class FileSystems:
                 break
 
     # --- what the host calls ------------------------------------------------------------------
+    # What these allocate is garbage at once, as in the firmware: the host keeps none of it.
     def import_stat(self, path: str) -> int:
         """What `import` finds at a path: NOTHING, DIRECTORY or FILE."""
         vm = self.vm
         mount, inner = self.lookup(path.encode("utf-8", "surrogateescape"))
         if mount is ROOT or mount is NOWHERE:
             return NOTHING
+        mark = len(vm.temps)
         own = getattr(vm.type_of(mount.fs), "import_stat", None)
-        if own is not None:
-            return own(vm, mount.fs, inner)
         try:
+            if own is not None:
+                return own(vm, mount.fs, inner)
             found = self.call(mount, "stat", vm.new_str(inner))
+            mode = vm.get_int(vm.get_array_fixed(found, 10)[0])
+            return DIRECTORY if mode & DIRECTORY_MODE else FILE
         except GuestError:
             return NOTHING
-        mode = vm.get_int(vm.get_array_fixed(found, 10)[0])
-        return DIRECTORY if mode & DIRECTORY_MODE else FILE
+        finally:
+            del vm.temps[mark:]
 
     def read_file(self, path: str) -> bytes:
         """A whole file; raises what opening and reading raise."""
         vm = self.vm
+        mark = len(vm.temps)
         reader = vm.malloc(READER_BYTES)
         try:
             file = self.open(vm, [vm.new_str(path), vm.new_qstr("rb")], {})
@@ -169,13 +174,16 @@ class FileSystems:
                 stream_methods.control(vm, file, streams.CLOSE)
         finally:
             vm.free_temp(reader, READER_BYTES)
+        del vm.temps[mark:]
         return bytes(data)
 
     def write_file(self, path: str, data: bytes) -> None:
         """Make or replace a file; raises what opening and writing raise."""
         vm = self.vm
+        mark = len(vm.temps)
         file = self.open(vm, [vm.new_str(path), vm.new_qstr("wb")], {})
         try:
             streams.write_all(vm, file, bytes(data))
         finally:
             stream_methods.control(vm, file, streams.CLOSE)
+        del vm.temps[mark:]
