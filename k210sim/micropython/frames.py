@@ -517,8 +517,8 @@ class Frames:
                 try:
                     while True:
                         if R[R_BUDGET] <= 0:
-                            R[R_BUDGET] = SLICE
                             self.account()
+                            R[R_BUDGET] = self._slice()
                         if fast is not None:
                             fast(*fast_args)
                         ip = R[R_IP]
@@ -617,6 +617,17 @@ class Frames:
             # lies inside it, which is all that lines and handler ranges need.
             ip = R[R_IP] - 1
             is_stop = False
+
+    def _slice(self) -> int:
+        """Operations until the next look: not beyond the next alarm of the clock."""
+        due = self.clock.next_alarm_ns()
+        if due is None:
+            return SLICE
+        return max(min((due - self.clock.now_ns) // NS_PER_OP + 1, SLICE), 1)
+
+    def look_soon(self) -> None:
+        """An alarm was set: the current slice may be too long for it."""
+        self.R[R_BUDGET] = 0
 
     def account(self) -> None:
         """Charge the operations since the last time to the clock."""

@@ -1,8 +1,8 @@
 """`machine.Timer` and `machine.PWM`.
 
-A timer's callback runs through the scheduler's queue when virtual time has come to it; a program
-that computes without a pause is looked at every few milliseconds. While a timer runs it is kept
-from being collected (the board does not do that and may crash), and a soft reset stops it.
+A timer's callback runs through the scheduler's queue when virtual time has come to it. While a
+timer runs it is kept from being collected (the board does not do that and may crash), and a soft
+reset stops it.
 Source: MaixPy-v1 v0.6.3 port/src/standard_lib/machine/machine_timer.c, machine_pwm.c.
 """
 
@@ -73,6 +73,7 @@ class TimerState:
 
     def _set_alarm(self) -> None:
         self._alarm = self.vm.clock.alarm(self.due_ns, self._fire)
+        self.vm.look_soon()
 
     def _fire(self) -> None:
         self._alarm = None

@@ -53,6 +53,7 @@ class Watchdog:
         self.vm.account()
         self.due_ns = self.vm.clock.now_ns + self.period_ns
         self._alarm = self.vm.clock.alarm(self.due_ns, self._expire)
+        self.vm.look_soon()
 
     def _expire(self) -> None:
         if self.due_ns is None:

@@ -108,6 +108,7 @@ class Threads:
         if not self._ticking and len(self.running) > 1:
             self._ticking = True
             self.vm.clock.alarm(self.vm.clock.now_ns + SLICE_NS, self._end_slice)
+            self.vm.look_soon()
 
     def _end_slice(self) -> None:
         self.vm.post(self.rotate)

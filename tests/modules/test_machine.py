@@ -220,6 +220,16 @@ def test_a_timer_interrupts_a_loop_that_computes(machine):
         "while len(n) < 3: pass\nprint(len(n))\n") == "3\n"
 
 
+def test_a_fast_timer_is_served_on_time_while_the_program_computes(machine):
+    late, count = machine.run(
+        "from machine import Timer\nimport utime\nat = []\nstart = utime.ticks_us()\n"
+        "t = Timer(2, 1, mode=Timer.MODE_PERIODIC, period=1,\n"
+        "          callback=lambda t: at.append(utime.ticks_us()))\n"
+        "while utime.ticks_us() - start < 50000: pass\nt.stop()\n"
+        "print(max(b - a for a, b in zip(at, at[1:])), len(at))\n").split()
+    assert int(count) >= 48 and int(late) < 1200
+
+
 def test_an_exception_in_a_callback_is_printed_and_dropped(machine):
     text = machine.run(
         "from machine import Timer\nimport utime\n"
