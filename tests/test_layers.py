@@ -9,7 +9,7 @@ ROOT = Path(__file__).resolve().parents[1] / "k210sim"
 
 # What each package may import of k210sim besides itself and the base.
 BASE = {"errors", "clock", "records"}
-PARTS = {"flash", "kpu", "camera", "lcd", "imaging", "serialport", "heap"}
+PARTS = {"flash", "kpu", "camera", "lcd", "imaging", "serialport", "heap", "sd"}
 MAY_IMPORT = {
     "errors": set(), "records": set(), "clock": set(),
     "flash": {"kpu", "data"},
@@ -19,13 +19,16 @@ MAY_IMPORT = {
     "lcd": {"imaging"},
     "serialport": set(),
     "heap": {"micropython.layout"},
+    "sd": set(),
     "pins": set(),
+    "devices": PARTS | {"pins"},
+    "riscv": PARTS | {"devices", "pins"},
     "micropython": {"heap", "data"},
     "modules": {"micropython", "heap", "pins", "data", "builtin.vfs", "builtin.settings",
                 "repl.wording"} | PARTS,
     "repl": {"serialport"},
     "builtin": {"micropython", "modules", "repl", "heap", "pins", "data"} | PARTS,
-    "board": {"builtin", "repl", "pins", "data"} | PARTS,
+    "board": {"builtin", "riscv", "devices", "repl", "pins", "data"} | PARTS,
     "testing": {"board", "serialport"},
     "cli": {"board", "builtin", "repl", "modules", "data", "testing"} | PARTS,
 }
