@@ -49,6 +49,11 @@ class Backlog:
             self._size -= len(taken)
             return bytes(taken)
 
+    def clear(self) -> None:
+        with self._lock:
+            self._pieces.clear()
+            self._size = 0
+
     def put_back(self, data: bytes) -> None:
         """Return what was taken but could not be sent."""
         if data:

@@ -66,7 +66,10 @@ class PtyEnd:
         self._thread.start()
 
     def deliver(self, data: bytes) -> None:
-        self.backlog.put(data)
+        if not self.connected and self._port.heard_by_others(self):
+            self.backlog.clear()  # old news for whoever comes here later
+        else:
+            self.backlog.put(data)
         self._wake()
 
     def close(self, *, flush_s: float = 0.2) -> None:

@@ -69,8 +69,15 @@ class TcpEnd:
             for client, backlog in self._clients.items():
                 backlog.put(self._encoded(client, data))
             if not self._clients:
-                self._unheard.put(data)
+                if self._port.heard_by_others(self):
+                    self._unheard.clear()  # old news for whoever comes here later
+                else:
+                    self._unheard.put(data)
         self._wake()
+
+    @property
+    def connected(self) -> bool:
+        return bool(self._clients)
 
     def close(self) -> None:
         self._port.detach(self)

@@ -88,6 +88,11 @@ class UartPort:
         with self._change:
             self._listeners = [known for known in self._listeners if known is not listener]
 
+    def heard_by_others(self, end: Listener) -> bool:
+        """Whether another end than this one has a client, who gets what the device sends."""
+        return any(getattr(other, "connected", False) for other in self._listeners
+                   if other is not end)
+
     def host_send(self, data: bytes) -> None:
         """Bytes from a host end to the device."""
         if not data:
