@@ -11,5 +11,14 @@ def schedule(vm, function: int, argument: int) -> bool:
     if len(vm.scheduled) >= SCHEDULER_DEPTH:
         return False
     vm.scheduled.append((vm.keep(function), vm.keep(argument)))
-    vm.post(run_scheduled)
+    post(vm, run_scheduled)
     return True
+
+
+def post(vm, action) -> None:
+    """Have `action(vm)` done between two operations, or at the prompt, where nobody looks unless
+    he is woken."""
+    vm.post(action)
+    port = getattr(vm.board, "port", None)
+    if port is not None:
+        port.wake()

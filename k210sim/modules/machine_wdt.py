@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from k210sim.micropython import layout as L
 from k210sim.micropython.native import Arg, GuestType, method
-from k210sim.modules.interrupts import schedule
+from k210sim.modules.interrupts import post, schedule
 from k210sim.modules.machine_reset import WDT1_RESET, WDT_RESET, reset
 
 WDT_BYTES = 48
@@ -65,7 +65,7 @@ class Watchdog:
             self._alarm = self.vm.clock.alarm(self.due_ns, self._expire)
         else:
             self.due_ns = None
-            self.vm.post(self._bite)
+            post(self.vm, self._bite)
 
     def _bite(self, vm) -> None:
         reset(vm, WDT1_RESET if self.number else WDT_RESET)

@@ -339,6 +339,9 @@ class Firmware:
                 return
             byte = self.port.read_byte(idle=True)
             if byte is None:
+                idle = getattr(self.interpreter, "idle", None)
+                if idle is not None:
+                    idle()
                 continue
             self._at_prompt.clear()
             if self.repl.process(byte):

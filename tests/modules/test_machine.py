@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+import time
 
 import pytest
 from files_vm import Machine, SystemWasReset
 
-from k210sim import pins
+from k210sim import Board, pins
 from k210sim.builtin import settings
 from k210sim.modules.maix_pins import FUNCTION_NAMES, FUNCTIONS, description
 
@@ -339,6 +340,18 @@ def test_a_watchdog_calls_back_and_then_bites(machine):
                     "w = WDT(1, 50, lambda w: print(w.context()), 'ctx')\nutime.sleep_ms(500)")
     assert bytes(machine.out) == b"ctx\n"
     assert machine.board.firmware.reset_cause == 3
+
+
+def test_timers_and_watchdogs_run_at_the_prompt():
+    with Board(clock="real") as board:
+        assert board.exec("from machine import Timer, WDT\nn = []\n"
+                          "t = Timer(0, 0, mode=1, period=20, callback=lambda t: n.append(1))").ok
+        time.sleep(0.3)
+        assert int(board.exec("t.stop()\nprint(len(n))").stdout) >= 9
+        board.serial.clear()
+        assert board.exec("w = WDT(0, 50)").ok
+        board.expect(rb"init end[\s\S]*>>> $")
+        assert board.exec("import machine\nprint(machine.reset_cause())").stdout == "2\n"
 
 
 def test_reset(machine):
