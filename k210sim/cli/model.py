@@ -243,9 +243,11 @@ def _show_lint(report):
 @click.option("--labels", type=click.Path(), metavar="TXT", help="Class names, one on each line.")
 @click.option("--activation", type=click.Choice(("even", "up")), default="even", show_default=True,
               help="Rounding of the KPU's activation: the vendor's newer or older rule.")
+@click.option("--threads", type=click.IntRange(1, 64), default=1, show_default=True,
+              help="How many work on one KPU layer; the result does not depend on it.")
 @json_option
 def run_command(file, source, fit, rgb565, output, layers, boxes, anchors, threshold, nms, labels,
-                activation, as_json):
+                activation, threads, as_json):
     """Run FILE on a picture or array and summarise its outputs.
 
     A picture becomes planes R, G, B of bytes (or grey) in the size of the model's input.
@@ -266,7 +268,7 @@ def run_command(file, source, fit, rgb565, output, layers, boxes, anchors, thres
     x = pictures.load_input(source, net.input_shape, net.input_dtype, fit, rgb565=rgb565)
     if anchors and (x.ndim != 3 or x.dtype != np.uint8):
         raise click.UsageError("--anchors needs a model that takes pictures")
-    result = net.run(x, layers=layers)
+    result = net.run(x, layers=layers, threads=threads)
     outputs, kept = (result.outputs, result.layers) if layers else (result, [])
     facts = {"file": str(file), "input": str(source),
              "outputs": [_summary(i, out, names) for i, out in enumerate(outputs)]}

@@ -203,6 +203,7 @@ class Kpu:
         try:
             if self.strict:
                 self._insist(regs)
+            self._check_size(regs)
             seconds = conv_seconds(regs, self._item, self.hz)
         except (DeviceError, KmodelError) as error:
             self._running = None
@@ -213,6 +214,14 @@ class Kpu:
             seconds += (regs.dma_total_byte + 1) * DMA_OUT_NS * 1e-9
         self._ends_ns = self.clock.now_ns + round(seconds * 1e9)
         self._alarm = self.clock.alarm(self._ends_ns, self._finish)
+
+    @staticmethod
+    def _check_size(regs: LayerRegs):
+        """Refuse kernels nobody has described (by `taps`) and maps larger than the AI RAM."""
+        for shape in (regs.in_shape, regs.out_shape):
+            if regs.taps and ai_ram.map_lines(shape) > ai_ram.LINES:
+                raise DeviceError(f"a KPU map of {'x'.join(map(str, shape))} is larger than the "
+                                  "AI RAM")
 
     @property
     def _item(self) -> int:
@@ -327,20 +336,18 @@ class Kpu:
     def _read_map(self, line, shape):
         if line + ai_ram.map_lines(shape) <= ai_ram.LINES:
             return self.ram.read_map(line, shape)
-        return self._turned(line, shape).read_map(0, shape)
+        return self._turned(line).read_map(0, shape)
 
     def _write_map(self, line, out):
         if line + ai_ram.map_lines(out.shape) <= ai_ram.LINES:
             self.ram.write_map(line, out)
             return
-        turned = self._turned(line, out.shape)
+        turned = self._turned(line)
         turned.write_map(0, out)
         self.ram.data[:] = np.roll(turned.data, line * ai_ram.LINE)
 
-    def _turned(self, line, shape) -> ai_ram.AiRam:
-        """The AI RAM with `line` first, for maps that pass its end."""
-        if ai_ram.map_lines(shape) > ai_ram.LINES:
-            raise DeviceError(f"a KPU map of {'x'.join(map(str, shape))} is larger than the AI RAM")
+    def _turned(self, line) -> ai_ram.AiRam:
+        """A copy of the AI RAM with `line` first, for maps that pass its end."""
         turned = ai_ram.AiRam()
         turned.data[:] = np.roll(self.ram.data, -line * ai_ram.LINE)
         return turned

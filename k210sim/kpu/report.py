@@ -80,7 +80,10 @@ class ModelFile:
                  "file_size": len(self.data)}
         if self.kind in RUNNABLE:
             model = self.model()
-            facts |= model.info()
+            try:
+                facts |= model.info()
+            except KmodelError as error:
+                raise named(error, self.path) from None
             if self.kind in ON_DEVICE:
                 bodies = model.model.layers if model.version == 3 else model.model.nodes
                 facts["layers"] = [_layer(i, body) for i, body in enumerate(bodies)]

@@ -151,6 +151,8 @@ def test_run_writes_outputs_and_layers(call, here):
         assert len(stored.files) == len(outputs) + len(layers)
         assert np.array_equal(stored["output_0"], outputs[0])
         assert np.array_equal(stored["layer_000_k210_conv"], layers[0].value)
+    call("run", "demo.kmodel", "--input", "x.npy", "--output", "z.npz", "--layers", "--threads", 2)
+    assert (here / "z.npz").read_bytes() == (here / "y.npz").read_bytes()
     facts = json.loads(call("run", "demo.kmodel", "--input", "x.npy", "--json").stdout)
     assert facts["outputs"][0]["max"] == pytest.approx(float(outputs[0].max()))
 
@@ -207,6 +209,15 @@ def test_what_run_refuses(call, here, args, words):
     refused(call("run", "demo.kmodel", *args, "--output", "y.npz") if "--layers" not in args
             else call("run", "demo.kmodel", *args), words)
     assert not (here / "y.npz").exists() and not (here / "o.png").exists()
+
+
+def test_run_of_v5_on_the_host(call, here, shared):
+    x = np.zeros((3, 96, 96), np.uint8)
+    np.save(here / "x.npy", x)
+    v5 = shared / "models" / "mini_mbnet96_v5.kmodel"
+    facts = json.loads(call("run", v5, "--input", "x.npy", "--json").stdout)
+    want = KModel.from_file(v5).run(x)[0]
+    assert facts["outputs"][0]["top"][0]["index"] == int(want.ravel().argmax())
 
 
 def test_run_refuses_models_that_cannot_run(call, here):

@@ -400,7 +400,7 @@ def test_small_and_large_inputs_are_only_remarked():
 
 
 @pytest.mark.parametrize("change", [dict(first_stride=1), dict(bypass_conv=1), dict(pool_type=12),
-                                    dict(kernel_type=3)])
+                                    dict(kernel_type=3), dict(kernel_type=3, depth_wise_layer=1)])
 def test_what_is_not_simulated_says_so(change):
     bench = Bench()
     regs = bench.machine.parameters(layer())
@@ -420,6 +420,38 @@ def test_strict_mode_wants_an_aligned_activation_table_and_a_filled_stream():
         bench.push(regs)
     with pytest.raises(DeviceError, match="output FIFO"):
         bench.kpu.read(dev.FIFO_DATA_OUT)
+
+
+def test_maps_larger_than_the_ai_ram_are_refused_before_anything_runs(bench):
+    regs = bench.machine.parameters(layer())
+    regs.i_row_wid, regs.i_col_high, regs.i_ch_num = 1023, 511, 9
+    with pytest.raises(DeviceError, match="10x512x1024 is larger than the AI RAM"):
+        bench.push(regs)
+    assert not bench.kpu.busy and bench.clock.next_alarm_ns() is None
+
+
+def test_random_descriptors_end_in_a_result_or_a_named_refusal(shared):
+    import random
+
+    rng = random.Random(2)
+    with np.load(shared / "golden" / "conv_vectors.npz") as z:
+        known = [[int(word) for word in z[key]] for key in z.files if key.endswith("_regs")]
+    memory = rng.randbytes(1 << 20)
+    done = 0
+    for _ in range(300):
+        kpu = Kpu(Clock("virtual"), lambda at, count: memory[:count], strict=rng.random() < 0.3)
+        kpu.write(dev.EIGHT_BIT_MODE, rng.randrange(2))
+        words = list(rng.choice(known))
+        for _ in range(rng.randint(1, 8)):
+            words[rng.randrange(12)] ^= 1 << rng.randrange(64)
+        try:
+            for word in words:
+                kpu.write(dev.LAYER_ARGUMENT_FIFO, word)
+            kpu.clock.advance_ns(10**11)
+        except (DeviceError, NotSimulated):
+            assert not kpu.busy
+        done += kpu.layers_done
+    assert done > 50
 
 
 def test_addresses_without_memory(bench):

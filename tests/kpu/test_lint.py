@@ -245,3 +245,30 @@ def test_lint_does_not_load_numba():
     code = ("import sys\nfrom k210sim.kpu.lint import lint\nfrom k210sim.kpu.report import *\n"
             "assert 'numba' not in sys.modules")
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_mutated_files_end_in_a_report_or_one_line():
+    import random
+
+    from k210sim.errors import K210SimError
+    from k210sim.kpu.report import profile
+
+    rng = random.Random(1)
+    files = [built((3, 8, 20), softmax=True), swap_words(built((1, 8, 8)))]
+    reports = 0
+    for _ in range(400):
+        data = bytearray(rng.choice(files))
+        for _ in range(rng.randint(1, 4)):
+            at = rng.randrange(min(len(data) - 4, rng.choice((64, 400, 4000))))
+            if rng.random() < 0.5:
+                data[at] = rng.randrange(256)
+            else:
+                data[at : at + 4] = rng.choice((0, 1, 2**31 - 1, 2**32 - 1)).to_bytes(4, "little")
+        for look in (lambda f: check(f).as_dict(), ModelFile.describe,
+                     lambda f: profile(f.model())):
+            try:
+                look(ModelFile.of(bytes(data), "m.kmodel"))
+                reports += 1
+            except K210SimError as error:
+                assert "\n" not in str(error) and "m.kmodel" in str(error)
+    assert reports > 100
