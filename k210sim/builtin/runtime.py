@@ -121,6 +121,13 @@ class Runtime:
             self.vm.account()
         return Outcome(outcome.kind, outcome.traceback)
 
+    def idle(self) -> None:
+        """At the prompt: callbacks of devices that have come due meanwhile."""
+        try:
+            self.vm.checkpoint()
+        except GuestError:
+            pass  # an interrupt that no program lived to see
+
     def _unwind(self, registers: list[int]) -> None:
         """Back to the state at the prompt, after a host error left the machine in mid-air."""
         done = self.vm.R[R_OPS]
