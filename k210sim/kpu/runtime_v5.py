@@ -84,7 +84,7 @@ class NetV5:
 
     @staticmethod
     def _check_tensor(place, shape):
-        size = math.prod(shape)
+        size = math.prod(max(1, d) for d in shape)
         if place.datatype >= len(v5.DATATYPES):
             raise KmodelError(f"datatype {place.datatype}", field="RangeV5.datatype")
         if size > MAX_ELEMENTS or size * np.dtype(v5.DATATYPES[place.datatype]).itemsize > \

@@ -253,6 +253,14 @@ def test_a_section_that_is_a_part_of_itself():
         KModel.from_bytes(bad)
 
 
+def test_an_empty_input_of_huge_sides():
+    data = files.one_tensor_function("COPY", (2, 3), (2, 3), after=("out",))
+    at = data.index((2).to_bytes(4, "little") + (2).to_bytes(4, "little") + b"\3\0\0\0") + 4
+    bad = data[:at] + bytes(4) + b"\xff\xff\xff\xff" + data[at + 8 :]
+    with pytest.raises(KmodelError, match="RangeV5.size"):
+        KModel.from_bytes(bad)
+
+
 def test_scalar_code_and_endless_loops():
     """(7 - 10) * 2 as the shape of nothing, then a jump back to the start."""
     c = files.Code()

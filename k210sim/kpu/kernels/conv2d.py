@@ -138,20 +138,27 @@ def finish(acc, count, sx, base, const, factors, seg, low, high, rule, y, v, out
 def input_sums(x, offsets, runs, arg_x, shr_x, extra, sx):
     """sx[p] = ((arg_x * s) >> shr_x) + extra * s, int64, at every run position, where s is the sum
     of x over channels and taps. `extra` is what a kernel took off every weight."""
-    total = np.zeros(x.shape[1], np.int32)
-    for c in range(x.shape[0]):
-        plane = x[c]
-        for p in range(plane.shape[0]):
-            total[p] = np.int32(total[p] + np.int32(plane[p]))
     taps = offsets.shape[0]
+    reach = offsets[taps - 1]
+    longest = np.int64(0)
+    for k in range(runs.shape[0]):
+        longest = max(longest, runs[k, 1])
+    total = np.empty(longest + reach, np.int32)
     for k in range(runs.shape[0]):
         first = runs[k, 0]
         count = runs[k, 1]
+        wide = count + reach
+        for p in range(wide):
+            total[p] = 0
+        for c in range(x.shape[0]):
+            plane = x[c, first : first + wide]
+            for p in range(wide):
+                total[p] = np.int32(total[p] + np.int32(plane[p]))
         terms = sx[first : first + count]
         for p in range(count):
             terms[p] = 0
         for t in range(taps):
-            part = total[first + offsets[t] : first + offsets[t] + count]
+            part = total[offsets[t] : offsets[t] + count]
             for p in range(count):
                 terms[p] += np.int64(part[p])
         for p in range(count):

@@ -1,7 +1,8 @@
 """KPU pools on the bytes after the activation, and the CPU's quantized maximum pool.
 
-Inputs may be strided views of a kernel's working planes: uint8[channels, height, width], any
-strides. Output maps are C-contiguous, size = input // stride per axis.
+Inputs are a kernel's working planes: uint8[channels, pitch], `row` bytes from one map row to the
+next (rows may be longer than the map is wide). Output maps are C-contiguous, size = input // stride
+per axis.
 Source: nncase k210_kernels.h (pool types 0 to 9); type 6 takes row 0, column 1, as nncase relies
 on (Sipeed's comment says row 1: open).
 """
@@ -10,28 +11,42 @@ import numpy as np
 from numba import njit
 
 
-@njit("void(uint8[:, :, :], int64, int64, uint8[:, :, ::1])", cache=True, nogil=True)
-def pick(x, stride, column, out):
+@njit("void(uint8[:, ::1], int64, int64, int64, uint8[:, :, ::1])", cache=True, nogil=True)
+def pick(x, row, stride, column, out):
     """Types 0, 5, 6, 7: pixel (0, column) of every stride x stride block."""
+    width = out.shape[2]
     for c in range(out.shape[0]):
         for i in range(out.shape[1]):
-            for j in range(out.shape[2]):
-                out[c, i, j] = x[c, i * stride, j * stride + column]
+            at = i * stride * row + column
+            line = x[c, at : at + stride * (width - 1) + 1]
+            if stride == 1:
+                for j in range(width):
+                    out[c, i, j] = line[j]
+            elif stride == 2:
+                for j in range(width):
+                    out[c, i, j] = line[2 * j]
+            else:
+                for j in range(width):
+                    out[c, i, j] = line[j * stride]
 
 
-@njit("void(uint8[:, :, :], uint8[:, :, ::1])", cache=True, nogil=True)
-def max2(x, out):
-    """Type 1: maximum of 2x2 blocks."""
+@njit("void(uint8[:, ::1], int64, uint8[:, :, ::1])", cache=True, nogil=True)
+def max2(x, row, out):
+    """Type 1: maximum of 2x2 blocks: of the two rows first, then of neighbours."""
+    width = out.shape[2]
+    both = np.empty(2 * width, np.uint8)
     for c in range(out.shape[0]):
         for i in range(out.shape[1]):
-            for j in range(out.shape[2]):
-                top = max(x[c, 2 * i, 2 * j], x[c, 2 * i, 2 * j + 1])
-                low = max(x[c, 2 * i + 1, 2 * j], x[c, 2 * i + 1, 2 * j + 1])
-                out[c, i, j] = max(top, low)
+            top = x[c, 2 * i * row : 2 * i * row + 2 * width]
+            low = x[c, (2 * i + 1) * row : (2 * i + 1) * row + 2 * width]
+            for j in range(2 * width):
+                both[j] = max(top[j], low[j])
+            for j in range(width):
+                out[c, i, j] = max(both[2 * j], both[2 * j + 1])
 
 
-@njit("void(uint8[:, :, :], int64, uint8[:, :, ::1])", cache=True, nogil=True)
-def max_block(x, size, out):
+@njit("void(uint8[:, ::1], int64, int64, uint8[:, :, ::1])", cache=True, nogil=True)
+def max_block(x, row, size, out):
     """Type 3: maximum of size x size blocks."""
     for c in range(out.shape[0]):
         for i in range(out.shape[1]):
@@ -39,12 +54,12 @@ def max_block(x, size, out):
                 best = np.uint8(0)
                 for a in range(size):
                     for b in range(size):
-                        best = max(best, x[c, i * size + a, j * size + b])
+                        best = max(best, x[c, (i * size + a) * row + j * size + b])
                 out[c, i, j] = best
 
 
-@njit("void(uint8[:, :, :], int64, uint8[:, :, ::1])", cache=True, nogil=True)
-def mean_block(x, size, out):
+@njit("void(uint8[:, ::1], int64, int64, uint8[:, :, ::1])", cache=True, nogil=True)
+def mean_block(x, row, size, out):
     """Types 2 and 4: floored mean of size x size blocks."""
     for c in range(out.shape[0]):
         for i in range(out.shape[1]):
@@ -52,35 +67,35 @@ def mean_block(x, size, out):
                 total = np.int64(0)
                 for a in range(size):
                     for b in range(size):
-                        total += np.int64(x[c, i * size + a, j * size + b])
+                        total += np.int64(x[c, (i * size + a) * row + j * size + b])
                 out[c, i, j] = total // (size * size)
 
 
-@njit("void(uint8[:, :, :], uint8[:, :, ::1])", cache=True, nogil=True)
-def mean_slide(x, out):
+@njit("void(uint8[:, ::1], int64, uint8[:, :, ::1])", cache=True, nogil=True)
+def mean_slide(x, row, out):
     """Type 8: floored mean of the 2x2 window at every pixel; the last row and column repeat."""
     height, width = out.shape[1], out.shape[2]
     for c in range(out.shape[0]):
         for i in range(height):
-            below = min(i + 1, height - 1)
+            here, below = i * row, min(i + 1, height - 1) * row
             for j in range(width):
                 right = min(j + 1, width - 1)
-                total = np.int64(x[c, i, j]) + np.int64(x[c, i, right])
-                total += np.int64(x[c, below, j]) + np.int64(x[c, below, right])
+                total = np.int64(x[c, here + j]) + np.int64(x[c, here + right])
+                total += np.int64(x[c, below + j]) + np.int64(x[c, below + right])
                 out[c, i, j] = total // 4
 
 
-@njit("void(uint8[:, :, :], uint8[:, :, ::1])", cache=True, nogil=True)
-def max_slide(x, out):
+@njit("void(uint8[:, ::1], int64, uint8[:, :, ::1])", cache=True, nogil=True)
+def max_slide(x, row, out):
     """Type 9: maximum of the 2x2 window at every pixel; outside counts as 0."""
     height, width = out.shape[1], out.shape[2]
     for c in range(out.shape[0]):
         for i in range(height):
-            below = min(i + 1, height - 1)
+            here, below = i * row, min(i + 1, height - 1) * row
             for j in range(width):
                 right = min(j + 1, width - 1)
-                top = max(x[c, i, j], x[c, i, right])
-                low = max(x[c, below, j], x[c, below, right])
+                top = max(x[c, here + j], x[c, here + right])
+                low = max(x[c, below + j], x[c, below + right])
                 out[c, i, j] = max(top, low)
 
 

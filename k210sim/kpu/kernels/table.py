@@ -1,9 +1,9 @@
 """Which kernel set runs the convolutions, chosen at run time.
 
 A kernel set is a module with `NAME`, `available() -> bool` (can this host run it) and
-`prepare(params: ConvParams)`, whose result has `run(x) -> out` on uint8 (C, H, W) maps. All sets
-give the same bytes. The first available one of SETS is taken, or the one named in
-$K210SIM_KERNELS.
+`prepare(params: ConvParams)`, whose result has `run(x, threads=1) -> out` on uint8 (C, H, W) maps.
+All sets give the same bytes, with any number of threads. The first available one of SETS is taken,
+or the one named in $K210SIM_KERNELS.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import os
 
 from k210sim.errors import ConfigError
 
-SETS = ("vnni", "portable")
+SETS = ("vnni", "avxvnni", "avx2", "portable")
 
 
 def load(name: str):

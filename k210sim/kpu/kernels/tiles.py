@@ -6,14 +6,19 @@ does not depend on the number of threads or their order.
 
 from __future__ import annotations
 
+import math
 import os
+import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
 
 from k210sim.errors import ConfigError
 
 MAX_THREADS = 64
 _pools: dict[tuple[int, int], ThreadPoolExecutor] = {}
+_own = threading.local()
 
 
 def check_threads(count: int) -> int:
@@ -48,3 +53,18 @@ def _pool(workers: int) -> ThreadPoolExecutor:
     if key not in _pools:
         _pools[key] = ThreadPoolExecutor(workers, thread_name_prefix="kpu")
     return _pools[key]
+
+
+def scratch(name: str, shape: tuple[int, ...], dtype) -> np.ndarray:
+    """A work array of this thread with any contents, kept for the next layer.
+
+    The next call with that name takes it away again. Fresh arrays would cost more than the
+    arithmetic: the kernel of the host must clear every page of theirs.
+    """
+    kept = _own.__dict__
+    dtype = np.dtype(dtype)
+    size = math.prod(shape) * dtype.itemsize
+    raw = kept.get(name)
+    if raw is None or raw.size < size:
+        raw = kept[name] = np.empty(size, np.uint8)
+    return raw[:size].view(dtype).reshape(shape)
