@@ -44,10 +44,10 @@ def total(time: ms.TotalTime, path) -> float:
     from k210sim.kpu import KModel
 
     model = KModel.from_file(path).model
-    cost = fc.forecast(model, time.cpu_hz, time.kpu_hz, dma=time.dma)
+    flash = None
     if time.spi_hz:
-        cost = fc.stream(cost, model.body_sizes, time.spi_hz, dual=time.dual,
-                         batch_size=time.batch_size)
+        flash = fc.FlashStream(time.spi_hz, time.dual, time.batch_size)
+    cost = fc.forecast(model, time.cpu_hz, time.kpu_hz, dma=time.dma, flash=flash)
     return cost.total_ms - (0 if time.upload else cost.upload_ms)
 
 

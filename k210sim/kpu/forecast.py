@@ -20,6 +20,7 @@ Not modelled: cache effects between layers, other DMA traffic, the camera.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import numpy as np
 
@@ -112,12 +113,21 @@ class Forecast:
         return sum(layer.ms for layer in self.layers if not layer.on_kpu)
 
 
+class FlashStream(NamedTuple):
+    """`load_flash`: SPI clock in hertz, whether with two buffers, bytes to gather for a fetch."""
+
+    spi_hz: float
+    dual: bool = False
+    batch_size: int = 0
+
+
 def forecast(model, cpu_hz: float = 400e6, kpu_hz: float = 400e6, layers: int | None = None, *,
-             dma: bool = False) -> Forecast:
+             dma: bool = False, flash: FlashStream | None = None) -> Forecast:
     """Forecast for a ModelV3 or ModelV4 (its first `layers` layers, or all).
 
     dma: whether V3 outputs leave the KPU by DMA (the SDK's demos, `kpu.forward(..., dma=1)`) or
-    are copied by the CPU, MaixPy's default. V4 always copies by the CPU.
+    are copied by the CPU, MaixPy's default. V4 always copies by the CPU. flash: V3 run by
+    `load_flash`.
     """
     if model.version == 4:
         return forecast_v4(model, cpu_hz, kpu_hz, layers)
@@ -143,7 +153,8 @@ def forecast(model, cpu_hz: float = 400e6, kpu_hz: float = 400e6, layers: int | 
     first = model.layers[0] if model.layers else None
     if isinstance(first, kl.Conv):
         upload = upload_ms(first.regs.in_shape, scale)
-    return Forecast(cpu_hz, kpu_hz, upload, costs)
+    cost = Forecast(cpu_hz, kpu_hz, upload, costs)
+    return stream(cost, model.body_sizes, flash) if flash else cost
 
 
 def forecast_v4(model, cpu_hz: float = 400e6, kpu_hz: float = 400e6, layers: int | None = None,
@@ -251,19 +262,19 @@ def _count(where) -> int:
 # -- load_flash ---------------------------------------------------------------------------------
 
 
-def stream(base: Forecast, body_sizes, spi_hz: float, *, dual: bool = False,
-           batch_size: int = 0) -> Forecast:
-    """The same run in `load_flash` mode: layer bodies come over quad SPI while it runs.
+def stream(base: Forecast, body_sizes, flash: FlashStream) -> Forecast:
+    """The same run in `load_flash` mode: layer bodies come over quad SPI, half a byte a cycle,
+    while it runs. body_sizes: bytes of each layer's body.
 
-    body_sizes: bytes of each layer's body; spi_hz: the SPI clock (half a byte a cycle). With one
-    buffer every layer waits for its body. With two, a batch is fetched while the one before runs.
+    With one buffer every layer waits for its body. With two, a batch is fetched while the one
+    before runs.
     """
-    rate = spi_hz / 2 * 1e-3  # bytes a millisecond
+    rate = flash.spi_hz / 2 * 1e-3  # bytes a millisecond
     run = [layer.ms for layer in base.layers]
     sizes = list(body_sizes)[: len(run)]
     extra = sum(sizes) / rate
-    if dual:
-        groups = batches(sizes, batch_size)
+    if flash.dual:
+        groups = batches(sizes, flash.batch_size)
         fetch = [sum(sizes[i] for i in group) / rate for group in groups]
         total = fetch[0] if fetch else 0.0
         for group, following in zip(groups, fetch[1:] + [0.0], strict=True):

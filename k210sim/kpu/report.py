@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from k210sim.errors import KmodelError
-from k210sim.kpu.forecast import stream
+from k210sim.kpu.forecast import FlashStream, forecast
 from k210sim.kpu.kmodel import layers as kl
 from k210sim.kpu.kmodel.header import describe_word, identify
 from k210sim.kpu.kmodel.nodes import KpuConv2d
@@ -147,11 +147,10 @@ def profile(model: KModel, cpu_hz: float = 400e6, kpu_hz: float = 400e6, *, dma:
     if model.version == 5:
         raise KmodelError("no forecast of kmodel V5: no time of its runtime on the chip is known",
                           path=model.path)
-    cost = model.forecast(cpu_hz, kpu_hz, dma=dma)
-    if spi_hz:
-        if model.version != 3:
-            raise KmodelError("load_flash runs kmodel V3 only", path=model.path)
-        cost = stream(cost, model.model.body_sizes, spi_hz, dual=dual, batch_size=batch_size)
+    if spi_hz and model.version != 3:
+        raise KmodelError("load_flash runs kmodel V3 only", path=model.path)
+    cost = forecast(model.model, cpu_hz, kpu_hz, dma=dma,
+                    flash=FlashStream(spi_hz, dual, batch_size) if spi_hz else None)
     bodies = model.model.layers if model.version == 3 else model.model.nodes
     total = cost.total_ms
     layers = []

@@ -101,9 +101,9 @@ def test_batches_of_load_flash():
     assert fc.batches(sizes, 0) == [[i] for i in range(8)]
     assert fc.batches([], 10) == []
     base = chain().forecast()
-    single = fc.stream(base, [1000] * 4, 40e6)
+    single = fc.stream(base, [1000] * 4, fc.FlashStream(40e6))
     assert single.stream_ms == pytest.approx(4000 / 20e3)
-    dual = fc.stream(base, [1000] * 4, 40e6, dual=True, batch_size=0)
+    dual = fc.stream(base, [1000] * 4, fc.FlashStream(40e6, dual=True))
     assert 1000 / 20e3 <= dual.stream_ms < single.stream_ms
 
 
