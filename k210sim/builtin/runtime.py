@@ -113,6 +113,8 @@ class Runtime:
             return Outcome("exception", f"NotSimulated: {error}\n".encode())
         except Exception as error:
             self._unwind(registers)
+            if not self.vm.trusts_ram:
+                return self._spoilt(error)
             wanted = error if os.environ.get("K210SIM_TRACEBACK") else None
             log.error("a guest program met a bug of ours: %r", error, exc_info=wanted)
             text = f"InternalError: a bug of k210sim: {type(error).__name__}: {error}\n"
@@ -120,6 +122,16 @@ class Runtime:
         finally:
             self.vm.account()
         return Outcome(outcome.kind, outcome.traceback)
+
+    def _spoilt(self, error: Exception) -> Outcome:
+        """A program that wrote into RAM as it liked, or brought its own bytecode, met the result.
+
+        The chip would read nonsense on, or stop; here the program ends.
+        """
+        what = f"{type(error).__name__}: {error}"
+        log.warning("the guest's RAM holds what no object looks like (%s): the program ended", what)
+        text = f"CorruptedMemory: the program's own RAM or bytecode makes no sense: {what}\n"
+        return Outcome("exception", text.encode("utf-8", "backslashreplace"))
 
     def idle(self) -> None:
         """At the prompt: callbacks of devices that have come due meanwhile."""

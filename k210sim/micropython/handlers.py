@@ -24,6 +24,7 @@ from k210sim.micropython.frames import (
 )
 from k210sim.micropython.layout import NULL, RAM_BASE, SENTINEL, TYPE
 from k210sim.micropython.native import GuestError, NativeFunction
+from k210sim.micropython.operations import NATIVE_SLIPS
 from k210sim.micropython.types import classes, iterators
 from k210sim.micropython.types import set as sets
 
@@ -706,7 +707,11 @@ class Handlers:
         native = self.rom.get(fun) if kw is None else None
         if native.__class__ is NativeFunction and not native.kw and native.max_args is not None \
                 and native.min_args <= len(args) <= native.max_args:
-            result = native.fn(self, *args)
+            try:
+                result = native.fn(self, *args)
+            except NATIVE_SLIPS as error:
+                self.check_receiver(native, args, error)
+                raise
             self.R[R_SP] = (at - 1) * 8 + RAM_BASE
             words[at - 1] = L.NONE if result is None else result
             return

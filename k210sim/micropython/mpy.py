@@ -7,6 +7,8 @@ of recent names, or new text. Source: micropython v1.11 py/persistentcode.c (for
 
 from __future__ import annotations
 
+import re
+
 from k210sim.errors import NotSimulated
 from k210sim.micropython.compiler.opcodes import AHEAD, BYTE, JUMP, OPS, QSTR, SINT, UINT
 from k210sim.micropython.compiler.raw_code import RawCode
@@ -16,6 +18,8 @@ VERSION = 4
 FLAGS = 2  # strings are unicode; no map cache in the bytecode
 SMALL_INT_BITS = 63
 WINDOW = 32
+# Digits enough for any number a heap can hold; the host's own limit for a text is 4300.
+_NUMBER = re.compile(rb"[-+]?(\d{1,4000}|[0-9.eEjJ+-]{1,100}|inf|nan)")
 
 
 class _Reader:
@@ -26,8 +30,8 @@ class _Reader:
         self.recent: list[int] = []
 
     def take(self, n: int) -> bytes:
-        part = self.data[self.at : self.at + n]
-        if len(part) < n:
+        part = self.data[self.at : self.at + n] if n >= 0 else b""
+        if len(part) != n:
             raise NotSimulated("a .mpy file that ends too early", "the firmware reads on for ever")
         self.at += n
         return part
@@ -75,6 +79,7 @@ def load(vm, data: bytes) -> RawCode:
     if data[:2] != bytes((ord("M"), VERSION)) or len(data) < 5 or data[2] & 3 != FLAGS \
             or data[3] > SMALL_INT_BITS:
         raise vm.error("ValueError", "incompatible .mpy file")
+    vm.trusts_ram = False
     reader = _Reader(vm, data)
     reader.at = 4
     if reader.number() > WINDOW:
@@ -142,11 +147,13 @@ def _object(vm, reader: _Reader) -> tuple:
         return ("str", data)
     if kind == "b":
         return ("bytes", data)
-    if kind == "i":
-        return ("int", int(data))
-    if kind not in "fc":
+    if kind not in "ifc":
         raise NotSimulated(f"a .mpy file with a constant of kind {kind!r}")
+    if not _NUMBER.fullmatch(data):
+        raise NotSimulated("a .mpy file with a number that is none")
     text = data.decode()
+    if kind == "i":
+        return ("int", int(text))
     part = vm.types[TYPE["float"]].make_new(vm, TYPE["float"], [vm.new_str(text.rstrip("jJ"))], {})
     value = vm.float_value(part)
     return ("float", value) if kind == "f" else ("complex", complex(0, value))

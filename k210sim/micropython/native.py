@@ -70,13 +70,14 @@ class GuestError(Exception):
 class NativeFunction:
     """A host function the guest may call; see the module docstring."""
 
-    __slots__ = ("name", "fn", "min_args", "max_args", "kw", "kind")
+    __slots__ = ("name", "fn", "min_args", "max_args", "kw", "kind", "owners")
 
     def __init__(self, name: str, fn: Callable, min_args: int, max_args: int | None,
                  kw: bool = False, kind: str = "function"):
         self.name, self.fn = name, fn
         self.min_args, self.max_args, self.kw = min_args, max_args, kw
         self.kind = kind  # "function", "static" or "class"
+        self.owners: frozenset[type[GuestType]] = frozenset()  # types that have it as a method
 
 
 class _Default:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import struct
 
+from k210sim.errors import NotSimulated
 from k210sim.micropython import layout as L
 from k210sim.micropython import ops, singles
 from k210sim.micropython.layout import NULL, RAM_BASE, TYPE
@@ -75,7 +76,11 @@ class Objects:
 
     def host(self, o: int):
         """The host value of an object made by `new_host_object`."""
-        return self.host_values[o]
+        try:
+            return self.host_values[o]
+        except KeyError:
+            raise NotSimulated(f"this call on a {self.type_name(o)} object",
+                               "the firmware reads foreign memory") from None
 
     # --- type tests -------------------------------------------------------------------------
     def type_word(self, o: int) -> int:

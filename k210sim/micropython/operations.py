@@ -6,6 +6,9 @@ is in its `GuestType` slots.
 
 from __future__ import annotations
 
+import struct
+
+from k210sim.errors import NotSimulated
 from k210sim.micropython import layout as L
 from k210sim.micropython import ops
 from k210sim.micropython.layout import NULL, RAM_BASE, SENTINEL, TYPE
@@ -15,6 +18,10 @@ from k210sim.micropython.types import exceptions, iterators
 OVERFLOW = "\udfff"  # marks where nested printing ran out of stack; no guest text contains it
 
 FUNCTION_TYPES = frozenset(TYPE[n] for n in ("function", "fun_bc", "closure", "gen_wrap"))
+
+# What a native function meets in an object that is not of its kind.
+NATIVE_SLIPS = (LookupError, TypeError, AttributeError, ValueError, ArithmeticError,
+                AssertionError, struct.error)
 
 
 class Operations:
@@ -408,13 +415,28 @@ class Operations:
         """Call a host function; what it allocates stays rooted until it returns."""
         self.check_args(native, len(args), len(kw) if kw else 0)
         mark = len(self.temps)
-        result = native.fn(self, list(args), kw or {}) if native.kw else native.fn(self, *args)
+        try:
+            result = native.fn(self, list(args), kw or {}) if native.kw else native.fn(self, *args)
+        except NATIVE_SLIPS as error:
+            self.check_receiver(native, args, error)
+            raise
         if result is None:
             result = L.NONE
         del self.temps[mark:]
         if not result & 3:
             self.temps.append(result)
         return result
+
+    def check_receiver(self, native: NativeFunction, args, error: Exception) -> None:
+        """Was it a method taken from its type and called on something else that failed?"""
+        if native.owners and args:
+            t = self.type_of(args[0])
+            while t is not None:
+                if type(t) in native.owners:
+                    return
+                t = t.parent_type
+            raise NotSimulated(f"{native.name}() called on a {self.type_name(args[0])} object",
+                               "the firmware reads foreign memory") from error
 
     def call_method(self, o: int, name: str, *args: int) -> int:
         """`o.name(*args)`."""

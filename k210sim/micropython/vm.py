@@ -61,7 +61,9 @@ class VM(Objects, Operations, Frames, Handlers, Execution):
         self.clock, self.stdout, self.board = clock, stdout, board
         self.raw_stdout = stdout
         self.on_event: Callable[[str, Any], None] | None = None
-        self.vfs: Any = None
+        # False once the program could write where it wants (uctypes) or brought bytecode of its
+        # own (.mpy): what our code then stumbles over in RAM is the program's doing.
+        self.trusts_ram = True
         self.qstrs = QstrTable()
         for text in qstrs:
             self.qstrs.intern(text)
@@ -166,6 +168,8 @@ class VM(Objects, Operations, Frames, Handlers, Execution):
             return
         t.filled = True
         for name, entry in t.locals.items():
+            if isinstance(entry, NativeFunction) and entry.kind == "function":
+                entry.owners |= {type(t)}
             t.table[self.intern_rom(name)] = self._rom_entry(entry)
 
     def intern_rom(self, text: str) -> int:
@@ -257,6 +261,7 @@ class VM(Objects, Operations, Frames, Handlers, Execution):
         self.host_values.clear()
         self.temps.clear()
         self.kept.clear()
+        self.trusts_ram = True
         self.heap = GcHeap(self.memory, self.heap_start, self.heap_size,
                            roots=self._roots, finalise=self._finalise)
         self.heap.extra_roots = self._extra_roots

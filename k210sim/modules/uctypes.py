@@ -194,6 +194,7 @@ class StructType(GuestType):
 
 
 def _new_struct(vm, desc: int, addr: int, layout: int) -> int:
+    vm.trusts_ram = False
     o = vm.new_object(vm.type_of_class(StructType).word, 32)
     at = (o - RAM_BASE) >> 3
     addr &= 0xFFFFFFFFFFFFFFFF
@@ -322,6 +323,7 @@ def addressof(vm, o):
 
 
 def _range(vm, address, size) -> tuple[int, int]:
+    vm.trusts_ram = False
     addr, n = vm.get_int(address), vm.get_int(size)
     _in_ram(addr, n)
     return addr, n
