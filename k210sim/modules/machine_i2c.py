@@ -11,6 +11,7 @@ from k210sim.micropython import layout as L
 from k210sim.micropython.native import Arg, GuestType, NativeFunction, method
 from k210sim.micropython.textargs import buffer_bytes, writable_view
 from k210sim.modules.maix_pins import FUNCTIONS
+from k210sim.modules.receivers import checked
 
 ENODEV, EIO = 19, 5
 I2C_BYTES = 104
@@ -127,6 +128,7 @@ def _memory_address(vm, place: int, size: int) -> bytes:
     return (place & (1 << 8 * n_bytes) - 1).to_bytes(n_bytes, "big")
 
 
+@checked
 class I2cType(GuestType):
     name = "I2C"
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 from k210sim.micropython import layout as L
 from k210sim.micropython.native import Arg, GuestType, method
 from k210sim.modules.absent import absent_function
+from k210sim.modules.receivers import checked
 
 SPI_BYTES = 96
 SLAVE_ID, SOFT_ID = 2, 4
@@ -53,6 +54,7 @@ def _state(vm, args, kw) -> SpiState:
     return SpiState(values[:7], pads)
 
 
+@checked
 class SpiType(GuestType):
     name = "SPI"
 

@@ -13,6 +13,7 @@ from k210sim.micropython.builtin_objects import callable_
 from k210sim.micropython.native import Arg, GuestType, NativeFunction, method
 from k210sim.modules.interrupts import schedule
 from k210sim.modules.maix_pins import FUNCTIONS
+from k210sim.modules.receivers import checked
 
 TIMER_BYTES, PWM_BYTES = 64, 104
 ONE_SHOT, PERIODIC, PWM_MODE = 0, 1, 2
@@ -137,6 +138,7 @@ def _refer(vm, o: int, callback: int, arg: int) -> None:
     vm.memory.set_word(o + 48, arg)
 
 
+@checked
 class TimerType(GuestType):
     name = "Timer"
 
@@ -267,6 +269,7 @@ def _pwm_init(vm, o: int, args, kw) -> None:
     w.active = w.running = enable
 
 
+@checked
 class PwmType(GuestType):
     """Frequency and duty are kept and shown; no wave is drawn on the pad."""
 

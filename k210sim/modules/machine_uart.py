@@ -10,6 +10,7 @@ from k210sim.micropython import layout as L
 from k210sim.micropython import stream_methods, streams
 from k210sim.micropython.native import Arg, GuestType, NativeFunction, method
 from k210sim.micropython.streams import Protocol
+from k210sim.modules.receivers import checked
 
 EAGAIN, EINVAL = 11, 22
 UART_BYTES = 96
@@ -146,6 +147,7 @@ def _control(vm, o, request, argument=0):
     return (argument & 1 if _any(vm, u) else 0) | argument & 4
 
 
+@checked
 class UartType(GuestType):
     name = "UART"
     protocol = Protocol(read=_read, write=_write, ioctl=_control)

@@ -9,6 +9,7 @@ from k210sim.micropython import layout as L
 from k210sim.micropython.native import Arg, GuestType, method
 from k210sim.modules.interrupts import post, schedule
 from k210sim.modules.machine_reset import WDT1_RESET, WDT_RESET, reset
+from k210sim.modules.receivers import checked
 
 WDT_BYTES = 48
 _ARGS = [Arg("id", "int", 0), Arg("timeout", "int", 5000), Arg("callback"), Arg("context")]
@@ -85,6 +86,7 @@ class WdtState:
         self.callback, self.context = callback, context
 
 
+@checked
 class WdtType(GuestType):
     name = "WDT"
 

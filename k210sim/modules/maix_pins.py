@@ -11,6 +11,7 @@ from k210sim.micropython import layout as L
 from k210sim.micropython.layout import RAM_BASE
 from k210sim.micropython.native import Arg, GuestType, NativeFunction, method
 from k210sim.modules.interrupts import schedule
+from k210sim.modules.receivers import checked
 
 EIO = 5
 LAST_FUNCTION = 204
@@ -208,6 +209,7 @@ def _init(vm, gpio: int, args, kw) -> None:
         vm.pins.write(gpio, vm.is_true(value))
 
 
+@checked
 class IrqType(GuestType):
     """What `GPIO.irq()` gives: a word for the GPIO's id follows the type."""
 
@@ -228,6 +230,7 @@ class IrqType(GuestType):
         vm.pins.set_trigger(vm.words[((self - RAM_BASE) >> 3) + 1], vm.get_int(edges[0]))
 
 
+@checked
 class GpioType(GuestType):
     """A GPIO unit; the object of each belongs to the firmware image."""
 

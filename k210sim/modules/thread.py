@@ -19,6 +19,7 @@ from k210sim.micropython import ops
 from k210sim.micropython.layout import TYPE
 from k210sim.micropython.native import GuestError, GuestModule, GuestType, method
 from k210sim.micropython.types.exceptions import traceback_text
+from k210sim.modules.receivers import checked
 
 SLICE_NS = 10_000_000
 WAIT_NS = 100_000
@@ -205,6 +206,7 @@ class Threads:
         return found
 
 
+@checked
 class LockType(GuestType):
     name = "lock"
 

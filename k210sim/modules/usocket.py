@@ -9,6 +9,7 @@ from k210sim.micropython import stream_methods, streams
 from k210sim.micropython.native import GuestModule, GuestType, NativeFunction, method
 from k210sim.micropython.streams import Protocol
 from k210sim.micropython.textargs import buffer_bytes
+from k210sim.modules.receivers import checked
 
 EPIPE, EINVAL, ENOTCONN = 32, 22, 107
 SOCKET_BYTES = 96
@@ -42,6 +43,7 @@ def _control(vm, o, request, argument=0):
     raise vm.os_error(EINVAL)
 
 
+@checked
 class SocketType(GuestType):
     name = "socket"
     protocol = Protocol(read=_read, write=_write, ioctl=_control)

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from k210sim.micropython import layout as L
 from k210sim.micropython.native import GuestModule, GuestType, method
 from k210sim.micropython.singles import divide, of_int, single
+from k210sim.modules.receivers import checked
 
 TICKS_PERIOD = 1 << 62
 WORD_MASK = 0xFFFFFFFFFFFFFFFF
@@ -191,6 +192,7 @@ class FrameClock:
         return divide(of_int(self.ticks), of_int(self.frames))
 
 
+@checked
 class ClockType(GuestType):
     """`clock()`: frames a second for camera loops."""
 

@@ -389,3 +389,20 @@ def test_fft_helpers(machine):
     assert machine.run(
         "from Maix import FFT\nprint(FFT.freq(64, 16000)[:3], FFT.amplitude([(3, 4)]))"
     ) == "[0, 250, 500] [10]\n"
+
+
+@pytest.mark.parametrize("call", [
+    "machine.Timer.stop(5)", "machine.PWM.freq(None)", "machine.UART.any(machine)",
+    "machine.I2C.scan('x')", "machine.SPI.deinit([])", "machine.WDT.feed(5)",
+    "Maix.GPIO.value(5)", "socket.socket.send(5, b'')", "_thread.LockType.acquire(5)",
+    "machine.Timer.init(5, 1, 2)", "machine.UART.readchar(time.clock())",
+])
+def test_methods_refuse_foreign_receivers(machine, call):
+    text = machine.run("import machine, Maix, socket, _thread, time\n" + call)
+    assert failure(text).startswith("TypeError: k210sim: ")
+
+
+def test_classes_derived_from_native_ones(machine):
+    assert machine.run(
+        "from machine import UART\nclass Line(UART):\n    def twice(self): return self.any() * 2\n"
+        "u = Line(1)\nprint(u.twice(), u.readchar())\n") == "0 -1\n"
