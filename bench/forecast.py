@@ -52,8 +52,9 @@ def total(time: ms.TotalTime, path) -> float:
 
 
 def _row(group, source, what, published, predicted):
+    residual = round(predicted / published - 1, 4) + 0.0  # no -0.0
     return {"group": group, "source": source, "what": what, "published_ms": published,
-            "forecast_ms": round(predicted, 3), "residual": round(predicted / published - 1, 4) + 0.0}
+            "forecast_ms": round(predicted, 3), "residual": residual}
 
 
 def markdown(table) -> str:
