@@ -5,7 +5,17 @@ from __future__ import annotations
 import numpy as np
 
 from k210sim.errors import NotSimulated
-from k210sim.imaging import filters, hough, morph, qrcode, regions, similarity
+from k210sim.imaging import (
+    apriltags,
+    filters,
+    hough,
+    morph,
+    qrcode,
+    quads,
+    rects,
+    regions,
+    similarity,
+)
 from k210sim.modules.image import results
 from k210sim.modules.image.arguments import Call, image_method
 
@@ -96,6 +106,53 @@ def find_circles(call: Call):
     return call.vm.new_list([results.make(call.vm, results.Circle, c) for c in circles])
 
 
+def quads_of(call: Call, find):
+    """What `find()` gives, its errors as the board's."""
+    try:
+        return find()
+    except quads.TooManyBlocks:
+        raise call.vm.error(
+            "MemoryError", "Too many fb_alloc! no space save! try again or reduce img size!",
+            formatted=False,
+        ) from None  # fmt: skip
+    except MemoryError:
+        raise _no_room(call) from None
+
+
+@image_method(1)
+def find_rects(call: Call):
+    pixels, roi = call.pixels, call.roi(1)
+    threshold = call.int(2, "threshold", 1000) & _WORD
+    found = quads_of(call, lambda: rects.find_rects(pixels, roi, threshold))
+    return call.vm.new_list([results.make(call.vm, results.Rect, rect) for rect in found])
+
+
+@image_method(1)
+def find_apriltags(call: Call):
+    vm, pixels, roi = call.vm, call.pixels, call.roi(1)
+    call.check(
+        roi[2] * roi[3] < 65536,
+        "The maximum supported resolution for find_apriltags() is < 64K pixels.",
+    )
+    if roi[2] < 4 or roi[3] < 4:
+        return vm.new_list([])
+    families = call.int(2, "families", 16)
+    height, width = pixels.shape
+    # A lens of 2.8 mm before the 3.984 mm x 2.952 mm of an OV7725.
+    lens = [
+        call.float(3 + i, name, value)
+        for i, (name, value) in enumerate(
+            (("fx", 2.8 / 3.984 * width), ("fy", 2.8 / 2.952 * height),
+             ("cx", width * 0.5), ("cy", height * 0.5))
+        )
+    ]  # fmt: skip
+    for number, name in tag_families.UNKNOWN.items():
+        if families & number:
+            raise NotSimulated("image.Image.find_apriltags", "the family " + name)
+    found = quads_of(call, lambda: apriltags.find_apriltags(pixels, roi, families, lens))
+    return vm.new_list([results.make(vm, results.AprilTag, tag) for tag in found])
+
+
 @image_method(1)
 def find_qrcodes(call: Call):
     codes = qrcode.find_qrcodes(call.pixels, call.roi(1))
@@ -134,7 +191,7 @@ def get_similarity(call: Call):
 
 _MISSING = (
     "remove_shadows", "find_line_segments",
-    "find_rects", "find_apriltags", "find_datamatrices", "find_barcodes",
+    "find_datamatrices", "find_barcodes",
     "find_displacement", "find_features", "find_eye",
     "find_keypoints", "find_domain", "find_hog", "selective_search",
 )  # fmt: skip

@@ -141,6 +141,26 @@ class Rect(Result):
         return guest_value(vm, field(vm.host(o), "corners"))
 
 
+class AprilTag(Result):
+    """A tag that was read."""
+
+    name = "apriltag"
+    FIELDS = (
+        "x", "y", "w", "h", "id", "family", "cx", "cy", "rotation", "decision_margin", "hamming",
+        "goodness", "x_translation", "y_translation", "z_translation", "x_rotation", "y_rotation",
+        "z_rotation",
+    )  # fmt: skip
+    BYTES = 352  # with the tuples of its corners
+
+    @method(1)
+    def rect(vm, o):
+        return _box(vm, o, ("x", "y", "w", "h"))
+
+    @method(1)
+    def corners(vm, o):
+        return guest_value(vm, vm.host(o).corners)
+
+
 class Similarity(Result):
     """How much two pictures agree."""
 
