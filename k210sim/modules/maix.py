@@ -149,7 +149,7 @@ class FftType(GuestType):
             raise vm.error("ValueError", "[MAIXPY]FFT:obj is not a list", formatted=False)
         result, points = vm.new_list(), vm.items_of(spectrum)
         for point in points:
-            real, imaginary = (vm.get_int(w) & 0xFFFFFFFF for w in vm.get_array(point)[:2])
+            real, imaginary = (vm.get_int(w) & 0xFFFFFFFF for w in vm.get_array_fixed(point, 2))
             size = math.isqrt(real * real + imaginary * imaginary & 0xFFFFFFFF)
             vm.list_append(result, vm.new_int(2 * size // len(points)))
         return result
