@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import json
 from pathlib import Path
 from typing import Any
 
@@ -12,26 +13,54 @@ from k210sim.errors import ConfigError, NotSimulated
 from k210sim.flash.storage import FlashStorage
 
 FACTORY = "factory:"  # flash_image for a factory image in memory
-PANEL_SIZE = (320, 240)
 
 
 def open_flash(image: str | Path | None, profile: BoardProfile, clock: Clock) -> FlashStorage:
     """The flash chip: one in memory with nothing to run (None), a factory board's, or a file."""
-    from k210sim.flash.factory import factory_image
-
     path = None if image is None or str(image) == FACTORY else image
-    content = quiet_image if image is None else factory_image
-    return FlashStorage(path, clock=clock, factory=content, jedec_id=profile.flash_id)
+    content = quiet_image if image is None else _factory_image
+    settings = json.dumps(profile.config()).encode() if profile.config() else b""
+    return FlashStorage(
+        path, clock=clock, factory=lambda: content(settings), jedec_id=profile.flash_id
+    )
 
 
 @functools.cache
-def quiet_image() -> bytes:
-    """A flash with a file system whose boot.py and main.py are empty: it boots to its prompt."""
+def quiet_image(config: bytes = b"") -> bytes:
+    """A flash with a file system whose boot.py and main.py are empty: it boots to its prompt.
+
+    config : content of config.json; empty for no such file
+    """
     from k210sim.flash.factory import put_files
     from k210sim.flash.nor import NorFlash
 
     nor = NorFlash()
-    put_files(nor, {"/main.py": b"", "/boot.py": b""})  # in the order a first boot leaves
+    contents = {"/main.py": b"", "/boot.py": b""}  # in the order a first boot leaves
+    put_files(nor, {**contents, "/config.json": config} if config else contents)
+    return bytes(nor.data)
+
+
+def _factory_image(config: bytes) -> bytes:
+    """A factory board's flash, with config.json if there is something to put in."""
+    from k210sim.flash.factory import factory_image
+
+    image = factory_image()
+    return _with_file(image, "/config.json", config) if config else image
+
+
+def _with_file(image: bytes, name: str, content: bytes) -> bytes:
+    """A flash image with one more file in its file system."""
+    from k210sim.flash import spiffs_layout as layout
+    from k210sim.flash.nor import NorFlash
+    from k210sim.flash.spiffs import SpiffsVolume
+
+    nor = NorFlash(data=image)
+    with nor.untimed():
+        volume = SpiffsVolume(nor)
+        volume.mount()
+        with volume.open(name, layout.O_WRONLY | layout.O_CREAT | layout.O_TRUNC) as file:
+            file.write(content)
+        volume.unmount()
     return bytes(nor.data)
 
 
@@ -42,17 +71,14 @@ def make_camera(source: Any, profile: BoardProfile, clock: Clock, seed: int):
 
     if isinstance(source, (str, Path)):
         source = open_source(str(source), seed)
-    return Camera(clock, source)
+    return Camera(clock, source, profile.camera_chip)
 
 
 def make_lcd(profile: BoardProfile):
-    """The panel of the board; raises NotSimulated for panels other than the usual one."""
-    if profile.lcd_size != PANEL_SIZE:
-        width, height = profile.lcd_size
-        raise NotSimulated(f"the {width}x{height} panel of board {profile.name!r}")
-    from k210sim.lcd.panel import Panel
+    """The panel of the board."""
+    from k210sim.lcd import panel
 
-    return Panel()
+    return panel.Panel(getattr(panel, profile.panel))
 
 
 def make_sd(sd: str | Path | None):

@@ -30,7 +30,11 @@ def board_options(command: Callable) -> Callable:
 
     for option in reversed(
         (
-            click.option("--board", metavar="NAME", help="Board: bit (default), dock, go, duino."),
+            click.option(
+                "--board",
+                metavar="NAME",
+                help="Board: bit (default), dock, go, duino, amigo, m5stickv.",
+            ),
             click.option("--engine", metavar="E", help="auto (default) or builtin."),
             click.option(
                 "--flash-image",

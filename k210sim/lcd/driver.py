@@ -38,7 +38,7 @@ class Driver:
         self.size = (0, 0)  # width and height at rotation 0
         self._offsets = ((0, 0), (0, 0))
         self._offset = (0, 0)
-        self._blue_first = 0
+        self._blue_first = self._direction = 0
 
     # --- set-up ---------------------------------------------------------------------------------
 
@@ -53,11 +53,14 @@ class Driver:
         offsets: tuple[int, int, int, int] = (0, 0, 0, 0),
         parallel: bool = True,
         direction: int = _UPRIGHT[0],
+        settings: int = 0,
     ) -> None:
         """Reset the panel and clear it to `colour`.
 
         offsets : w0, h0 for the upright (rows and columns not exchanged) and w1, h1 for the
-        sideways directions. Takes 0.29 s of device time and one clearing.
+        sideways directions. direction : memory access control; its BGR bit stays through
+        rotations. settings : bytes of supply and gamma settings sent in between; they cost their
+        time only. Takes 0.29 s of device time and one clearing.
         """
         self._parallel, self._bus = parallel, max(1, freq)
         self.size = (width, height)
@@ -66,11 +69,13 @@ class Driver:
         self._wait_ms(50 + 50)
         self._command(chip.SOFTWARE_RESET)
         self._wait_ms(50)
+        self._charge(settings)
         self._command(chip.SLEEP_OUT)
         self._wait_ms(120)
         self._command(chip.PIXEL_FORMAT, b"\x55")
         self._wait_ms(10)
         self.type = kind
+        self._blue_first = direction & chip.BGR
         self.set_direction(direction)
         if invert:
             self._command(chip.INVERSION_ON)
@@ -93,6 +98,7 @@ class Driver:
     def set_direction(self, direction: int) -> None:
         """Write the memory access control; chooses the offsets that belong to it."""
         direction |= self._blue_first
+        self._direction = direction
         self._offset = self._offsets[1 if direction & chip.MV else 0]
         self._command(chip.MEMORY_ACCESS, bytes([direction & 0xFF]))
 
@@ -114,7 +120,7 @@ class Driver:
     def set_bgr(self, on: bool) -> None:
         """Exchange red and blue."""
         self._blue_first = chip.BGR if on else 0
-        self.set_direction(self.panel.access & ~chip.BGR)
+        self.set_direction(self._direction & ~chip.BGR)
 
     def _cube_offset(self) -> None:
         if self.type == CUBE:
@@ -125,7 +131,7 @@ class Driver:
     def clear(self, colour: int) -> None:
         """Fill the screen."""
         width, height = self.size
-        if not self.panel.access & chip.MV:
+        if not self._direction & chip.MV:
             width, height = height, width
         self._area(0, 0, width - 1, height - 1)
         self._pixels(np.full(width * height // 2 * 2, colour & 0xFFFF, np.uint16))
@@ -193,9 +199,15 @@ class Driver:
         clocks = count if self._parallel else 8 * count
         self.clock.advance_ns(clocks * 1_000_000_000 // self._bus)
 
+    @property
+    def heard(self) -> bool:
+        """Whether the panel hangs on the data lines in use."""
+        return self._parallel == self.panel.kind.parallel
+
     def _command(self, code: int, data: bytes = b"") -> None:
         self._charge(1 + len(data))
-        self.panel.command(code, data)
+        if self.heard:
+            self.panel.command(code, data)
 
     def _area(self, x1: int, y1: int, x2: int, y2: int) -> None:
         dx, dy = self._offset
@@ -206,7 +218,8 @@ class Driver:
 
     def _pixels(self, pixels: np.ndarray) -> None:
         self._charge(2 * pixels.size)
-        self.panel.write(pixels)
+        if self.heard:
+            self.panel.write(pixels)
 
 
 def _fit(start: int, size: int, room: int) -> tuple[int, int, int, int]:

@@ -1,13 +1,16 @@
-"""An ST7789 panel: the controller's memory of 240 columns by 320 pages and what the glass shows.
+"""An LCD panel: its controller's memory of columns by pages, and what the glass before it shows.
 
-Ref: Sitronix ST7789V data sheet, commands and memory access control. Not modelled: partial and
-scroll modes, tearing effect, gamma, reading back, 12 and 18-bit pixels.
+Ref: Sitronix ST7789V and Ilitek ILI9486 data sheets, commands and memory access control, the same
+in both as far as modelled. Not modelled: partial and scroll modes, tearing effect, gamma and
+supply settings, reading back, 12 and 18-bit pixels.
 
-The boards mount the panel on its side. `pixels()` and `image()` show it as a user sees it: 320
-wide and 240 high, upright at the firmware's rotation 0 (memory access control 0xA0).
+The boards mount their panels on the side. `pixels()` and `image()` show one as a user of the board
+sees it; `PanelKind.upright` tells at which memory access control pictures stand upright there.
 """
 
 from __future__ import annotations
+
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -19,26 +22,75 @@ MEMORY_ACCESS, PIXEL_FORMAT = 0x36, 0x3A
 # Memory access control: page order, column order, exchange of the two, blue before red.
 MY, MX, MV, BGR = 0x80, 0x40, 0x20, 0x08
 
-COLUMNS, PAGES = 240, 320
+
+@dataclass(frozen=True)
+class PanelKind:
+    """A controller, the glass before it, and how a board mounts and wires both.
+
+    lcd_type : `lcd_type` of the firmware's `lcd.init` for this controller
+    columns, pages : size of the controller's memory
+    window : first column, first page, columns and pages that the glass shows; None for all
+    upright : memory access control (MV, MX, MY) at which a user sees pictures upright
+    inverted : whether the glass shows the right colours with inversion on
+    blue_first : whether the glass shows the right colours with the BGR bit set
+    parallel : eight data lines, or one
+    """
+
+    controller: str = "ST7789"
+    lcd_type: int = 0
+    columns: int = 240
+    pages: int = 320
+    window: tuple[int, int, int, int] | None = None
+    upright: int = MV | MY
+    inverted: bool = False
+    blue_first: bool = False
+    parallel: bool = True
+
+    @property
+    def glass(self) -> tuple[int, int, int, int]:
+        """First column, first page, columns and pages that the glass shows."""
+        return self.window or (0, 0, self.columns, self.pages)
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Width and height in pixels, as a user sees the glass."""
+        columns, pages = self.glass[2:]
+        return (pages, columns) if self.upright & MV else (columns, pages)
+
+
+# 2.4 inch, 320x240, on Sipeed's 24-pin connector; upright at the firmware's rotation 0.
+SHIELD = PanelKind()
+# 1.14 inch, 240x135, in the M5StickV: glass on columns 52 to 186 and pages 40 to 279. Its programs
+# call lcd.rotation(2) first, so that is taken for upright.
+STICK = PanelKind(window=(52, 40, 135, 240), upright=MV | MX, inverted=True, parallel=False)
+# 3.5 inch, 480x320, in the Amigo's TFT version; its firmware sets access control to 0x28.
+AMIGO = PanelKind(
+    controller="ILI9486", lcd_type=1, columns=320, pages=480, upright=MV, blue_first=True
+)
 
 
 class Panel:
-    """One panel. `inverted_glass` is true for panels whose colours are right with inversion on."""
+    """One panel, with power and the reset line released."""
 
     STATE_VERSION = 1
 
-    def __init__(self, inverted_glass: bool = False):
-        self.inverted_glass = inverted_glass
-        self.memory = np.zeros((PAGES, COLUMNS), np.uint16)
+    def __init__(self, kind: PanelKind = SHIELD):
+        self.kind = kind
+        self.memory = np.zeros((kind.pages, kind.columns), np.uint16)
         self.writes = 0  # counts memory writes; a viewer compares it to know when to redraw
         self.reset()
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Width and height in pixels, as a user sees the panel."""
+        return self.kind.size
 
     def reset(self) -> None:
         """Reset by pin or command: registers to their defaults; the memory keeps its content."""
         self.access = 0
         self.inverted = self.shown = False
         self.asleep = True
-        self._column, self._page = (0, COLUMNS - 1), (0, PAGES - 1)
+        self._column, self._page = (0, self.kind.columns - 1), (0, self.kind.pages - 1)
         self._at = 0
 
     def command(self, code: int, data: bytes = b"") -> None:
@@ -82,12 +134,13 @@ class Panel:
         place = (self._at + np.arange(len(pixels))) % (width * height)
         self._at = (self._at + len(pixels)) % (width * height)
         x, y = x1 + place % width, y1 + place // width
+        columns, pages = self.kind.columns, self.kind.pages
         column, page = (y, x) if self.access & MV else (x, y)
         if self.access & MX:
-            column = COLUMNS - 1 - column
+            column = columns - 1 - column
         if self.access & MY:
-            page = PAGES - 1 - page
-        inside = (column >= 0) & (column < COLUMNS) & (page >= 0) & (page < PAGES)
+            page = pages - 1 - page
+        inside = (column >= 0) & (column < columns) & (page >= 0) & (page < pages)
         self.memory[page[inside], column[inside]] = pixels[inside]
         self.writes += 1
 
@@ -98,24 +151,33 @@ class Panel:
         if self.access & MV:
             block, left, top = block.T, y1, x1
         height, width = block.shape
-        if left + width > COLUMNS or top + height > PAGES:
+        columns, pages = self.kind.columns, self.kind.pages
+        if left + width > columns or top + height > pages:
             return False
         if self.access & MX:
-            block, left = block[:, ::-1], COLUMNS - left - width
+            block, left = block[:, ::-1], columns - left - width
         if self.access & MY:
-            block, top = block[::-1], PAGES - top - height
+            block, top = block[::-1], pages - top - height
         self.memory[top : top + height, left : left + width] = block
         self.writes += 1
         return True
 
     def pixels(self) -> np.ndarray:
-        """uint16 RGB565 (240, 320): what a user sees; black while the display is off."""
+        """uint16 RGB565 (height, width): what a user sees; black while the display is off."""
+        kind = self.kind
         if not self.shown or self.asleep:
-            return np.zeros((COLUMNS, PAGES), np.uint16)
-        seen = self.memory[::-1].T
-        if self.inverted != self.inverted_glass:
+            return np.zeros(kind.size[::-1], np.uint16)
+        left, top, columns, pages = kind.glass
+        seen = self.memory[top : top + pages, left : left + columns]
+        if kind.upright & MX:
+            seen = seen[:, ::-1]
+        if kind.upright & MY:
+            seen = seen[::-1]
+        if kind.upright & MV:
+            seen = seen.T
+        if self.inverted != kind.inverted:
             seen = ~seen
-        if self.access & BGR:
+        if bool(self.access & BGR) != kind.blue_first:
             seen = (seen & 31) << 11 | seen & 0x07E0 | seen >> 11
         return np.ascontiguousarray(seen)
 
@@ -143,7 +205,7 @@ class Panel:
         """Restore what `state` gave."""
         if state["version"] != self.STATE_VERSION:
             raise ValueError(f"LCD state version {state['version']}, expected {self.STATE_VERSION}")
-        self.memory[:] = np.frombuffer(state["memory"], np.uint16).reshape(PAGES, COLUMNS)
+        self.memory[:] = np.frombuffer(state["memory"], np.uint16).reshape(self.memory.shape)
         self.access, self.inverted = state["access"], state["inverted"]
         self.shown, self.asleep = state["shown"], state["asleep"]
         x1, x2, y1, y2, self._at = state["window"]

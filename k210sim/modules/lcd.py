@@ -7,6 +7,7 @@ a null pointer on the board before `init` raise an OSError that says so.
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
 
 from k210sim.errors import NotSimulated
@@ -21,6 +22,7 @@ from k210sim.modules import maix_config
 from k210sim.modules.image.arguments import Call
 from k210sim.modules.image_object import get_image
 
+log = logging.getLogger("k210sim")
 module = GuestModule("lcd")
 
 ENOMEM = 12
@@ -33,13 +35,14 @@ class Screen:
     """The driver with the module's own variables; they outlive a soft reset.
 
     size : width and height as set up, whatever the rotation
-    direction : memory access control for the next init
+    direction, parallel : memory access control and data lines for the next init
     line_block : the system heap's block for a screenful of pixels
     """
 
     driver: Driver
     size: tuple[int, int] = (0, 0)
     direction: int = _UPRIGHT
+    parallel: bool = True
     line_block: int = 0
 
 
@@ -93,11 +96,26 @@ _SETTINGS = ("rst", "dcx", "ss", "clk", "height", "width", "invert", "offset_w0"
              "offset_w1", "offset_h1", "dir", "lcd_type", "oct")  # fmt: skip
 
 
+# Bytes of supply and gamma settings that the firmware sends first, by `lcd_type`.
+_SETTINGS_SENT = {0: 0, 1: 66}
+
+
+def _arguments(vm) -> list[Arg]:
+    """The parameters, with the size and bus clock that the board's firmware is built with."""
+    profile = getattr(vm.board, "profile", None)
+    if profile is None:
+        return _INIT
+    width, height = profile.lcd_size
+    built = {"width": width, "height": height, "freq": profile.lcd_freq}
+    return [Arg(a.name, a.kind, built.get(a.name, a.default), kw_only=a.kw_only) for a in _INIT]
+
+
 def _board_settings(vm) -> dict[str, int]:
-    """What the configuration's `lcd` says."""
+    """What the configuration's `lcd` says; without one, what the board's firmware writes there."""
     entry = maix_config.value(vm, "lcd")
     if not vm.is_type(entry, "dict"):
-        return {}
+        profile = getattr(vm.board, "profile", None)
+        return dict(profile.lcd_settings) if profile is not None else {}
     words = {key: vm.dict_get(entry, vm.new_str(key)) for key in _SETTINGS}
     return {key: vm.get_int(word) for key, word in words.items() if word}
 
@@ -114,12 +132,13 @@ def _deinit(vm) -> None:
 def init(vm, args, kw):
     vm.account()
     _deinit(vm)
-    values = dict(zip((arg.name for arg in _INIT), vm.parse_args(args, kw, _INIT), strict=True))
+    given = vm.parse_args(args, kw, _arguments(vm))
+    values = dict(zip((arg.name for arg in _INIT), given, strict=True))
     colour = _colour(vm, values["color"]) if values["color"] else 0
     screen, kind = _screen(vm), values["type"]
     given = tuple(values[name] for name in ("offset_w0", "offset_h0", "offset_w1", "offset_h1"))
     screen.size = (values["width"], values["height"])
-    values["dir"], values["oct"] = screen.direction, True
+    values["dir"], values["oct"] = screen.direction, screen.parallel
     if kind == lcds.NONE:
         return
     if kind not in lcds.TYPES:
@@ -130,7 +149,7 @@ def init(vm, args, kw):
     if kind == lcds.SHIELD:
         values.update(_board_settings(vm))
     else:
-        values["dir"] = 0
+        values["dir"], values["oct"] = 0, True
         offsets = (0, 0, 0, 0)
         if kind == lcds.M5STICKV:
             offsets, values["oct"] = (52, 40, 40, 52), False
@@ -141,7 +160,7 @@ def init(vm, args, kw):
             values["invert"] = 1
         values.update(zip(("offset_w0", "offset_h0", "offset_w1", "offset_h1"), offsets,
                           strict=True))  # fmt: skip
-    if values["lcd_type"]:
+    if values["lcd_type"] not in (0, screen.driver.panel.kind.lcd_type):
         raise NotSimulated(f"lcd.init(lcd_type={values['lcd_type']})", "another controller chip")
     _set_up(vm, screen, kind, values, colour)
 
@@ -161,11 +180,16 @@ def _set_up(vm, screen: Screen, kind: int, values: dict, colour: int) -> None:
         screen.size = (0, 0)
         raise vm.os_error(ENOMEM)
     screen.size, screen.direction = (width, height), values["dir"]
+    screen.parallel = bool(values["oct"])
     screen.driver.init(
         kind, values["freq"], colour, width, height, bool(values["invert"]),
         (values["offset_w0"], values["offset_h0"], values["offset_w1"], values["offset_h1"]),
-        bool(values["oct"]), values["dir"],
+        screen.parallel, values["dir"], _SETTINGS_SENT[values["lcd_type"]],
     )  # fmt: skip
+    if not screen.driver.heard:
+        log.warning("lcd.init(type=%d): this board's panel has %s, so nothing will be seen; give "
+                    "the board's own type", kind, "one data line" if screen.parallel else
+                    "eight data lines")
 
 
 @module.function(0)

@@ -5,7 +5,7 @@ import pytest
 
 from k210sim.clock import Clock
 from k210sim.imaging import formats
-from k210sim.lcd import Driver, Panel
+from k210sim.lcd import Driver, Panel, PanelKind
 from k210sim.lcd import panel as chip
 
 RED, GREEN, BLUE, WHITE = 0xF800, 0x07E0, 0x001F, 0xFFFF
@@ -132,7 +132,7 @@ def test_inversion_shows_or_is_needed():
     driver = Driver(Panel(), Clock())
     driver.init(invert=True)
     assert (driver.panel.pixels() == WHITE).all()
-    driver = Driver(Panel(inverted_glass=True), Clock())
+    driver = Driver(Panel(PanelKind(inverted=True)), Clock())
     driver.init(invert=True, colour=RED)
     assert (driver.panel.pixels() == RED).all()
 
