@@ -272,3 +272,25 @@ def test_mutated_files_end_in_a_report_or_one_line():
             except K210SimError as error:
                 assert "\n" not in str(error) and "m.kmodel" in str(error)
     assert reports > 100
+
+
+def test_rooms_are_what_the_board_shows(tmp_path):
+    """`Maix.utils.heap_free()` after the calls each room stands for."""
+    from k210sim import Board
+
+    script = """
+from Maix import utils
+import lcd, sensor
+lcd.init()
+for dual in (False, True):
+    sensor.reset(dual_buff=dual)
+    sensor.set_pixformat(sensor.RGB565)
+    sensor.set_framesize(sensor.QVGA)
+    sensor.run(1)
+    print("free", utils.heap_free())
+"""
+    with Board(flash_image=tmp_path / "flash.bin", clock="virtual") as board:
+        out = board.exec(script, timeout=60).stdout
+    free = [int(line.split()[1]) for line in out.splitlines() if line.startswith("free ")]
+    rooms = [lint.free_after(lint.HEAP_BYTES, (lint.GC_HEAP, *room.taken)) for room in lint.ROOMS]
+    assert free == rooms[1:]
