@@ -5,17 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from k210sim.errors import NotSimulated
-from k210sim.imaging import (
-    apriltags,
-    filters,
-    hough,
-    morph,
-    qrcode,
-    quads,
-    rects,
-    regions,
-    similarity,
-)
+from k210sim.imaging import apriltags, filters, hough, morph, qrcode, quads, rects, regions
+from k210sim.imaging import similarity as similarities
+from k210sim.imaging.tag_families import UNKNOWN
 from k210sim.modules.image import results
 from k210sim.modules.image.arguments import Call, image_method
 
@@ -146,7 +138,7 @@ def find_apriltags(call: Call):
              ("cx", width * 0.5), ("cy", height * 0.5))
         )
     ]  # fmt: skip
-    for number, name in tag_families.UNKNOWN.items():
+    for number, name in UNKNOWN.items():
         if families & number:
             raise NotSimulated("image.Image.find_apriltags", "the family " + name)
     found = quads_of(call, lambda: apriltags.find_apriltags(pixels, roi, families, lens))
@@ -185,7 +177,7 @@ def get_similarity(call: Call):
     pixels, other = call.pixels, call.operand(1)
     if not isinstance(other, np.ndarray):
         other = np.full_like(pixels, other)
-    found = similarity.get_similarity(pixels, other)
+    found = similarities.get_similarity(pixels, other)
     return results.make(call.vm, results.Similarity, found)
 
 
