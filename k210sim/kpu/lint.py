@@ -207,7 +207,8 @@ def _loads(report, file, model):
         no = Verdict(False, 2002, "error 2002: a build without V4 support")
         report.loads = {"v4-build": yes, "v3-build": yes if version == 3 else no}
     report.loads["load_flash"] = Verdict(False, 2002, (
-        "needs the bytes reversed first (model_le2be)" if version == 3 else "not for V4"))
+        "needs the bytes reversed first (model_le2be)" if version == 3
+        else "documented for V3 only"))
     if version == 4:
         report.add(NOTE, "loads only on firmware built with V4 support (the standard build has it, "
                          "the minimum builds do not: error 2002)",
