@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import importlib
 from typing import Any
 
+from k210sim import compiling
 from k210sim.board.hardware import Hardware
 from k210sim.errors import ConfigError
 from k210sim.repl.firmware import Firmware
@@ -46,7 +48,13 @@ class BuiltinEngine(Firmware):
 
 
 def make_engine(hardware: Hardware) -> BuiltinEngine:
-    """The engine on this hardware, not started."""
+    """The engine on this hardware, not started.
+
+    A fresh installation compiles the interpreter here, before any time limit of the board runs,
+    and says so on stderr.
+    """
+    compiling.announce()
+    importlib.import_module("k210sim.builtin.runtime")
     return BuiltinEngine(hardware)
 
 

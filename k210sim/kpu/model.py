@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from k210sim.errors import KmodelError
-from k210sim.kpu import ai_ram
+from k210sim.kpu import ai_ram, warmup
 from k210sim.kpu.forecast import Forecast, forecast
 from k210sim.kpu.kernels.tiles import check_threads
 from k210sim.kpu.kmodel import layers as kl
@@ -147,6 +147,7 @@ class KModel:
         layer that wrote it, (C, H, W) where that is known and flat elsewhere (V4 files store no
         output shapes); V5 files tell shape and type.
         """
+        warmup.ready(self.version)
         # The unused pixels of padded maps show what the AI RAM held before: start from zeros, so
         # that a dump of the layers depends on the input alone.
         self.net.ai_ram.data[:] = 0

@@ -8,6 +8,7 @@ is compiled while a model runs.
 from __future__ import annotations
 
 import importlib
+import threading
 import time
 from collections.abc import Callable
 
@@ -19,8 +20,15 @@ FILES = (
     ("neutral", "nodes of kmodel V4"),
     ("region", "yolo2 boxes"),
 )
-DOT_FILE = ("dot512", "dot products with AVX-512 VNNI")
+# Kernel set -> its file of dot products, and what they are.
+DOT_FILES = {
+    "vnni": ("dot512", "dot products with AVX-512 VNNI"),
+    "avxvnni": ("dot256", "dot products with AVX-VNNI"),
+    "avx2": ("dot_avx2", "dot products with AVX2"),
+}
 SLOW_S = 0.3
+_ready = threading.Lock()
+_done: set[bool] = set()
 
 
 def warmup(report: Callable[[str], None] | None = None) -> float:
@@ -41,14 +49,38 @@ def warmup(report: Callable[[str], None] | None = None) -> float:
             importlib.import_module(f"k210sim.kpu.kernels.{name}")
         from k210sim.kpu.kernels import table
 
-        if "vnni" in table.available():
-            teller.pending = f"and those for this processor: {DOT_FILE[1]}"
-            importlib.import_module(f"k210sim.kpu.kernels.{DOT_FILE[0]}")
-        table.default()
+        # Only the set this host will use: the others compile when somebody asks for them.
+        dots = DOT_FILES.get(table.default().NAME)
+        if dots is not None:
+            teller.pending = f"and those for this processor: {dots[1]}"
+            importlib.import_module(f"k210sim.kpu.kernels.{dots[0]}")
     took = time.perf_counter() - started
     if report and teller.compiled and took > SLOW_S:
         report(f"compiled in {took:.1f} s; the next start takes them from the cache")
     return took
+
+
+def ready(version: int) -> None:
+    """Have everything a model of this version may need compiled or loaded, once in a process.
+
+    A real compilation is told on the host's stderr (k210sim/compiling.py), so that no first
+    inference pauses without a word. V3 needs no kernels of V4's nodes.
+    """
+    nodes = version > 3
+    if True in _done or nodes in _done:
+        return
+    with _ready:
+        from k210sim import compiling
+        from k210sim.kpu.kernels import table
+
+        compiling.announce()
+        for name, _ in FILES:
+            if nodes or name != "neutral":
+                importlib.import_module(f"k210sim.kpu.kernels.{name}")
+        dots = DOT_FILES.get(table.default().NAME)
+        if dots is not None:
+            importlib.import_module(f"k210sim.kpu.kernels.{dots[0]}")
+        _done.add(nodes)
 
 
 def _teller(report):
