@@ -5,7 +5,17 @@ from __future__ import annotations
 import numpy as np
 
 from k210sim.errors import NotSimulated
-from k210sim.imaging import apriltags, filters, hough, morph, qrcode, quads, rects, regions
+from k210sim.imaging import (
+    apriltags,
+    filters,
+    hough,
+    morph,
+    qrcode,
+    quads,
+    rects,
+    regions,
+    segments,
+)
 from k210sim.imaging import similarity as similarities
 from k210sim.imaging.tag_families import UNKNOWN
 from k210sim.modules.image import results
@@ -112,6 +122,18 @@ def quads_of(call: Call, find):
 
 
 @image_method(1)
+def find_line_segments(call: Call):
+    pixels, roi = call.pixels, call.roi(1)
+    distance = call.int(2, "merge_distance", 0) & _WORD
+    turn = call.int(3, "max_theta_diff", 15)
+    try:
+        lines = segments.find_line_segments(pixels, roi, distance, turn)
+    except MemoryError:
+        raise _no_room(call) from None
+    return call.vm.new_list([results.make(call.vm, results.Line, line) for line in lines])
+
+
+@image_method(1)
 def find_rects(call: Call):
     pixels, roi = call.pixels, call.roi(1)
     threshold = call.int(2, "threshold", 1000) & _WORD
@@ -182,7 +204,7 @@ def get_similarity(call: Call):
 
 
 _MISSING = (
-    "remove_shadows", "find_line_segments",
+    "remove_shadows",
     "find_datamatrices", "find_barcodes",
     "find_displacement", "find_features", "find_eye",
     "find_keypoints", "find_domain", "find_hog", "selective_search",
