@@ -1,6 +1,7 @@
 """The guest's `image` module: pictures and what the firmware does with them.
 
     arguments.py   taking arguments as the firmware's own helpers do; declaring Image methods
+    costs.py       what the methods take in virtual time
     pictures.py    pixels on the GC heap, in frame buffers, in files
     basic.py       size, pixels, conversion, copies, files
     drawing.py     lines, text, pasted pictures

@@ -9,6 +9,7 @@ from k210sim.imaging import formats
 from k210sim.imaging.colour import colour_value, mask_of
 from k210sim.imaging.morph import Threshold
 from k210sim.micropython.native import NativeFunction
+from k210sim.modules.image.costs import nanoseconds
 from k210sim.modules.image_object import HostImage, ImageType, get_image, is_image
 
 
@@ -171,6 +172,21 @@ class Call:
         return size
 
 
+def _timed(name: str, fn, fixed: bool):
+    """The method as the guest calls it: takes the virtual time that costs.py tells."""
+
+    def run(vm, args, kw):
+        result = fn(Call(vm, args, kw))
+        ns = nanoseconds(vm, name, args)
+        if ns:
+            vm.charge_ns(ns)
+        return result
+
+    if fixed:
+        return lambda vm, *args: run(vm, list(args), None)
+    return run
+
+
 def image_method(
     min_args: int, max_args: int | None = None, *, fixed: bool = False, names: tuple[str, ...] = ()
 ):
@@ -182,16 +198,8 @@ def image_method(
 
     def wrap(fn):
         most = (max_args or min_args) if fixed else None
-        if fixed:
-
-            def entry(vm, *args):
-                return fn(Call(vm, list(args)))
-        else:
-
-            def entry(vm, args, kw):
-                return fn(Call(vm, args, kw))
-
         for name in names or (fn.__name__,):
+            entry = _timed(name, fn, fixed)
             ImageType.locals[name] = NativeFunction(name, entry, min_args, most, not fixed)
         return fn
 
