@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import gc
 import random
 import threading
 from collections.abc import Callable
@@ -24,6 +25,9 @@ from k210sim.serialport.uart import UartPort
 SNAPSHOT_VERSION = 1
 BOOT_TIMEOUT_S = 60.0
 BOOTS = ("flash", "isp")
+# An engine that is thrown away refers to itself, and its memories weigh more than its objects
+# count. Python would let hundreds of megabytes pile up before it looks.
+COLLECT_EVERY = 8
 
 
 @dataclass(frozen=True)
@@ -132,6 +136,7 @@ class Board:
         self._power = threading.RLock()  # held while the engine changes
         self._in_reset = False
         self._closed = False
+        self._restarts = 0
         self._reset_failure: K210SimError | None = None  # of a reset nobody waited for
         self._circuit = ResetCircuit(kind.reset_circuit, self._hold, self._release)
         try:
@@ -156,12 +161,14 @@ class Board:
     @property
     def powered(self) -> bool:
         """Whether the board has power; true in ISP mode and while it is held in reset too."""
-        return self._in_reset or (self._engine is not None and self._engine.alive)
+        engine = self._engine
+        return self._in_reset or (engine is not None and engine.alive)
 
     @property
     def in_isp(self) -> bool:
         """Whether the board waits for a flashing tool instead of running its firmware."""
-        return isinstance(self._engine, IspMode) and self._engine.alive
+        engine = self._engine
+        return isinstance(engine, IspMode) and engine.alive
 
     def power_on(self, *, wait: bool = True, isp: bool | None = None) -> None:
         """Switch on. With `wait` returns at the prompt, or when main.py has come to stay.
@@ -173,6 +180,11 @@ class Board:
                 return
             if self._engine is not None and not self._engine.wait_stopped(BOOT_TIMEOUT_S):
                 raise InternalError("the program of before has not stopped since power-off")
+            if self._engine is not None:
+                self._engine = None
+                self._restarts += 1
+                if self._restarts % COLLECT_EVERY == 0:
+                    gc.collect()
             engine: engines.Engine | IspMode
             if self._boot_isp if isp is None else isp:
                 engine = IspMode(self.hardware, self._leave_isp)
@@ -192,8 +204,9 @@ class Board:
         """Raise InternalError if the engine ended by a bug of ours instead of power-off."""
         if self._reset_failure is not None:
             raise self._reset_failure
-        if self._engine is not None:
-            self._engine.raise_failure()
+        engine = self._engine
+        if engine is not None:
+            engine.raise_failure()
 
     def power_off(self) -> None:
         """Cut the power and save the flash image. RAM is lost, flash stays."""
@@ -399,10 +412,13 @@ class Board:
                 self._start_unattended(isp=False)
 
     def _running_engine(self) -> engines.Engine:
-        if self._engine is None or not self._engine.alive:
+        engine = self._engine
+        if engine is None or not engine.alive:
             self.raise_failure()
+            if self._in_reset:
+                raise K210SimError("the board is held in reset by DTR and RTS")
             raise K210SimError("the board is off; call power_on() or use it as a context manager")
-        return self._engine
+        return engine
 
 
 def _save(part: Any) -> Any:
