@@ -36,11 +36,12 @@ class DotConv(portable.PortableConv):
     def _lay_out_weights(self):
         p, rows = self.p, self.kernels.ROWS
         self.group, self.shift = (2, 0) if self.wide else (4, 128)
-        dtype = np.int16 if self.wide else np.int8
+        # Wide weights are kept as bytes, half the memory, and widened at every run.
+        dtype = np.uint8 if self.wide else np.int8
         channels, out = p.in_shape[0], p.out_shape[0]
         groups, blocks = -(-channels // self.group), -(-out // rows)
         laid = np.zeros((blocks * rows, groups * self.group, p.taps), dtype)
-        laid[:out, :channels] = p.weights.astype(np.int16) - self.shift
+        laid[:out, :channels] = (p.weights.astype(np.int16) - self.shift).astype(dtype)
         laid = laid.reshape(blocks, rows, groups, self.group, p.taps)
         self.weights = np.ascontiguousarray(laid.transpose(0, 2, 4, 1, 3)).reshape(
             blocks, groups * p.taps, rows, self.group)
@@ -60,6 +61,10 @@ class DotConv(portable.PortableConv):
         tiles.run(lambda a, b: mix(planes[a * group : b * group], x[a:b]), len(x), threads)
         sx = tiles.scratch("sx", (self.out_pitch,), np.int64)
         longest = int(self.chunks[:, 1].max())
+        weights = self.weights
+        if self.wide:
+            weights = tiles.scratch("weights", weights.shape, np.int16)
+            weights[...] = self.weights
 
         def add_up(a, b):
             conv2d.input_sums(planes, self.offsets, self.chunks[a:b], p.arg_x, p.shr_x, self.shift,
@@ -68,7 +73,7 @@ class DotConv(portable.PortableConv):
         def work(chunks, first, end):
             acc = tiles.scratch("acc", ((end - first) * rows, longest), np.int32)
             at = slice(first * rows, end * rows)
-            self.kernels.layer(x, self.steps, self.weights[first:end], chunks, acc, sx, p.norm[at],
+            self.kernels.layer(x, self.steps, weights[first:end], chunks, acc, sx, p.norm[at],
                                p.segments, p.fnorm[at], p.fseg, p.spans[at], p.rule, result[at])
 
         blocks = len(self.weights)
