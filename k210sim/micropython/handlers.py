@@ -612,7 +612,7 @@ class Handlers:
         left, right = n & 0xFF, (n >> 8) & 0xFF
         seq = self.top()
         items = self.items_of(seq) if self.type_word(seq) in (TYPE["tuple"], TYPE["list"]) \
-            else list(self.iterate(seq))
+            else iterators.bounded(self, self.iterate(seq))
         if len(items) < left + right:
             raise self.error("ValueError", "need more than %d values to unpack" % len(items),
                              formatted=True)

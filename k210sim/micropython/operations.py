@@ -377,7 +377,10 @@ class Operations:
             if roots is not None:
                 del self.temps[mark:]
                 self.temps.extend(roots)
-            self.temps.append(item)
+            if not item & 3:
+                self.temps.append(item)
+                if len(self.temps) - mark > self.heap.n_blocks:
+                    self.temps[mark:] = set(self.temps[mark:])  # some stand there twice
             self.checkpoint()
             yield item
 

@@ -147,7 +147,8 @@ def _too_small(vm):
 
 @module.function(1)
 def calcsize(vm, fmt):
-    return small_int(_Format(vm, fmt).total()[1])
+    # Cut to a word as the firmware does.
+    return small_int((_Format(vm, fmt).total()[1] + (1 << 62) & (1 << 63) - 1) - (1 << 62))
 
 
 @module.function(1, None)

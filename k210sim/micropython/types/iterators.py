@@ -102,7 +102,17 @@ def stack_iterate(vm, o: int, keep: bool = False):
 
 def collect(vm, o: int) -> list[int]:
     """All items of an iterable, all rooted; the iterator off the heap where it fits there."""
-    return list(stack_iterate(vm, o, keep=True))
+    return bounded(vm, stack_iterate(vm, o, keep=True))
+
+
+def bounded(vm, items) -> list[int]:
+    """A host list of words that could stand in the guest's heap; MemoryError past its size."""
+    found = []
+    for item in items:
+        found.append(item)
+        if 8 * len(found) > vm.heap_size:
+            raise vm.memory_error(8 * len(found))
+    return found
 
 
 class _SelfIterator(GuestType):

@@ -5,9 +5,10 @@ Source: micropython v1.11 py/objlist.c (growth, order of comparisons, messages).
 
 from __future__ import annotations
 
+from k210sim.errors import NotSimulated
 from k210sim.micropython import layout as L
 from k210sim.micropython import ops
-from k210sim.micropython.layout import RAM_BASE, SENTINEL
+from k210sim.micropython.layout import NULL, RAM_BASE, SENTINEL
 from k210sim.micropython.native import Arg, GuestType, method
 from k210sim.micropython.types import iterators
 from k210sim.micropython.types.sequence import (
@@ -59,7 +60,7 @@ class ListType(GuestType):
             if n is None:
                 return None
             items = vm.items_of(a)
-            n = max(n, 0)
+            n = max(n, 0) if items else 0
             if 8 * len(items) * n > 8 * vm.heap.size:
                 vm.malloc(32)  # the header is there before the table fails
                 check_size(vm, 8 * len(items) * n)
@@ -285,6 +286,9 @@ def _quicksort(vm, base: int, low: int, high: int, key: int, wanted: int) -> Non
 def _less(vm, a: int, b: int) -> int:
     if a & 1 and b & 1:
         return L.TRUE if a < b else L.FALSE
+    if a == NULL or b == NULL:
+        raise NotSimulated("sorting a list that its own key or comparison empties",
+                           "the firmware reads through a null pointer")
     return vm.binary_op(ops.LESS, a, b)
 
 

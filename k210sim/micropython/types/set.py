@@ -46,6 +46,10 @@ def lookup(vm, o: int, item: int, how: int) -> int:
         _rehash(vm, o)
     h = vm.hash(item) & 0xFFFFFFFFFFFFFFFF
     while True:
+        if words[at + 1] <= 0:  # emptied by the element's own __hash__ or __eq__
+            if not how & ADD:
+                return NULL
+            _rehash(vm, o)
         alloc, first = words[at + 1], (words[at + 3] - RAM_BASE) >> 3
         start = pos = h % alloc
         free = -1

@@ -35,6 +35,7 @@ def load(vm, code: str, addr: int, index: int) -> int:
     if code in "fd":
         return vm.new_float(value)
     if code == "O":
+        vm.trusts_ram = False  # a program can put any bytes there
         return plausible(vm, value)
     return vm.new_int(value) if code != "S" else 1
 
