@@ -180,23 +180,26 @@ def _run(vm, model, x: np.ndarray) -> None:
     except KmodelError as error:
         vm.event("note", "KPU: " + str(error))
         raise vm.error("OSError", error_text(2008)) from None
-    vm.charge_ns(int(forecast_ms(model) * 1e6) + getattr(model, "fetch_ns", 0))
+    vm.charge_ns(int(forecast_ms(vm, model) * 1e6))
     vm.event("kpu.run", model)
     vm.checkpoint()
 
 
-def forecast_ms(model) -> float:
-    """Predicted milliseconds of a run of the enabled layers on the chip."""
-    from k210sim.kpu.forecast import forecast
+def forecast_ms(vm, model) -> float:
+    """Predicted milliseconds of a run of the enabled layers on the chip, at its clock rates."""
+    from k210sim.kpu.forecast import FlashStream, forecast
 
-    cached = getattr(model, "forecasts", None)
-    if cached is None:
-        cached = model.forecasts = {}
-    count = model.net.layer_count
-    if count not in cached:
-        layers = {"layers": count} if _is_v3(model.net) else {}
-        cached[count] = forecast(model.net.model, **layers).total_ms
-    return cached[count]
+    v3 = _is_v3(model.net)
+    key = (model.net.layer_count, vm.rates.cpu, vm.rates.kpu, vm.kpu.dma > 0)
+    if key not in model.forecasts:
+        options = {"dma": vm.kpu.dma > 0}
+        if v3:
+            options["layers"] = model.net.layer_count
+            if model.stream:
+                options["flash"] = FlashStream(*model.stream)
+        model.forecasts[key] = forecast(model.net.model, vm.rates.cpu, vm.rates.kpu,
+                                        **options).total_ms
+    return model.forecasts[key]
 
 
 def _head_shape(net) -> tuple[int, int, int]:

@@ -104,8 +104,9 @@ class LoadedModel:
         self.size = 0
         self.path: bytes | None = None
         self.yolo = L.NONE  # kpu_yolo2 object word
-        self.from_flash_stream = False  # load_flash
+        self.stream: tuple[float, bool, int] | None = None  # load_flash: SPI Hz, dual, batch
         self.max_layers = 0
+        self.forecasts: dict[tuple, float] = {}
 
     def deinit(self, vm) -> None:
         """Give everything back to the system heap; the slot becomes free."""
@@ -300,7 +301,14 @@ def _install(vm, model: LoadedModel, blocks: Blocks, data: bytes) -> None:
 
 
 def make_net(vm, data: bytes, kind: str):
-    """The runner for V3 or V4 bytes. Raises Refused with the device's number."""
+    """The runner for V3 or V4 bytes. Raises Refused with the device's number.
+
+    Its kernels are ready afterwards: a fresh installation compiles them here and says so on the
+    host's stderr, not in the middle of the first forward.
+    """
+    from k210sim.kpu import warmup
+
+    warmup.ready(3 if kind == "v3" else 4)
     try:
         if kind == "v3":
             from k210sim.kpu.runtime import Net
@@ -316,12 +324,12 @@ def make_net(vm, data: bytes, kind: str):
 
 
 def place_main_memory(vm, net, addr: int) -> None:
-    """Let the net's main memory be the guest's RAM at `addr`."""
-    size = net.main_mem_usage
-    at = addr - RAM_BASE
-    view = vm.memory.u8[at : at + size]
-    view[:] = np.asarray(net.main.data[:size])
-    net.main.data = view
+    """Let the net's main memory be the guest's RAM from `addr` on.
+
+    What lies behind its block is in reach too: `set_layers` dumps of a large feature map run over
+    whatever the system heap holds there, as on the chip.
+    """
+    net.main.attach(vm.memory.u8[addr - RAM_BASE :])
 
 
 def load_flash(vm, model: LoadedModel, offset: int, dual: bool, batch: int, speed: int) -> None:
@@ -363,11 +371,8 @@ def load_flash(vm, model: LoadedModel, offset: int, dual: bool, batch: int, spee
     place_main_memory(vm, net, main)
     model.net, model.blocks, model.slot = net, blocks, slot
     model.size = len(data) if kind == "v3" else 0
-    model.addr, model.from_flash_stream = offset, True
+    model.addr = offset
     model.max_layers = net.total_layers
     library.slots[slot] = model
-    # Each run fetches the bodies again: quad SPI, half a clock a byte pair.
-    model.fetch_ns = len(data) * 2 * 1_000_000_000 // (base // divider)
-    if dual:
-        model.fetch_ns //= 2  # overlapped with the arithmetic (guess: half is hidden)
+    model.stream = (base // divider, dual, batch)  # each run fetches the bodies again
     vm.event("kpu.load", model)
