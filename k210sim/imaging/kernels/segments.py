@@ -23,13 +23,13 @@ _LANCZOS = (_F(75122.6331530), _F(80916.6278952), _F(36308.2951477), _F(8687.245
 X1, Y1, X2, Y2, WIDTH, DX, DY, THETA, PREC, P = range(10)
 
 
-@numba.njit("float32(float32, float32, float32)", cache=True)
+@numba.njit("float32(float32, float32, float32)", cache=True, error_model="numpy")
 def fused(a, b, c):
     """a * b + c rounded once (but for about one case in 2**29)."""
     return np.float32(np.float64(a) * np.float64(b) + np.float64(c))
 
 
-@numba.njit("float32(float32)", cache=True)
+@numba.njit("float32(float32)", cache=True, error_model="numpy")
 def atan(value):
     x = abs(value)
     start = _ZERO
@@ -42,7 +42,7 @@ def atan(value):
     return -result if value < _ZERO else result
 
 
-@numba.njit("float32(float32, float32)", cache=True)
+@numba.njit("float32(float32, float32)", cache=True, error_model="numpy")
 def atan2(y, x):
     """The board's, from 0 to 2 pi; pi or -pi on the vertical axis."""
     if x > _ZERO:
@@ -54,7 +54,7 @@ def atan2(y, x):
     return _PI if y > _ZERO else -_PI
 
 
-@numba.njit("float32(float32)", cache=True)
+@numba.njit("float32(float32)", cache=True, error_model="numpy")
 def log(x):
     """The board's approximation, from the bits of the number; x > 0."""
     fraction, exponent = math.frexp(np.float64(x))
@@ -65,7 +65,7 @@ def log(x):
     return _F(0.69314718) * log2
 
 
-@numba.njit("float32(float32)", cache=True)
+@numba.njit("float32(float32)", cache=True, error_model="numpy")
 def exp(x):
     """The board's approximation, by filling in bits; the exponent wraps for far values."""
     number = np.float64(fused(_F(1512775), x, _F(1072632447)))
@@ -77,7 +77,9 @@ def exp(x):
     return np.float32(math.ldexp(1.0 + fraction, exponent - 127))
 
 
-@numba.njit("void(int64[:, ::1], int64[:, ::1], float32, int16[:, ::1])", cache=True)
+@numba.njit(
+    "void(int64[:, ::1], int64[:, ::1], float32, int16[:, ::1])", cache=True, error_model="numpy"
+)
 def gradient_angles(one, two, to_degrees, angles):
     """The angle in whole degrees, 0..360, of each pair of diagonal differences."""
     for y in range(one.shape[0]):
@@ -86,7 +88,7 @@ def gradient_angles(one, two, to_degrees, angles):
             angles[y, x] = np.int64(atan2(np.float32(a + b), np.float32(b - a)) * to_degrees)
 
 
-@numba.njit("boolean(float32, float32)", cache=True)
+@numba.njit("boolean(float32, float32)", cache=True, error_model="numpy")
 def close(a, b):
     """Equal but for the last digits."""
     if a == b:
@@ -94,12 +96,12 @@ def close(a, b):
     return abs(a - b) / max(max(abs(a), abs(b)), _TINY) <= _CLOSE
 
 
-@numba.njit("float32(float32, float32, float32, float32)", cache=True)
+@numba.njit("float32(float32, float32, float32, float32)", cache=True, error_model="numpy")
 def distance(x1, y1, x2, y2):
     return np.float32(math.sqrt(fused(x2 - x1, x2 - x1, (y2 - y1) * (y2 - y1))))
 
 
-@numba.njit("boolean(int16, float32, float32)", cache=True)
+@numba.njit("boolean(int16, float32, float32)", cache=True, error_model="numpy")
 def aligned(angle, theta, tolerance):
     """Whether an angle in degrees is within the tolerance of theta, in radians."""
     off = abs(theta - np.float32(angle) * _TO_RADIANS)
@@ -108,7 +110,7 @@ def aligned(angle, theta, tolerance):
     return off <= tolerance
 
 
-@numba.njit("float32(float32, float32)", cache=True)
+@numba.njit("float32(float32, float32)", cache=True, error_model="numpy")
 def turn(a, b):
     """a - b in -pi..pi."""
     a = a - b
@@ -119,7 +121,7 @@ def turn(a, b):
     return a
 
 
-@numba.njit("float32(float32)", cache=True)
+@numba.njit("float32(float32)", cache=True, error_model="numpy")
 def log_gamma(x):
     if x > _F(15):
         inner = x * np.float32(math.sinh(_ONE / x)) + _ONE / (_F(810) * np.float32(x ** _F(6)))
@@ -132,7 +134,7 @@ def log_gamma(x):
     return a + log(b)
 
 
-@numba.njit("float32(int64, int64, float32, float32)", cache=True)
+@numba.njit("float32(int64, int64, float32, float32)", cache=True, error_model="numpy")
 def significance(n, k, p, log_tests):
     """-log10 of how many rectangles with k of n angles that fit chance would give."""
     if n == 0 or k == 0:
@@ -161,7 +163,9 @@ def significance(n, k, p, log_tests):
     return -np.float32(math.log10(tail)) - log_tests
 
 
-@numba.njit("float32(float32, float32, float32, float32, float32, boolean)", cache=True)
+@numba.njit(
+    "float32(float32, float32, float32, float32, float32, boolean)", cache=True, error_model="numpy"
+)
 def edge_at(x, x1, y1, x2, y2, upper):
     """Where the edge of a rectangle is at x; of an upright edge its greater or lesser end."""
     if close(x1, x2) and y1 != y2:
@@ -174,13 +178,13 @@ def edge_at(x, x1, y1, x2, y2, upper):
     return result
 
 
-@numba.njit("int64(float32)", cache=True)
+@numba.njit("int64(float32)", cache=True, error_model="numpy")
 def ceiling(x):
     """The board's: cut off after adding nearly one."""
     return np.int64(x + _F(0.9999))
 
 
-@numba.njit("float32(float32[::1], int16[:, ::1], float32)", cache=True)
+@numba.njit("float32(float32[::1], int16[:, ::1], float32)", cache=True, error_model="numpy")
 def rect_significance(rect, angles, log_tests):
     height, width = angles.shape
     xs, ys = np.empty(4, np.float32), np.empty(4, np.float32)
@@ -225,6 +229,7 @@ def rect_significance(rect, angles, log_tests):
     "int64(int64, int64, int16[:, ::1], uint8[:, ::1], int32[:, ::1], float32, float32[:, ::1],"
     " float32[::1])",
     cache=True,
+    error_model="numpy",
 )
 def grow(x, y, angles, used, region, tolerance, turns, angle):
     """Collect in `region` the pixels around (x, y) of like angle; `angle[0]` gets the mean.
@@ -259,6 +264,7 @@ def grow(x, y, angles, used, region, tolerance, turns, angle):
 @numba.njit(
     "boolean(int32[:, ::1], int64, int16[:, ::1], float32, float32, float32, float32[::1])",
     cache=True,
+    error_model="numpy",
 )
 def enclose(region, size, strength, angle, tolerance, p, rect):
     """The rectangle around the region; False where its pixels have no strength to weigh by."""
@@ -299,13 +305,17 @@ def enclose(region, size, strength, angle, tolerance, p, rect):
     return True
 
 
-@numba.njit("float32(int64, float32[::1])", cache=True)
+@numba.njit("float32(int64, float32[::1])", cache=True, error_model="numpy")
 def density(size, rect):
     length = distance(rect[X1], rect[Y1], rect[X2], rect[Y2])
     return np.float32(size) / (length * rect[WIDTH])
 
 
-@numba.njit("float32(float32[::1], float32[::1], int16[:, ::1], float32, int64)", cache=True)
+@numba.njit(
+    "float32(float32[::1], float32[::1], int16[:, ::1], float32, int64)",
+    cache=True,
+    error_model="numpy",
+)
 def try_changes(rect, best, angles, log_tests, kind):
     """Five steps of one kind from `rect`; `best` gets the most significant one.
 
@@ -333,7 +343,7 @@ def try_changes(rect, best, angles, log_tests, kind):
     return found
 
 
-@numba.njit("float32(float32[::1], int16[:, ::1], float32)", cache=True)
+@numba.njit("float32(float32[::1], int16[:, ::1], float32)", cache=True, error_model="numpy")
 def improve(best, angles, log_tests):
     """Change the rectangle until it is significant; returns how much it is."""
     found = rect_significance(best, angles, log_tests)
@@ -348,6 +358,7 @@ def improve(best, angles, log_tests):
     "int64(int32[:, ::1], int16[:, ::1], int16[:, ::1], uint8[:, ::1], float32[:, ::1], float32,"
     " float32, float32, int64, float32, float32[:, ::1])",
     cache=True,
+    error_model="numpy",
 )
 def find_segments(
     seeds, angles, strength, used, turns, tolerance, p, log_tests, least_size, least_density, found
