@@ -9,9 +9,11 @@ import logging
 import os
 from typing import Any
 
-from k210sim.builtin import settings
+from k210sim.builtin import advice, settings
+from k210sim.builtin.timeline import Timeline
 from k210sim.errors import NotSimulated
-from k210sim.micropython.frames import R_OPS
+from k210sim.heap.gc import HeapInfo
+from k210sim.micropython.frames import NS_PER_OP, R_OPS
 from k210sim.micropython.memory import Memory
 from k210sim.micropython.native import GuestError
 from k210sim.repl.interpreter import Outcome, SystemReset
@@ -19,6 +21,8 @@ from k210sim.repl.wording import Frequencies
 from k210sim.serialport.uart import UartPort
 
 log = logging.getLogger("k210sim")
+
+MOST_NOTES = 100
 
 
 class GuestBoard:
@@ -81,6 +85,9 @@ class Runtime:
 
         port = self.port
         self._kpu_runs: dict[int, KpuRuns] = {}
+        self._timeline = Timeline()
+        self._notes: list[str] = []
+        self._memory_error: tuple[int, HeapInfo] | None = None
         self.vm = vm = make_vm(
             Memory(), clock=self.board.clock, stdout=port.write_cooked, board=self.board
         )
@@ -92,6 +99,7 @@ class Runtime:
             pll0=rates.pll0, pll1=rates.pll1, cpu=rates.cpu, kpu=rates.kpu
         )
         vm.on_event = self._on_event
+        vm.system_heap.watch = self._sample
         vm.input_line = self.firmware.input_line
         vm.stdin_char = self._stdin_char
         vm.start()
@@ -121,7 +129,16 @@ class Runtime:
             return Outcome("exception", text.encode("utf-8", "backslashreplace"), error)
         finally:
             self.vm.account()
+        self._explain(outcome, source)
         return Outcome(outcome.kind, outcome.traceback)
+
+    def _explain(self, outcome, source: bytes) -> None:
+        """A note on how a program ended, where there is more to say than the device says."""
+        if outcome.exc_type == "MemoryError" and self._memory_error is not None:
+            asked, info = self._memory_error
+            self._note(advice.gc_heap_full(asked, info, self.vm.system_heap.free_to_top))
+        elif outcome.exc_type == "SyntaxError":
+            self._note(advice.syntax_error(source, outcome.traceback))
 
     def _spoilt(self, error: Exception) -> Outcome:
         """A program that wrote into RAM as it liked, or brought its own bytecode, met the result.
@@ -172,13 +189,18 @@ class Runtime:
 
         kpu_runs lists each model that ran, in order of its first run: where it came from, how
         often it ran, and the forecast of its layers on the chip in milliseconds.
+        memory_timeline has both heaps' use since power-on (timeline.py); notes are the remarks
+        that also went to the log.
         """
+        self._sample()
         heap = self.vm.heap  # notes its peak when it collects; in between it only fills
         return {
             "gc_heap_peak_bytes": int(max(heap.peak_used, heap.used_bytes())),
             "system_heap_peak_bytes": int(self.vm.system_heap.peak_bytes),
             "operations": int(self.vm.R[R_OPS]),
             "kpu_runs": [run.report() for run in self._kpu_runs.values()],
+            "memory_timeline": self._timeline.report(),
+            "notes": list(self._notes),
         }
 
     def save_state(self) -> dict[str, Any]:
@@ -199,8 +221,42 @@ class Runtime:
             run = self._kpu_runs.setdefault(id(value), KpuRuns(value))
             run.count += 1
             run.layers = value.net.layer_count
+        elif kind == "gc.collect":
+            self._sample(value)
+        elif kind == "memory_error":
+            self._memory_error = (value, self.vm.heap.info())
         elif kind == "note":
-            log.warning("%s", value)
+            self._note(value)
+        elif kind == "kpu.picture":
+            self._note(advice.wrong_picture(*value))
+        elif kind == "kpu.error":
+            self._kpu_error(*value)
+
+    def _kpu_error(self, code: int, source: int | bytes | None) -> None:
+        """What the KPU library refused to load (a flash offset or a path)."""
+        heap = self.vm.system_heap
+        if code == 2002 and isinstance(source, int) and self.board.flash is not None:
+            data = self.board.flash.data
+            self._note(advice.nothing_loadable(data, source % len(data)))
+        elif code == 2006 and heap.last_failure is not None:
+            models = sum(heap.block_size(m.size + 256) for m in self.vm.kpu.slots if m is not None)
+            frames = max(0, heap.used_bytes - heap.block_size(self.vm.heap_size) - models)
+            self._note(advice.model_too_large(
+                heap.last_failure, self.vm.heap_size, frames, models))
+
+    def _sample(self, gc_used: int | None = None) -> None:
+        """Both heaps' use now. Does not charge the clock, so that watching changes nothing."""
+        vm = self.vm
+        if gc_used is None:
+            gc_used = vm.heap.used_bytes() if hasattr(vm, "heap") else 0
+        ns = vm.clock.now_ns + (vm.R[R_OPS] - vm.ops_charged) * NS_PER_OP
+        self._timeline.add(ns / 1e6, gc_used, vm.system_heap.used_bytes)
+
+    def _note(self, text: str | None) -> None:
+        """A remark for the log and the report; the latest MOST_NOTES are kept."""
+        if text:
+            log.warning("%s", text)
+            self._notes = [*self._notes, text][-MOST_NOTES:]
 
     # --- reading and interrupts -----------------------------------------------------------------
 

@@ -137,7 +137,8 @@ def take_gc_heap(heap: SystemHeap, size: int, say: Callable[[str], None]) -> tup
     address = heap.malloc(size)
     if address:
         return address, size
-    say("GC heap size %d is too large, reset GC heap size\r\n" % size)
+    shown = size - (1 << 32) if size >> 31 else size  # printed as a signed number
+    say("GC heap size %d is too large, reset GC heap size\r\n" % shown)
     size = GC_HEAP_FALLBACK
     address = heap.malloc(size)
     say("GC size 128k\r\n")

@@ -48,6 +48,7 @@ class GcHeap:
         self.state[blocks.S_THRESHOLD] = -1
         self.collections = 0
         self._peak_used = 0
+        self.watch: Callable[[int], None] | None = None  # told the bytes in use at a collection
         self.extra_roots: Callable[[], Iterable[int]] = lambda: ()
 
     def _book(index):  # noqa: N805
@@ -140,7 +141,10 @@ class GcHeap:
         self.collections += 1
         self.state[blocks.S_LOCK] += 1
         self.state[blocks.S_ALLOC_AMOUNT] = 0
-        self._peak_used = max(self._peak_used, self.used_bytes())
+        used = self.used_bytes()
+        self._peak_used = max(self._peak_used, used)
+        if self.watch is not None:
+            self.watch(used)
         for addr, length in self._roots():
             at = addr - RAM_BASE
             blocks.mark_range(self.ram, self.words, self.state, self._mark_stack, at, at + length)

@@ -14,6 +14,7 @@ threshold 128 KiB) and sipeed_mem.c (what is reported); spec sheet repl_and_runt
 from __future__ import annotations
 
 import bisect
+from collections.abc import Callable
 
 HEADER = 8
 ALIGN = 16
@@ -33,6 +34,9 @@ class SystemHeap:
         self._top = start  # start of the free block that ends at the break
         self.asked: dict[int, int] = {}  # block address -> bytes asked for
         self.peak_bytes = 0
+        # (bytes asked, largest_free, free_to_top) of the latest request that failed.
+        self.last_failure: tuple[int, int, int] | None = None
+        self.watch: Callable[[], None] | None = None  # called after every change
 
     @staticmethod
     def block_size(n_bytes: int) -> int:
@@ -61,6 +65,7 @@ class SystemHeap:
             if self.brk + pages <= self.end or self.brk > self.start:
                 grow = pages  # the very first time a break that is not at a page is accepted
             if self.brk + grow > self.end:
+                self.last_failure = (n_bytes, self.largest_free, self.free_to_top)
                 return 0
             self.brk += grow
         block = self._top
@@ -71,6 +76,8 @@ class SystemHeap:
         self.used[block] = size
         self.asked[block] = n_bytes
         self.peak_bytes = max(self.peak_bytes, self.used_bytes)
+        if self.watch is not None:
+            self.watch()
         return block + HEADER * 2
 
     def free(self, addr: int) -> None:
@@ -93,6 +100,8 @@ class SystemHeap:
                 self.brk -= ((spare + PAGE - 1) // PAGE - 1) * PAGE
         else:
             bisect.insort(self._free, (block, size))
+        if self.watch is not None:
+            self.watch()
 
     @property
     def used_bytes(self) -> int:

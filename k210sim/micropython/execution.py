@@ -10,7 +10,6 @@ from k210sim.micropython.layout import RAM_BASE, TYPE
 from k210sim.micropython.native import GuestError
 from k210sim.micropython.types import exceptions
 
-
 # The syntax tree and the tables of the compiler on the board, for each character of source: a
 # guess from recorded memory maps (7.1 bytes for a script of 1,100 characters).
 COMPILER_BYTES_A_CHAR = 7

@@ -561,6 +561,7 @@ class Objects:
 
     def memory_error(self, n_bytes: int) -> GuestError:
         """The MemoryError of a failed allocation of `n_bytes` (printed modulo 2**32)."""
+        self.event("memory_error", n_bytes)
         if self.heap.locked:
             return self.error("MemoryError", "memory allocation failed, heap is locked")
         return self.error("MemoryError", "memory allocation failed, allocating %d bytes"

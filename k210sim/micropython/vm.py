@@ -265,6 +265,7 @@ class VM(Objects, Operations, Frames, Handlers, Execution):
         self.heap = GcHeap(self.memory, self.heap_start, self.heap_size,
                            roots=self._roots, finalise=self._finalise)
         self.heap.extra_roots = self._extra_roots
+        self.heap.watch = lambda used: self.event("gc.collect", used)
         self.qstrs.reset(self.heap)
         self.start_interpreter()
         self._frozen_code.clear()

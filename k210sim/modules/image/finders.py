@@ -82,7 +82,7 @@ def find_lbp(call: Call):
 
 def save_descriptor(vm, args, kw):
     """Write a descriptor to a file: its kind as a 32-bit number, then its bytes."""
-    path = vm.text_of(args[1])
+    path = vm.get_str(args[1])
     if not vm.is_instance_of(args[0], LbpDescriptor):
         raise NotSimulated("image.save_descriptor", "a " + vm.type_name(args[0]))
     data = _LBP.to_bytes(4, "little") + vm.host(args[0]).tobytes()
@@ -92,7 +92,7 @@ def save_descriptor(vm, args, kw):
 
 def load_descriptor(vm, args, kw):
     """A descriptor from a file of save_descriptor."""
-    data = pictures.read_file(vm, vm.text_of(args[0]))
+    data = pictures.read_file(vm, vm.get_str(args[0]))
     kind = int.from_bytes(data[:4], "little") if len(data) >= 4 else -1
     if kind == _ORB:
         raise NotSimulated("image.load_descriptor", "keypoints")

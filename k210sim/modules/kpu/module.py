@@ -74,7 +74,7 @@ def load(vm, args, kw):
     try:
         nets.load(vm, model, wanted)
     except Refused as refused:
-        raise nets.library_error(vm, "load", refused.code) from None
+        raise nets.library_error(vm, "load", refused.code, wanted) from None
     return o
 
 
@@ -92,7 +92,7 @@ def load_flash(vm, args, kw):
     try:
         nets.load_flash(vm, model, offset, dual != 0, batch, speed)
     except Refused as refused:
-        raise nets.library_error(vm, "load_flash", refused.code) from None
+        raise nets.library_error(vm, "load_flash", refused.code, offset) from None
     return o
 
 
@@ -160,6 +160,7 @@ def _check_image(vm, model, image) -> None:
     elif image.kind not in ("grayscale", "rgb565"):
         line = "img bpp not support yet!"
     if line:
+        vm.event("kpu.picture", (line, (channels, height, width)))
         vm.write("[MAIXPY]kpu: %s\r\n" % line)
         raise vm.error("ValueError", "[MAIXPY]kpu: check img format err!\r\n", formatted=False)
 

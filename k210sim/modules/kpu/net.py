@@ -182,7 +182,9 @@ def forget(vm, o: int) -> None:
     vm.free_temp(o, 64)
 
 
-def library_error(vm, function: str, code: int) -> GuestError:
+def library_error(vm, function: str, code: int, source: int | bytes | None = None) -> GuestError:
+    """The error of the library; the host is told which model (flash offset or path) it met."""
+    vm.event("kpu.error", (code, source))
     return vm.error("ValueError", "[MAIXPY]kpu: %s error:%d, %s"
                     % (function, code, error_text(code)), formatted=True)
 
