@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help run test setup lint bench clean
+.PHONY: help run test test-tools setup lint bench clean
 
 help: ## show the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -24,6 +24,16 @@ run: $(VENV)/.run ## boot the board with its demo and open the REPL in this wind
 
 test: $(VENV)/.test ## run the test suite
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+# Third-party programs, only to be run against the board: nothing of ours imports them.
+TOOLS := kflash mpremote adafruit-ampy rshell mpfshell
+
+$(VENV)/.tools: $(VENV)/.test
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check $(TOOLS)
+	@touch $@
+
+test-tools: $(VENV)/.tools ## run other people's serial tools against the board
+	$(BIN)/python -m pytest -m tools $(PYTEST_ARGS)
 
 setup: $(VENV)/.test ## make the environment with everything for development
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[test,dev]'

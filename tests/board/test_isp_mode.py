@@ -282,7 +282,7 @@ def test_what_one_end_heard_is_not_told_again_at_another(running):
     with serial.Serial(running.terminal.name, timeout=5) as first:
         first.read_until(b">>> ")  # the boot, which nobody had heard
         first.write(b"print(6*7)\r")
-        assert first.read_until(b"42\r\n").endswith(b"42\r\n")
+        assert first.read_until(b"42\r\n>>> ").endswith(b"42\r\n>>> ")
     with socket.create_connection(running.tcp.address.split(":")) as second:
         second.settimeout(0.5)
         with pytest.raises(TimeoutError):
