@@ -47,7 +47,8 @@ def run_ms(layers, repeats: int) -> float:
             nodes.append(helper.make_node("MaxPool", [f"c{i}"], [f"y{i}"],
                                           kernel_shape=[size, size], strides=[size, size]))
         inputs.append(helper.make_tensor_value_info(f"x{i}", TensorProto.UINT8, [1, *p.in_shape]))
-        outputs.append(helper.make_tensor_value_info(f"y{i}", TensorProto.UINT8, None))
+        outputs.append(helper.make_tensor_value_info(f"y{i}", TensorProto.UINT8,
+                                                     [f"{axis}{i}" for axis in "nchw"]))
         feed[f"x{i}"] = np.ascontiguousarray(source)[None]
     graph = helper.make_graph(nodes, "layers", inputs, outputs, constants)
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)])

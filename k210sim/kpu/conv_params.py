@@ -11,6 +11,7 @@ from k210sim.kpu.kmodel.writer import POOL_STRIDE
 from k210sim.kpu.layer_regs import Activation, BatchNorm, LayerRegs
 
 RULES = {"even": 0, "up": 1}
+NO_SEGMENTS = np.zeros((0, 5), np.int64)
 
 
 @dataclass
@@ -41,6 +42,8 @@ class ConvParams:
         self.fseg = np.stack([seg[:, 0], seg[:, 1], seg[:, 2] * 2.0 ** -np.minimum(seg[:, 3], 62),
                               seg[:, 4]], axis=1).astype(np.float64)
         self.spans = self._spans()
+        if (self.spans[:, 0] >= 0).all():
+            self.segments = NO_SEGMENTS  # the integer path is never taken: nobody reads them
 
     def bounds(self) -> tuple[np.ndarray, np.ndarray]:
         """Smallest and largest sum (before batch norm) of each output channel, as Python ints."""

@@ -8,6 +8,8 @@ into the AI RAM, KPU layers, downloads. Everything a file names is checked again
 from __future__ import annotations
 
 import math
+from array import array
+from bisect import bisect_left
 
 import numpy as np
 
@@ -30,6 +32,17 @@ class Buffer:
         self.cells, self.start = cells, start
 
 
+class Program:
+    """Byte code ready to run: steps (name, operands), shared where equal, and their offsets in
+    the text. A whole network repeats the same few hundred steps."""
+
+    def __init__(self, instructions: list[stackvm.Instruction]):
+        shared: dict[tuple[str, int], tuple[str, dict]] = {}
+        self.steps = [shared.setdefault((one.name, id(one.operands)), (one.name, one.operands))
+                      for one in instructions]
+        self.offsets = array("I", [one.offset for one in instructions])
+
+
 class NetV5:
     """A loaded V5 model: memories, code and prepared KPU layers."""
 
@@ -41,7 +54,7 @@ class NetV5:
         self.ai_ram = ram or ai_ram.AiRam()
         self.threads = check_threads(threads)
         self._plans: dict[tuple, object] = {}
-        self._code: dict[tuple[int, int], list] = {}
+        self._code: dict[tuple[int, int], Program | list] = {}
         self.rdata, self.data = [], []
         self.releases: dict[int, int] = {}
         for offset, module in zip(model.offsets, model.modules, strict=True):
@@ -116,14 +129,13 @@ class NetV5:
         """Names of what a straight run executes, KPU operations in their CALL's place."""
         names = []
         number = self.model.header.entry_module
-        for one in self.instructions(number, self.model.header.entry_function):
-            if not one.name.startswith("TENSOR."):
+        for name, o in self.program(number, self.model.header.entry_function).steps:
+            if not name.startswith("TENSOR."):
                 continue
-            o = one.operands
-            if one.name == "TENSOR.CALL" and self._is_k210(o["module"], o["function"]):
+            if name == "TENSOR.CALL" and self._is_k210(o["module"], o["function"]):
                 names += [op.NAME for op in self._ops(o["module"], o["function"])]
             else:
-                names.append(one.name[7:].lower())
+                names.append(name[7:].lower())
         return names
 
     def _is_k210(self, module, function) -> bool:
@@ -138,11 +150,11 @@ class NetV5:
         h = self.model.modules[module].functions[function].header
         return text[h.entrypoint : h.entrypoint + h.text_size]
 
-    def instructions(self, module: int, function: int) -> list[stackvm.Instruction]:
+    def program(self, module: int, function: int) -> Program:
         """The decoded byte code of a stackvm function."""
         key = (module, function)
         if key not in self._code:
-            self._code[key] = stackvm.disassemble(self._text(*key), self.releases[module])
+            self._code[key] = Program(stackvm.disassemble(self._text(*key), self.releases[module]))
         return self._code[key]
 
     def _ops(self, module, function):
@@ -274,11 +286,11 @@ class NetV5:
         for name, count in (("weights", regs.weight_count), ("batch_norm", 8 * regs.out_channels),
                             ("activation", 144)):
             cells = memory.cells(getattr(op, name)._replace(size=count))
-            tables.append(cells.tobytes())
+            memory.constant(getattr(op, name))
+            tables.append(cells)
         kernels = table.load(self._kernels) if self._kernels else table.default()
         return kernels.prepare(ConvParams.from_layer(
-            regs, np.frombuffer(tables[0], np.uint8), np.frombuffer(tables[1], "<u8"), tables[2],
-            self.activation))
+            regs, tables[0], tables[1].copy().view("<u8"), tables[2].tobytes(), self.activation))
 
 
 class _K210Memory:
@@ -291,6 +303,12 @@ class _K210Memory:
     def writable(self, place) -> None:
         if place.location == v5.RDATA:
             raise KmodelError("an operation writes into .rdata", field="location")
+
+    def constant(self, place) -> None:
+        """A layer is prepared once, so its tables must be where nothing changes them."""
+        if place.location != v5.RDATA:
+            raise KmodelError(f"tables in memory {place.location}, expected .rdata",
+                              field="location")
 
     def cells(self, place) -> np.ndarray:
         """The bytes of a Place; KmodelError when they are outside their memory."""
@@ -375,7 +393,7 @@ class TensorMachine:
     def __init__(self, net: NetV5, module: int, function: int, inputs, outputs, results):
         self.net, self.module, self.results = net, module, results
         self.record = net.model.modules[module].functions[function]
-        self.code = net.instructions(module, function)
+        self.program = net.program(module, function)
         self.release = net.releases[module]
         self.release_name = stackvm.RELEASES[self.release]
         self.tensors = {v5.INPUT: (self.record.inputs, inputs),
@@ -465,33 +483,33 @@ class TensorMachine:
 
     def run(self) -> None:
         """All instructions, from the first to the end of the text or RET."""
-        at = {one.offset: i for i, one in enumerate(self.code)}
+        steps, offsets = self.program.steps, self.program.offsets
         index = 0
         for _ in range(MAX_INSTRUCTIONS):
-            if index >= len(self.code):
+            if index >= len(steps):
                 return
-            one = self.code[index]
-            index += 1
+            name, operands = steps[index]
             try:
-                jump = self._step(one)
+                jump = self._step(name, operands)
             except KmodelError as error:
-                error.args = (f"{error.args[0]}, in {one.name} at {one.offset} of the code",)
+                error.args = (f"{error.args[0]}, in {name} at {offsets[index]} of the code",)
                 raise
             if len(self.stack) > MAX_DEPTH:
-                raise KmodelError("the operand stack overflows", offset=one.offset, field=one.name)
+                raise KmodelError("the operand stack overflows", offset=offsets[index], field=name)
+            index += 1
             if jump is None:
                 continue
             if jump == "return":
                 return
-            end = self.code[index].offset if index < len(self.code) else None
-            target = (end if end is not None else one.offset + 5) + jump
-            if target not in at:
-                raise KmodelError(f"a jump to {target}", offset=one.offset, field=one.name)
-            index = at[target]
+            # Relative to the byte behind the jump, which takes five.
+            target = offsets[index - 1] + 5 + jump
+            at = bisect_left(offsets, target)
+            if at == len(offsets) or offsets[at] != target:
+                raise KmodelError(f"a jump to {target}", offset=offsets[index - 1], field=name)
+            index = at
         raise KmodelError(f"more than {MAX_INSTRUCTIONS} instructions", field="stackvm")
 
-    def _step(self, one):
-        name, o = one.name, one.operands
+    def _step(self, name, o):
         if name.startswith("TENSOR."):
             return self._tensor(name[7:], o)
         if name in ("LDC_I4", "LDC_R4"):

@@ -145,7 +145,7 @@ CODES = {opcode: struct.Struct("<" + code) for opcode, (_, code) in PLAIN.items(
 
 def disassemble(text: bytes, release: int) -> list[Instruction]:
     """The instructions of a function's text. Raises KmodelError with the offset in the text."""
-    functions, at, found = TABLES[release], 0, []
+    functions, at, found, shared = TABLES[release], 0, [], {}
     while at < len(text):
         opcode, start = text[at], at
         at += 1
@@ -163,8 +163,13 @@ def disassemble(text: bytes, release: int) -> list[Instruction]:
         if at + code.size > len(text):
             raise KmodelError(f"{name} ends behind the text", offset=start, field="stackvm.opcode")
         values = code.unpack_from(text, at)
-        names = names if names is not None else map(str, range(len(values)))
-        found.append(Instruction(start, name, dict(zip(names, values, strict=False))))
+        # Most instructions repeat an earlier one: share the operands (nobody changes them). The
+        # bytes tell them apart, as values do not (0.0 and -0.0).
+        key = (name, bytes(text[at : at + code.size]))
+        if key not in shared:
+            names = names if names is not None else map(str, range(len(values)))
+            shared[key] = dict(zip(names, values, strict=False))
+        found.append(Instruction(start, name, shared[key]))
         at += code.size
     return found
 

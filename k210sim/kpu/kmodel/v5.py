@@ -109,7 +109,8 @@ class Function:
 
 
 class Section:
-    """header, gap (bytes before the body) and body (empty when it is a part of .rdata)."""
+    """header, gap (bytes before the body) and body (empty when it is a part of .rdata; of .rdata
+    itself a memoryview of the file)."""
 
     def __init__(self, header, gap=b"", body=b""):
         self.header, self.gap, self.body = header, gap, body
@@ -134,8 +135,8 @@ class Module:
     def type(self) -> str:
         return self.header.type.rstrip(b"\0").decode("ascii", "replace")
 
-    def section(self, name: str) -> bytes:
-        """A section's bytes; empty when the module has none of that name."""
+    def section(self, name: str) -> bytes | memoryview:
+        """A section's bytes (a view of .rdata's); empty when the module has none of that name."""
         for section in self.sections:
             if section.name == name:
                 if not section.header.flags & 1:
@@ -144,7 +145,7 @@ class Module:
                 if name == ".rdata":
                     raise KmodelError("section .rdata is a part of itself",
                                       field="SectionHeader.flags")
-                return self.section(".rdata")[start : start + section.header.body_size]
+                return bytes(self.section(".rdata")[start : start + section.header.body_size])
         return b""
 
     def pool_size(self, location: int) -> int:
@@ -220,7 +221,8 @@ def _read_module(data, start):
                                   field="SectionHeader.body_size")
             section.gap = data[at:body]
             at = body + entry.body_size
-            section.body = data[body:at]
+            # The tables and weights are most of a file: a view of it, no copy.
+            section.body = (memoryview(data) if section.name == ".rdata" else data)[body:at]
         module.sections.append(section)
     module.tail = data[at:end]
     return module, end
