@@ -45,6 +45,8 @@ WM, BM, FM, QM = (1 << 20) - 1, (1 << 23) - 1, (1 << 21) - 1, (1 << 16) - 1
 # an instruction names is larger than what code of any size has. (A number in 7-bit groups always
 # ends: the instruction that holds it is itself a byte below 0x80, and indexes wrap.)
 MAX_TABLE, MAX_COUNT = 1 << 18, 0xFFFF
+# What these operations cost beyond a plain one, in plain ones: see frames.py.
+LOOKUP_EXTRA, SUBSCRIPT_EXTRA, CALL_EXTRA = 7, 2, 12
 SMALL_MAX = (1 << 62) - 1
 SMALL_MIN = -(1 << 62)
 
@@ -337,10 +339,12 @@ def run(ram, words, floats, regs, heap, hashes, builtins):
     ip = regs[R_IP] - BASE
     sp = (regs[R_SP] - BASE) >> 3
     fastn = (regs[R_FASTN] - BASE) >> 3
-    left = regs[R_BUDGET]
+    left = before = regs[R_BUDGET]
     start_left = left
+    at = np.int64(-1)
     while left > 0:
         op = ram[ip & BM]
+        before = left
         left -= 1
         at = ip  # where to resume when the handler must do it
         ip += 1
@@ -401,6 +405,7 @@ def run(ram, words, floats, regs, heap, hashes, builtins):
             sp -= 1
             words[sp & WM] = r
         elif op == 0x1C or op == 0x1B:  # LOAD_GLOBAL, LOAD_NAME
+            left -= LOOKUP_EXTRA
             q = np.int64(ram[ip & BM]) | np.int64(ram[(ip + 1) & BM]) << 8
             key = (q << 2) | 2
             g = (regs[R_GLOBALS] - BASE) >> 3
@@ -578,6 +583,7 @@ def run(ram, words, floats, regs, heap, hashes, builtins):
                 break
             words[sp & WM] = ((-(w >> 1)) << 1) | 1
         elif op == 0x21:  # LOAD_SUBSCR
+            left -= SUBSCRIPT_EXTRA
             o, i = words[(sp - 1) & WM], words[sp & WM]
             if o & 3:
                 ip = at
@@ -613,6 +619,7 @@ def run(ram, words, floats, regs, heap, hashes, builtins):
             sp -= 1
             words[sp & WM] = w
         elif op == 0x27:  # STORE_SUBSCR
+            left -= SUBSCRIPT_EXTRA
             v, o, i = words[(sp - 2) & WM], words[(sp - 1) & WM], words[sp & WM]
             if o & 3 or v == 0:
                 ip = at
@@ -636,6 +643,7 @@ def run(ram, words, floats, regs, heap, hashes, builtins):
                 break
             sp -= 3
         elif op == 0x24 or op == 0x25:  # STORE_NAME, STORE_GLOBAL
+            left -= LOOKUP_EXTRA
             d = regs[R_GLOBALS]
             if op == 0x24 and regs[R_LOCALS] != 0 and regs[R_LOCALS] != d:
                 ip = at
@@ -649,6 +657,7 @@ def run(ram, words, floats, regs, heap, hashes, builtins):
             words[slot & WM] = words[sp & WM]
             sp -= 1
         elif op == 0x1D or op == 0x1E:  # LOAD_ATTR, LOAD_METHOD
+            left -= LOOKUP_EXTRA
             o = words[sp & WM]
             if o & 3:
                 ip = at
@@ -689,6 +698,7 @@ def run(ram, words, floats, regs, heap, hashes, builtins):
                 sp += 1
                 words[sp & WM] = r
         elif op == 0x26:  # STORE_ATTR
+            left -= LOOKUP_EXTRA
             o = words[sp & WM]
             if o & 3 or words[(sp - 1) & WM] == 0:
                 ip = at
@@ -706,6 +716,7 @@ def run(ram, words, floats, regs, heap, hashes, builtins):
             words[slot & WM] = words[(sp - 1) & WM]
             sp -= 2
         elif op == 0x64 or op == 0x66:  # CALL_FUNCTION, CALL_METHOD
+            left -= CALL_EXTRA
             n = np.int64(0)
             p = ip
             while True:
@@ -863,6 +874,7 @@ def run(ram, words, floats, regs, heap, hashes, builtins):
             ip += 2 + label
             regs[R_EXC_SP] -= EXC_ENTRY
         elif op == 0x50 or op == 0x51:  # BUILD_TUPLE, BUILD_LIST
+            left -= CALL_EXTRA
             n = np.int64(0)
             p = ip
             while True:
@@ -936,5 +948,7 @@ def run(ram, words, floats, regs, heap, hashes, builtins):
             break
     regs[R_IP] = ip + BASE
     regs[R_SP] = sp * 8 + BASE
+    if ip == at:  # not executed; a jump to itself is executed once more, by its handler
+        left = before
     regs[R_OPS] += start_left - left
     regs[R_BUDGET] = left

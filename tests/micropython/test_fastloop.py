@@ -42,7 +42,8 @@ PROGRAMS = {
                   "  for b in (1, -3, 2, 2**31, 2**61):\n"
                   "    print(a + b, a - b, a * b, a // b, a % b, a & b, a | b, a ^ b,"
                   " a < b, a >= b, a == b, a >> 3)\n",
-    "floats": "x = 0.1\nfor i in range(50):\n  x = x * 1.1 + i / 3 - 0.5\n  print(x, x < i, x == i)\n",
+    "floats": "x = 0.1\nfor i in range(50):\n  x = x * 1.1 + i / 3 - 0.5\n"
+              "  print(x, x < i, x == i)\n",
     "calls": "def f(a, b=3):\n  c = a\n  return c * b\n"
              "def g(n):\n  return 1 if n < 2 else g(n - 1) + g(n - 2)\n"
              "def many(a, b, c, d, e, f_, g_, h, i):\n  x = y = z = w = a\n  return x + i\n"
@@ -56,7 +57,8 @@ PROGRAMS = {
                   "for i in range(-3, 3):\n  l[i] = i * 2\n  print(l[i], t[i % 3])\n"
                   "d['a'] = 7\nd[5] = 8\nprint(d['a'], d[5], l, [x for x in l if x], b'ab'[1])\n"
                   "a, b, c = t\nprint(c, b, a)\n",
-    "exceptions": "def f(x):\n  try:\n    return [1, 2][x]\n  except IndexError as e:\n    return e\n"
+    "exceptions": "def f(x):\n  try:\n    return [1, 2][x]\n"
+                  "  except IndexError as e:\n    return e\n"
                   "  finally:\n    print('f', x)\n"
                   "print(f(1), f(9))\n"
                   "for i in range(4):\n  try:\n    if i == 2: raise ValueError(i)\n"
@@ -76,7 +78,7 @@ def run(source: str, fast: bool):
     if not fast:
         vm.fast = None
     outcome = vm.execute(source.encode())
-    return bytes(out), outcome, vm.heap.info(), vm.R[frames.R_STACK]
+    return bytes(out), outcome, vm.heap.info(), vm.R[frames.R_STACK], vm.R[frames.R_OPS]
 
 
 @pytest.mark.parametrize("name", PROGRAMS)
