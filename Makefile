@@ -23,7 +23,7 @@ run: $(VENV)/.run ## boot the board with its demo and open the REPL in this wind
 	@$(BIN)/k210sim repl --factory-demo
 
 test: $(VENV)/.test ## run the test suite
-	$(BIN)/python -m pytest $(PYTEST_ARGS)
+	$(BIN)/python -m pytest -m "not tools" $(PYTEST_ARGS)
 
 # Third-party programs, only to be run against the board: nothing of ours imports them.
 TOOLS := kflash mpremote adafruit-ampy rshell mpfshell

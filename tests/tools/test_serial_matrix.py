@@ -11,7 +11,7 @@ import subprocess
 import time
 
 import pytest
-from tools import good, need, run, served
+from tools import K210SIM, good, need, run, served
 
 pytestmark = pytest.mark.tools
 
@@ -163,6 +163,14 @@ def test_ampy(board, files, tmp_path):
     assert b"data.bin" not in good(*tool, "ls", "/flash")
     good(*tool, "reset")
     assert b"SPIFFS not support" in refused(*tool, "mkdir", "folder")
+
+
+@pytest.mark.parametrize("kind", ["rfc2217", "tcp"])
+def test_ampy_with_urls(board, files, tmp_path, kind):
+    tool = [*K210SIM, "with-lines", "--", need("ampy"), "-p", board.url(kind)]
+    good(*tool, "put", files["data.bin"])
+    good(*tool, "get", "data.bin", tmp_path / "back")
+    assert (tmp_path / "back").read_bytes() == BINARY
 
 
 # --- rshell -----------------------------------------------------------------------------------
