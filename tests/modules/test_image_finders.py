@@ -154,3 +154,21 @@ def test_a_snapshot_keeps_pictures_camera_and_panel():
             other.restore(snapshot)
             assert (np.array(other.lcd.image()) == shown).all()
             assert other.exec(QUESTION).stdout == first.stdout
+
+
+def test_shadows(guest):
+    guest.run(
+        "now = image.Image(size=(30, 20))\nnow.draw_rectangle(0, 0, 30, 20, color=(200, 160, 80),"
+        " fill=True)\nthen = now.copy()\n"
+        "now.draw_rectangle(3, 3, 8, 8, color=(120, 96, 48), fill=True)\n"
+        "now.draw_rectangle(15, 3, 8, 8, color=(40, 32, 16), fill=True)\n"
+        "dark = now.get_pixel(17, 5)\nnow.remove_shadows(then)"
+    )
+    same = "now.get_pixel(5, 5) == then.get_pixel(5, 5), now.get_pixel(17, 5) == dark"
+    pixels = guest.run(f"print({same})")
+    assert pixels == "True True\n"
+    same = "then.copy().remove_shadows().get_pixel(5, 5) == then.get_pixel(5, 5)"
+    assert guest.run(f"print({same})") == "True\n"
+    with pytest.raises(NotSimulated, match="beyond its memory"):
+        guest.run("now.remove_shadows()")
+    assert "not supported" in guest.error("tag.remove_shadows()")

@@ -204,7 +204,6 @@ def get_similarity(call: Call):
 
 
 _MISSING = (
-    "remove_shadows",
     "find_datamatrices", "find_barcodes",
     "find_displacement", "find_features", "find_eye",
     "find_keypoints", "find_domain", "find_hog", "selective_search",

@@ -14,6 +14,7 @@ from k210sim.imaging import (
     perspective,
     polar,
     regions,
+    shadows,
     transform,
 )
 from k210sim.modules.image import pictures
@@ -194,6 +195,18 @@ def histeq(call: Call):
         equalise.adaptive_histeq(pixels, clip_limit, mask)
     else:
         filters.histeq(pixels, mask)
+    return call.args[0]
+
+
+@image_method(1, 2, fixed=True)
+def remove_shadows(call: Call):
+    pixels = call.rgb565()
+    if len(call.args) > 1:
+        shadows.remove_shadows(pixels, call.operand(1))
+    elif shadows.has_shadows(pixels):
+        raise NotSimulated(
+            "image.Image.remove_shadows", "of one picture: it reads beyond its memory on the board"
+        )
     return call.args[0]
 
 
