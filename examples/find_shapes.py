@@ -1,5 +1,7 @@
 # Runs on the board: look at the camera ten times, find shapes with the demo model, draw them.
-import KPU, lcd, sensor
+import KPU
+import lcd
+import sensor
 
 LABELS = ("circle", "square", "triangle", "cross")
 ANCHORS = (

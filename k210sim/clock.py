@@ -63,7 +63,7 @@ class Clock:
             time.sleep(min(ahead, PACE_PIECE_S))
 
     def alarm(self, at_ns: int, callback: Callable[[], None]) -> int:
-        """Call `callback` once when virtual time reaches `at_ns`; returns a number to cancel with."""
+        """Call `callback` once when virtual time reaches `at_ns`; the number is for `cancel`."""
         number = next(self._order)
         heapq.heappush(self._alarms, (int(at_ns), number, callback))
         return number
