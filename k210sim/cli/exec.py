@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import json
+import logging
 import sys
 import time
 from pathlib import Path
@@ -25,8 +26,11 @@ from k210sim.errors import EXIT_GUEST_FAILED, EXIT_TIMEOUT, ConfigError, HostErr
 @click.option(
     "--report", type=click.Path(dir_okay=False), help="Write times, memory and exit reason as JSON."
 )
+@click.option(
+    "--confine", is_flag=True, help="Run in a process that gave up what a board does not need."
+)
 @board_options
-def command(script, code, timeout, lcd_out, report, board_options):
+def command(script, code, timeout, lcd_out, report, confine, board_options):
     """Boot a board without a window, run SCRIPT on it (or -c CODE), and leave.
 
     Standard output gets the bytes the device sends while the script runs, a traceback included.
@@ -54,6 +58,10 @@ def command(script, code, timeout, lcd_out, report, board_options):
 
     from k210sim.board.board import ExecTimeout
 
+    if confine:  # before the firmware's thread exists: threads inherit it
+        from k210sim.cli.confine import confine as give_up
+
+        logging.getLogger("k210sim").info("confined: %s", ", ".join(give_up()))
     problem = None
     try:
         with board:
