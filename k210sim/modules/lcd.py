@@ -55,6 +55,9 @@ def _start(vm):
 def _screen(vm) -> Screen:
     if vm.lcd is None:
         vm.lcd = Screen(Driver(vm.board.lcd, vm.clock))
+        profile = getattr(vm.board, "profile", None)
+        if profile is not None:
+            vm.lcd.driver.freq = profile.lcd_freq  # what the firmware is built with
     return vm.lcd
 
 

@@ -71,6 +71,11 @@ def test_board_info_knows_the_pins_where_the_firmware_writes_a_configuration(boa
         assert json.loads(found.replace("'", '"')) == dict(board.profile.pins)
 
 
+def test_the_bus_clock_is_the_one_the_firmware_is_built_with(board):
+    printed = run(board, SET_UP.get(board.profile.name, USUAL) + "print(lcd.freq())")
+    assert int(printed) == (40_000_000 if board.profile.name == "m5stickv" else 15_000_000)
+
+
 def test_sizes_agree():
     for profile in PROFILES.values():
         assert getattr(panels, profile.panel).size == profile.lcd_size
