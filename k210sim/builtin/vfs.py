@@ -164,7 +164,7 @@ class FileSystems:
         mark = len(vm.temps)
         reader = vm.malloc(READER_BYTES)
         try:
-            file = self.open(vm, [vm.new_str(path), vm.new_qstr("rb")], {})
+            file = self.open(vm, [vm.new_str(path)], {})
             try:
                 protocol = streams.stream_of(vm, file, streams.READ)
                 data = bytearray()
