@@ -10,6 +10,7 @@ import sys
 import pytest
 
 from k210sim.flash import boot_image
+from k210sim.testing.expect import PortClient
 
 K210SIM = [sys.executable, "-m", "k210sim"]
 
@@ -22,7 +23,7 @@ port.rts = True
 time.sleep(0.1)
 port.rts = False
 port.dtr = True
-time.sleep(0.5)
+time.sleep(1.0)
 port.reset_input_buffer()
 port.write(bytes.fromhex("c0c2" + "00" * 12 + "c0"))
 print(port.read(4).hex(), port.cts, port.dtr, port.rts)
@@ -53,6 +54,9 @@ def test_with_lines_gives_a_pyserial_program_its_lines(board, tmp_path):
     (tmp_path / "enter.py").write_text(ENTER_ISP)
     plain = run(sys.executable, tmp_path / "enter.py", board)
     assert "Inappropriate ioctl" in plain.stderr
+    with PortClient(board) as client:  # a busy computer takes its time to boot
+        client.write(b"\r")
+        client.expect(rb">>> $", timeout=60)
     done = run(*K210SIM, "with-lines", "--", sys.executable, tmp_path / "enter.py", board)
     assert done.stdout == "c0c2e0c0 True True False\n", done.stderr
 
