@@ -2,9 +2,9 @@
 
 Guest programs cannot name anything of the host; should that ever fail, the operating system still
 refuses. On Linux: limits of memory, file size and processor time, no new privileges, no dumps,
-and, on x86-64 and AArch64, a seccomp filter that ends the process at system calls that start
-programs, open connections, trace or signal others, or change the system. Elsewhere only the
-limits the platform has.
+and, on x86-64 and AArch64, a seccomp filter that refuses the system calls that start
+programs, open connections, trace or signal others, or change the system; where the kernel has
+Landlock, no folders but its own. Elsewhere only the limits the platform has.
 
 Confinement is for ever: it holds for the rest of the process.
 """
@@ -16,7 +16,10 @@ import errno
 import platform
 import struct
 import sys
+from collections.abc import Iterable
+from pathlib import Path
 
+from k210sim.cli import landlock
 from k210sim.errors import HostError
 
 MEMORY_BYTES = 6 << 30  # address space beyond what the process has already
@@ -49,8 +52,11 @@ MACHINES = {"x86_64": (0xC000003E, 0), "aarch64": (0xC00000B7, 1)}
 X32_BIT = 0x40000000
 
 
-def confine() -> list[str]:
-    """Confine this process; returns what was done, in words. HostError if nothing could be."""
+def confine(readable: Iterable[Path] = (), writable: Iterable[Path] = ()) -> list[str]:
+    """Confine this process; returns what was done, in words. HostError if nothing could be.
+
+    readable, writable : files and folders it shall still reach, beside its own program
+    """
     done = _limits()
     if sys.platform == "linux":
         libc = ctypes.CDLL(None, use_errno=True)
@@ -58,6 +64,9 @@ def confine() -> list[str]:
             done.append("no new privileges")
         if libc.prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) == 0:
             done.append("no dumps, no tracing by others")
+        own_readable, own_writable = landlock.program_folders()
+        if landlock.restrict([*own_readable, *readable], [*own_writable, *writable]):
+            done.append("only its own folders")
         if _filter(libc):
             done.append(f"{len(REFUSED)} system calls refused")
     if not done:

@@ -61,7 +61,9 @@ def command(script, code, timeout, lcd_out, report, confine, board_options):
     if confine:  # before the firmware's thread exists: threads inherit it
         from k210sim.cli.confine import confine as give_up
 
-        logging.getLogger("k210sim").info("confined: %s", ", ".join(give_up()))
+        logging.getLogger("k210sim").info(
+            "confined: %s", ", ".join(give_up(*_places(board, board_options, lcd_out, report)))
+        )
     problem = None
     try:
         with board:
@@ -90,6 +92,18 @@ def command(script, code, timeout, lcd_out, report, confine, board_options):
         sys.exit(EXIT_TIMEOUT)
     if not result.ok:
         sys.exit(EXIT_GUEST_FAILED)
+
+
+def _places(board, chosen, *outputs: str | None) -> tuple[list[Path], list[Path]]:
+    """(readable, writable) files and folders that this run was told to use."""
+    readable = [Path(chosen["camera"])] if chosen.get("camera") else []
+    writable = [Path(path).resolve().parent for path in outputs if path is not None]
+    image = getattr(board.hardware.storage, "path", None)
+    if image is not None:
+        writable.append(Path(image).resolve().parent)
+    if chosen.get("sd"):
+        writable.append(Path(chosen["sd"]).resolve())
+    return readable, writable
 
 
 def _source(script: str | None, code: str | None) -> bytes:

@@ -25,8 +25,9 @@ def python(code: str, *arguments: str) -> subprocess.CompletedProcess:
 
 TRY = """
 import json, os, sys, threading
+from pathlib import Path
 from k210sim.cli.confine import confine
-done = confine()
+done = confine([], [Path(sys.argv[2])])
 def attempt(f):
     try: f()
     except BaseException as e: return type(e).__name__
@@ -40,9 +41,16 @@ def all_of_them():
     results["symlink"] = attempt(lambda: os.symlink("/etc/passwd", sys.argv[1]))
     results["memory"] = attempt(lambda: bytearray(1 << 40))
     results["limits"] = attempt(lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (4096, 4096)))
-    with open(sys.argv[1] + ".big", "wb") as f:
+    with open(sys.argv[2] + "/big", "wb") as f:
         results["big file"] = attempt(lambda: (f.seek((256 << 20) - 1), f.write(b"xx"), f.flush()))
     results["many files"] = attempt(lambda: [open(os.devnull) for i in range(999)])
+    if "only its own folders" in done:
+        results["read"] = attempt(lambda: open(sys.argv[1] + ".secret").read())
+        results["write"] = attempt(lambda: open(sys.argv[1], "w"))
+        results["passwords"] = attempt(lambda: open("/etc/passwd").read())
+        results["list"] = attempt(lambda: os.listdir("/"))
+        results["remove"] = attempt(lambda: os.remove(sys.argv[1] + ".secret"))
+        open(sys.argv[2] + "/mine", "w").write("x")
 results = {}
 t = threading.Thread(target=all_of_them)
 t.start()
@@ -53,13 +61,16 @@ print(json.dumps([done, results]))
 
 @FILTERED
 def test_a_confined_process_is_refused_what_it_does_not_need(tmp_path):
-    done = python(TRY, str(tmp_path / "target"))
+    (tmp_path / "target.secret").write_text("4711")
+    (tmp_path / "own").mkdir()
+    done = python(TRY, str(tmp_path / "target"), str(tmp_path / "own"))
     assert done.returncode == 0, done.stderr
     words, results = json.loads(done.stdout.splitlines()[-1])
     assert "no new privileges" in words and any("system calls" in w for w in words)
     for name, result in results.items():
         assert result != "done", (name, results)
     assert not (tmp_path / "target").exists()
+    assert (tmp_path / "target.secret").read_text() == "4711"
 
 
 @LINUX
