@@ -108,10 +108,25 @@ def finish(acc, count, sx, base, const, factors, seg, low, high, rule, y, v, out
     terms = sx[base : base + count]
     f = factors[0]
     add = factors[1]
+    least = np.int64(acc[0]) + terms[0]
+    most = least
     for j in range(count):
-        y[j] = np.floor(np.float64(np.int64(acc[j]) + terms[j] + const) * f) + add
+        total = np.int64(acc[j]) + terms[j]
+        least = min(least, total)
+        most = max(most, total)
+        y[j] = np.floor(np.float64(total + const) * f) + add
+    # y rises or falls with the sum: these are its ends in this tile, and only the segments
+    # between them are worth a pass.
+    one_end = np.floor(np.float64(least + const) * f) + add
+    other_end = np.floor(np.float64(most + const) * f) + add
+    bottom = min(one_end, other_end)
+    top = max(one_end, other_end)
     magic = 1.5 * 2.0**52
     for s in range(low, high):
+        if s > low and seg[s, 0] >= top:
+            break
+        if s + 1 < high and seg[s + 1, 0] < bottom:
+            continue
         threshold = seg[s, 0] if s > low else -np.inf
         start = seg[s, 1]
         slope = seg[s, 2]
