@@ -35,7 +35,7 @@ def board_options(command: Callable) -> Callable:
                 metavar="NAME",
                 help="Board: bit (default), dock, go, duino, amigo, m5stickv.",
             ),
-            click.option("--engine", metavar="E", help="auto (default) or builtin."),
+            click.option("--engine", metavar="E", help="auto (builtin), builtin or riscv."),
             click.option(
                 "--flash-image",
                 metavar="PATH",

@@ -26,7 +26,8 @@ def test_image_has_the_bytes_the_manifest_names(entry):
 
 def test_every_model_in_the_package_and_every_checkpoint_is_listed():
     listed = {entry["path"] for entry in MANIFEST["image"]}
-    found = [*ROOT.glob("k210sim/data/*.kmodel"), *ROOT.glob("firmware_images/*.npz")]
+    kinds = ("k210sim/data/*.kmodel", "firmware_images/*.npz", "firmware_images/riscv/*.bin")
+    found = [path for kind in kinds for path in ROOT.glob(kind)]
     assert {path.relative_to(ROOT).as_posix() for path in found} == listed
 
 

@@ -1,0 +1,50 @@
+"""Addresses to devices, and the registers' home in arrays that the compiled core reads."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from k210sim.devices.device import Device
+
+PAGE = 4096
+TOP = 0x90000000  # no device lies above
+MAX_PAGES = 256
+
+
+class Bus:
+    """All devices by address.
+
+    regs, flags : the words of all mapped pages and what the core may do with each (see
+        device.READ, device.WRITE). page_of : index of a page's words, -1 where there is nothing
+    """
+
+    def __init__(self):
+        self.regs = np.zeros(MAX_PAGES * PAGE // 4, np.uint32)
+        self.flags = np.zeros(MAX_PAGES * PAGE // 4, np.uint8)
+        self.page_of = np.full(TOP // PAGE, -1, np.int16)
+        self.devices: dict[str, Device] = {}
+        self._by_page: dict[int, tuple[int, Device]] = {}
+        self._used = 0
+
+    def map(self, base: int, device: Device, *, pages: tuple[int, ...] = ()) -> Device:
+        """Put a device at `base`. pages : the ones of a large window that hold anything."""
+        for page in pages or range(-(-device.SIZE // PAGE)):
+            self.page_of[base // PAGE + page] = self._used
+            self._by_page[base // PAGE + page] = (base, device)
+            if not pages:
+                first = self._used * PAGE // 4
+                span = slice(first, first + min(PAGE, device.SIZE) // 4)
+                if device.SIZE <= PAGE:
+                    device.place(self.regs[span], self.flags[span])
+            self._used += 1
+        self.devices[device.NAME] = device
+        return device
+
+    def at(self, address: int) -> tuple[Device, int]:
+        """(device, offset in it) of an address in a mapped page."""
+        base, device = self._by_page[address // PAGE]
+        return device, address - base
+
+    def reset(self) -> None:
+        for device in self.devices.values():
+            device.reset()

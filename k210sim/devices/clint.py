@@ -1,0 +1,70 @@
+"""CLINT: software interrupts and the timer of each hart.
+
+Ref: kendryte-standalone-sdk lib/drivers/include/clint.h. mtime counts CPU clocks / 50.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from k210sim.devices.device import Device, Register
+
+SOFTWARE, TIMER = 1 << 3, 1 << 7
+DIVIDER = 50
+NEVER = (1 << 64) - 1
+
+
+class Clint(Device):
+    """cycles() : CPU clocks since power-on. raise_interrupt(hart, bit, level)."""
+
+    NAME = "CLINT"
+    SIZE = 0x10000
+    REGISTERS = (
+        Register(0x0000, "msip", count=2),
+        Register(0x4000, "mtimecmp", reset=NEVER, width=8, count=2, stride=8),
+        Register(0xBFF8, "mtime", width=8),
+    )
+    PAGES = (0, 4, 11)
+
+    def __init__(
+        self, cycles: Callable[[], int], raise_interrupt: Callable[[int, int, bool], None]
+    ):
+        self._cycles, self._raise = cycles, raise_interrupt
+        self._shift = 0
+        super().__init__()
+        self.reset()
+
+    def reset(self) -> None:
+        super().reset()
+        self._shift = 0
+        for hart in range(2):
+            self._raise(hart, SOFTWARE, False)
+            self._raise(hart, TIMER, False)
+
+    def write_msip(self, hart: int, value: int) -> None:
+        self._put(4 * hart, 4, value & 1)
+        self._raise(hart, SOFTWARE, bool(value & 1))
+
+    def read_mtime(self) -> int:
+        return (self._cycles() // DIVIDER + self._shift) & NEVER
+
+    def write_mtime(self, value: int) -> None:
+        self._shift += value - self.read_mtime()
+        self.update()
+
+    def write_mtimecmp(self, hart: int, value: int) -> None:
+        self._put(0x4000 + 8 * hart, 8, value)
+        self.update()
+
+    def update(self) -> None:
+        """Set the timer interrupts as they are due now."""
+        now = self.read_mtime()
+        for hart in range(2):
+            self._raise(hart, TIMER, now >= self._take(0x4000 + 8 * hart, 8))
+
+    def next_cycle(self) -> int | None:
+        """The CPU clock at which the next timer interrupt falls due, or None."""
+        now = self.read_mtime()
+        due = [at for at in (self._take(0x4000 + 8 * hart, 8) for hart in range(2)) if at > now]
+        at = min(due, default=NEVER)
+        return None if at >= 1 << 62 else (at - self._shift) * DIVIDER

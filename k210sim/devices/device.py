@@ -1,0 +1,149 @@
+"""What all devices have in common: declared registers in 32-bit words.
+
+A device declares `REGISTERS`. A register with a method `read_<name>` or `write_<name>` does
+something; one without just holds its value, and the compiled core reads and writes it without
+asking. Registers of 64 bits are two words.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from k210sim.errors import DeviceError
+
+log = logging.getLogger("k210sim.devices")
+READ, WRITE = 1, 2
+
+
+@dataclass(frozen=True)
+class Register:
+    """A register, or `count` of them `stride` bytes apart; handlers then get the index first.
+
+    name : as in the vendor's SDK. width : bytes, 4 or 8. Read-only ones ignore writes.
+    """
+
+    offset: int
+    name: str
+    reset: int = 0
+    width: int = 4
+    count: int = 1
+    stride: int = 4
+    read_only: bool = False
+
+
+class Device:
+    """Base of all devices. `size` is its window in bytes.
+
+    irq(level) : its interrupt line, set by whoever maps the device
+    where() : the program counter of the access, for messages
+    """
+
+    NAME = "device"
+    SIZE = 0x1000
+    REGISTERS: tuple[Register, ...] = ()
+
+    def __init__(self):
+        self.words = np.zeros(self.SIZE // 4, np.uint32)
+        self.flags = np.zeros(self.SIZE // 4, np.uint8)
+        self.irq: Callable[[bool], None] = lambda level: None
+        self.where: Callable[[], int] = lambda: 0
+        self.strict = False
+        self._said: set[int] = set()
+        self._places: dict[int, tuple] = {}
+        for register in self.REGISTERS:
+            for index in range(register.count):
+                self._declare(register, index)
+
+    def _declare(self, register: Register, index: int) -> None:
+        offset = register.offset + index * register.stride
+        args = (index,) if register.count > 1 else ()
+        reader = getattr(self, f"read_{register.name}", None)
+        writer = getattr(self, f"write_{register.name}", None)
+        flags = (0 if reader else READ) | (0 if writer or register.read_only else WRITE)
+        self._places[offset] = (register, args, reader, writer)
+        for word in range(register.width // 4):
+            self.flags[offset // 4 + word] = flags
+
+    def place(self, words: np.ndarray, flags: np.ndarray) -> None:
+        """Keep the registers in these arrays from now on."""
+        flags[:], words[:] = self.flags, self.words
+        self.words, self.flags = words, flags
+
+    def reset(self) -> None:
+        """Declared values everywhere; devices that hold more extend this."""
+        self.words[:] = 0
+        for offset, (register, *_) in self._places.items():
+            self._put(offset, register.width, register.reset)
+
+    # --- accesses of a program ------------------------------------------------------------------
+
+    def read(self, offset: int, size: int) -> int:
+        """A load of 1, 2, 4 or 8 bytes."""
+        place = self._find(offset, size)
+        if place is None:
+            self._unmodelled("read", offset)
+            return self._take(offset & ~3, 4) >> 8 * (offset & 3) & ((1 << 8 * size) - 1)
+        start, (register, args, reader, _) = place
+        value = reader(*args) if reader else self._take(start, register.width)
+        return value >> 8 * (offset - start) & ((1 << 8 * size) - 1)
+
+    def write(self, offset: int, size: int, value: int) -> None:
+        """A store of 1, 2, 4 or 8 bytes."""
+        place = self._find(offset, size)
+        value &= (1 << 8 * size) - 1
+        if place is None:
+            self._unmodelled("write", offset, value)
+            if size >= 4:
+                self._put(offset & ~3, 4, value)
+            return
+        start, (register, args, _, writer) = place
+        if size < register.width:
+            shift = 8 * (offset - start)
+            mask = ((1 << 8 * size) - 1) << shift
+            value = (self._take(start, register.width) & ~mask) | (value << shift)
+        if writer:
+            writer(*args, value)
+        elif not register.read_only:
+            self._put(start, register.width, value)
+
+    def _find(self, offset: int, size: int):
+        for start in (offset & ~3, offset & ~7):
+            place = self._places.get(start)
+            if place is not None and offset + size <= start + max(4, place[0].width):
+                return start, place
+        return None
+
+    def _take(self, offset: int, width: int) -> int:
+        value = int(self.words[offset // 4])
+        return value | int(self.words[offset // 4 + 1]) << 32 if width == 8 else value
+
+    def _put(self, offset: int, width: int, value: int) -> None:
+        self.words[offset // 4] = value & 0xFFFFFFFF
+        if width == 8:
+            self.words[offset // 4 + 1] = value >> 32 & 0xFFFFFFFF
+
+    def _unmodelled(self, kind: str, offset: int, value: int | None = None) -> None:
+        """Say once for each register that a program uses one that is not modelled."""
+        if offset in self._said:
+            return
+        self._said.add(offset)
+        what = "" if value is None else f" of 0x{value:x}"
+        text = f"{self.NAME}: {kind}{what} at offset 0x{offset:x} is not modelled"
+        text += f" (pc 0x{self.where():08x})"
+        if self.strict:
+            raise DeviceError(text)
+        log.warning("%s", text)
+
+
+class Unmodelled(Device):
+    """A device that exists on the chip but not here: words that keep what is stored, and a line
+    in the log for each register used."""
+
+    def __init__(self, name: str, size: int = 0x1000):
+        self.NAME = name
+        self.SIZE = size
+        super().__init__()

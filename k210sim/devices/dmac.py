@@ -1,0 +1,195 @@
+"""DMAC: six channels between memory and devices; a transfer happens at once when it can.
+
+Ref: kendryte-standalone-sdk lib/drivers/include/dmac.h. A channel that reads from a device waits
+until the device has all of the block. Linked lists, and devices other than the SPI controllers
+and the KPU, are not modelled: such a channel stays enabled for ever, with a line in the log.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from k210sim.devices.device import Device, Register
+
+CHANNELS = 6
+DONE = 0x3  # block and DMA transfer complete
+_CHANNEL = (
+    (0x00, "sar"), (0x08, "dar"), (0x10, "block_ts"), (0x18, "ctl"), (0x20, "cfg"), (0x28, "llp"),
+    (0x30, "status"), (0x38, "swhssrc"), (0x40, "swhsdst"), (0x48, "blk_tfr"), (0x50, "axi_id"),
+    (0x58, "axi_qos"), (0x80, "intstatus_en"), (0x88, "intstatus"), (0x90, "intsignal_en"),
+    (0x98, "intclear"),
+)  # fmt: skip
+_DTYPES = (np.uint8, np.uint16, np.uint32, np.uint64)
+
+
+class Dmac(Device):
+    """ram : uint8 view of RAM. bus : has `at(address)`. irqs[channel](level) are set by the mapper.
+
+    A device takes part when it has `dma_read(count)` and `dma_write(values)`.
+    """
+
+    NAME = "DMAC"
+    REGISTERS = (
+        Register(0x00, "id", width=8, read_only=True),
+        Register(0x08, "compver", width=8, read_only=True),
+        Register(0x10, "cfg", width=8),
+        Register(0x18, "chen", width=8),
+        Register(0x30, "intstatus", width=8),
+        Register(0x38, "com_intclear", width=8),
+        Register(0x40, "com_intstatus_en", width=8),
+        Register(0x48, "com_intsignal_en", width=8),
+        Register(0x50, "com_intstatus", width=8, read_only=True),
+        Register(0x58, "reset", width=8),
+        *(
+            Register(0x100 + offset, f"ch_{name}", width=8, count=CHANNELS, stride=0x100)
+            for offset, name in _CHANNEL
+        ),
+    )
+
+    def __init__(self, ram: np.ndarray, bus: Any):
+        self.ram, self.bus = ram, bus
+        self.irqs = [lambda level: None] * CHANNELS
+        self._waiting: set[int] = set()
+        super().__init__()
+
+    def reset_channels(self) -> None:
+        super().reset()
+        self._waiting.clear()
+        for irq in self.irqs:
+            irq(False)
+
+    def reset(self) -> None:
+        self.reset_channels()
+
+    def _channel(self, number: int, name: str) -> int:
+        offset = next(at for at, known in _CHANNEL if known == name)
+        return 0x100 + 0x100 * number + offset
+
+    # --- registers ------------------------------------------------------------------------------
+
+    def write_reset(self, value: int) -> None:
+        if value & 1:
+            self.reset_channels()
+
+    def write_cfg(self, value: int) -> None:
+        self._put(0x10, 8, value & 3)
+        self.pump()
+
+    def write_com_intclear(self, value: int) -> None:
+        """Nothing to clear: the common errors do not occur here."""
+
+    def read_intstatus(self) -> int:
+        return sum(
+            1 << n for n in range(CHANNELS) if self._take(self._channel(n, "intstatus"), 8)
+        )
+
+    def write_chen(self, value: int) -> None:
+        enabled = self._take(0x18, 8) & 0x3F
+        for n in range(CHANNELS):
+            if value >> (8 + n) & 1:
+                if value >> n & 1:
+                    enabled |= 1 << n
+                    self._waiting.add(n)
+                else:
+                    enabled &= ~(1 << n)
+                    self._waiting.discard(n)
+        self._put(0x18, 8, enabled)
+        self.pump()
+
+    def write_ch_intclear(self, number: int, value: int) -> None:
+        status = self._channel(number, "intstatus")
+        self._put(status, 8, self._take(status, 8) & ~value)
+        self._update(number)
+
+    def write_ch_intstatus_en(self, number: int, value: int) -> None:
+        self._put(self._channel(number, "intstatus_en"), 8, value)
+        self._update(number)
+
+    def write_ch_intsignal_en(self, number: int, value: int) -> None:
+        self._put(self._channel(number, "intsignal_en"), 8, value)
+
+    def _update(self, number: int) -> None:
+        raised = self._take(self._channel(number, "intstatus"), 8)
+        self.irqs[number](bool(raised & self._take(self._channel(number, "intstatus_en"), 8)))
+
+    # --- transfers ------------------------------------------------------------------------------
+
+    def pump(self) -> None:
+        """Do the transfers that are possible now; one may make another possible."""
+        if not self._take(0x10, 8) & 1:
+            return
+        moved = True
+        while moved and self._waiting:
+            moved = False
+            for n in sorted(self._waiting):
+                if n in self._waiting and self._transfer(n):
+                    moved = True
+                    self._waiting.discard(n)
+                    self._put(0x18, 8, self._take(0x18, 8) & ~(1 << n))
+                    status = self._channel(n, "intstatus")
+                    self._put(status, 8, self._take(status, 8) | DONE)
+                    self._update(n)
+
+    def _transfer(self, n: int) -> bool:
+        """One block; False when it has to wait."""
+        ctl = self._take(self._channel(n, "ctl"), 8)
+        cfg = self._take(self._channel(n, "cfg"), 8)
+        source = self._take(self._channel(n, "sar"), 8)
+        target = self._take(self._channel(n, "dar"), 8)
+        count = (self._take(self._channel(n, "block_ts"), 8) & 0x3FFFFF) + 1
+        width = ctl >> 8 & 7
+        out_width = ctl >> 11 & 7
+        if cfg & 0xF or width > 3 or out_width > 3:
+            self._refuse(n, "linked lists and transfers of more than 64 bits")
+            return False
+        values = self._fetch(n, source, count, width, bool(ctl >> 4 & 1))
+        if values is None:
+            return False
+        return self._store(n, target, values, out_width, bool(ctl >> 6 & 1))
+
+    def _fetch(self, n: int, address: int, count: int, width: int, fixed: bool):
+        memory = self.memory(address, (1 if fixed else count) << width)
+        if memory is not None:
+            data = memory.view(_DTYPES[width]) if address % (1 << width) == 0 else None
+            if data is None:
+                data = np.frombuffer(memory.tobytes(), _DTYPES[width])
+            return np.repeat(data, count) if fixed else data.copy()
+        read = getattr(self._device(address), "dma_read", None)
+        if read is None:
+            self._refuse(n, f"reading from 0x{address:08x}")
+            return None
+        got = read(count)
+        return None if got is None else np.asarray(got, np.uint64).astype(_DTYPES[width])
+
+    def _store(self, n: int, address: int, values, width: int, fixed: bool) -> bool:
+        if values.dtype != _DTYPES[width]:
+            values = np.frombuffer(values.tobytes(), _DTYPES[width])
+        memory = self.memory(address, values.itemsize if fixed else values.nbytes)
+        if memory is not None:
+            raw = np.frombuffer(values.tobytes(), np.uint8)
+            memory[:] = raw[-values.itemsize :] if fixed else raw
+            return True
+        write = getattr(self._device(address), "dma_write", None)
+        if write is None:
+            self._refuse(n, f"writing to 0x{address:08x}")
+            return False
+        write(values.tolist())
+        return True
+
+    def memory(self, address: int, size: int):
+        """The bytes of RAM at an address, or None where there is none."""
+        off = address & 0x3FFFFFFF
+        if address >> 30 not in (1, 2) or off + size > self.ram.size:
+            return None
+        return self.ram[off : off + size]
+
+    def _device(self, address: int):
+        try:
+            return self.bus.at(address)[0]
+        except KeyError:
+            return None
+
+    def _refuse(self, n: int, what: str) -> None:
+        self._unmodelled(f"channel {n}: {what}", 0x100 + 0x100 * n)

@@ -1,0 +1,92 @@
+"""SYSCTL: clocks, resets, power, and which peripheral each DMA channel serves.
+
+Ref: kendryte-standalone-sdk lib/drivers/include/sysctl.h. PLLs lock at once. clk_freq's value is
+that header's note (the crystal's 26 MHz). Clock gates and peripheral resets are kept but have no
+effect on the devices.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from k210sim.devices.device import Device, Register
+
+CRYSTAL_HZ = 26_000_000
+LOCKED = 0x00030303
+NAMES = (
+    "git_id", "clk_freq", "pll0", "pll1", "pll2", "resv5", "pll_lock", "rom_error", "clk_sel0",
+    "clk_sel1", "clk_en_cent", "clk_en_peri", "soft_reset", "peri_reset", "clk_th0", "clk_th1",
+    "clk_th2", "clk_th3", "clk_th4", "clk_th5", "clk_th6", "misc", "peri", "spi_sleep",
+    "reset_status", "dma_sel0", "dma_sel1", "power_sel", "resv28", "resv29", "resv30", "resv31",
+)  # fmt: skip
+RESETS = {"clk_freq": CRYSTAL_HZ, "pll_lock": LOCKED,
+          "clk_en_cent": 0xFFFFFFFF, "clk_en_peri": 0xFFFFFFFF}  # fmt: skip
+
+
+class Sysctl(Device):
+    """on_clock() is called when a clock may have changed, on_reset() for a soft reset."""
+
+    NAME = "SYSCTL"
+    REGISTERS = tuple(
+        Register(4 * i, name, reset=RESETS.get(name, 0)) for i, name in enumerate(NAMES)
+    )
+
+    def __init__(self, on_clock: Callable[[], None], on_reset: Callable[[], None]):
+        self._on_clock, self._on_reset = on_clock, on_reset
+        super().__init__()
+        self.reset()
+
+    def _at(self, name: str) -> int:
+        return int(self.words[NAMES.index(name)])
+
+    def _clock_register(self, name: str, value: int) -> None:
+        changed = self._at(name) != value
+        self._put(4 * NAMES.index(name), 4, value)
+        if changed:
+            self._on_clock()
+
+    def write_pll0(self, value: int) -> None:
+        self._clock_register("pll0", value)
+
+    def write_pll1(self, value: int) -> None:
+        self._clock_register("pll1", value)
+
+    def write_clk_sel0(self, value: int) -> None:
+        self._clock_register("clk_sel0", value)
+
+    def write_clk_th0(self, value: int) -> None:
+        self._clock_register("clk_th0", value)
+
+    def write_pll_lock(self, value: int) -> None:
+        """Slip bits are cleared by writing; nothing slips here."""
+
+    def write_soft_reset(self, value: int) -> None:
+        if value & 1:
+            self._on_reset()
+
+    def _pll(self, name: str) -> int:
+        value = self._at(name)
+        if value >> 21 & 1 == 0 or value >> 20 & 1:  # no power, or in reset
+            return CRYSTAL_HZ
+        multiplied = CRYSTAL_HZ * ((value >> 4 & 63) + 1)
+        return multiplied // ((value & 15) + 1) // ((value >> 10 & 15) + 1)
+
+    @property
+    def cpu_hz(self) -> int:
+        """The CPU's clock: the crystal, or PLL0 by 2, 4, 8 or 16."""
+        select = self._at("clk_sel0")
+        if not select & 1:
+            return CRYSTAL_HZ
+        return max(1_000_000, self._pll("pll0") >> (select >> 1 & 3) + 1)
+
+    @property
+    def pll0_hz(self) -> int:
+        return self._pll("pll0")
+
+    @property
+    def kpu_hz(self) -> int:
+        return max(1_000_000, self._pll("pll1") // ((self._at("clk_th0") >> 8 & 15) + 1))
+
+    def dma_request(self, channel: int) -> int:
+        """The number of the peripheral whose requests a DMA channel follows."""
+        return self._at("dma_sel1" if channel == 5 else "dma_sel0") >> 6 * (channel % 5) & 63

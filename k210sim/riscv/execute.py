@@ -1,0 +1,525 @@
+"""The interpreter's loop, compiled.
+
+A hart is three arrays: x (33 registers, the last one takes what is written to x0), f (32 bit
+patterns) and s (see state.py). RAM is one array of 8 MiB seen at 0x80000000 and, uncached, at
+0x40000000. Registers of devices that just hold a value are read and written here; `flags` says
+which (1 read, 2 write); all other accesses end the call with LOAD or STORE, and the machine
+serves them. Whatever a program does, every index stays inside its array.
+
+Editing decode.py, softfloat.py, float_ops.py, csr.py or state.py does not make numba compile this
+file anew; `touch` it (an installed package gets new time stamps anyway).
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numba import njit
+
+from k210sim.riscv import csr, float_ops
+from k210sim.riscv import opcodes as op
+from k210sim.riscv import state as st
+from k210sim.riscv.decode import decode, expand
+from k210sim.riscv.softfloat import BOX, multiply_wide
+
+SIGN = -0x8000000000000000
+MASK = st.RAM_SIZE - 1
+LAST = st.RAM_SIZE - 2
+FAULT, MISALIGNED, SERVE = 1, 2, 3
+
+
+@njit("int64(int16[::1], int64[::1], uint8[::1], int64)", cache=True)
+def fetch(r16, code, pages, off):
+    """Decode the instruction at RAM offset `off` and remember it."""
+    first = np.int64(r16[off >> 1]) & 0xFFFF
+    if first & 3 != 3:
+        word = decode(expand(first))
+    else:
+        second = np.int64(r16[(off >> 1) + 1]) & 0xFFFF if off < LAST else np.int64(0)
+        word = decode((second << 16) | first) | op.LONG
+    code[off >> 1] = word
+    pages[off >> st.PAGE_SHIFT] = 1
+    return word
+
+
+@njit("void(int64[::1], uint8[::1])", cache=True)
+def forget(code, pages):
+    """fence.i: forget every decoded instruction."""
+    half = 1 << (st.PAGE_SHIFT - 1)
+    for page in range(pages.size):
+        if pages[page]:
+            code[page * half : (page + 1) * half] = 0
+            pages[page] = 0
+
+
+@njit("Tuple((int64, int64))(int64, int64, int8[::1], uint32[::1], uint8[::1], int16[::1])",
+      cache=True)  # fmt: skip
+def load(address, size, ram, regs, flags, page_of):
+    """(0 or why not, value without sign) of a load that is not the plain case."""
+    if address & (size - 1):
+        return np.int64(MISALIGNED), np.int64(0)
+    high = address >> 23
+    if high == st.RAM_HIGH or high == st.TWIN_HIGH:
+        value = np.int64(0)
+        for i in range(size):
+            value |= (np.int64(ram[(address & MASK) + i]) & 255) << (8 * i)
+        return np.int64(0), value
+    page = address >> st.PAGE_SHIFT
+    if page < 0 or page >= st.PAGES or page_of[page] < 0:
+        return np.int64(FAULT), np.int64(0)
+    at = (np.int64(page_of[page]) << 10) | ((address & 0xFFF) >> 2)
+    if size == 4 and flags[at] & 1:
+        return np.int64(0), np.int64(regs[at])
+    if size == 8 and flags[at] & 1 and flags[at + 1] & 1:
+        return np.int64(0), np.int64(regs[at]) | (np.int64(regs[at + 1]) << 32)
+    return np.int64(SERVE), np.int64(0)
+
+
+@njit("int64(int64, int64, int64, int8[::1], uint32[::1], uint8[::1], int16[::1])", cache=True)
+def store(address, size, value, ram, regs, flags, page_of):
+    """0 or why not, for a store that is not the plain case."""
+    if address & (size - 1):
+        return np.int64(MISALIGNED)
+    high = address >> 23
+    if high == st.RAM_HIGH or high == st.TWIN_HIGH:
+        for i in range(size):
+            ram[(address & MASK) + i] = np.int8(value >> (8 * i))
+        return np.int64(0)
+    page = address >> st.PAGE_SHIFT
+    if page < 0 or page >= st.PAGES or page_of[page] < 0:
+        return np.int64(FAULT)
+    at = (np.int64(page_of[page]) << 10) | ((address & 0xFFF) >> 2)
+    if size == 4 and flags[at] & 2:
+        regs[at] = np.uint32(value & 0xFFFFFFFF)
+        return np.int64(0)
+    if size == 8 and flags[at] & 2 and flags[at + 1] & 2:
+        regs[at] = np.uint32(value & 0xFFFFFFFF)
+        regs[at + 1] = np.uint32((value >> 32) & 0xFFFFFFFF)
+        return np.int64(0)
+    return np.int64(SERVE)
+
+
+@njit("int64(int64, int64, boolean, boolean)", cache=True)
+def multiply_high(a, b, a_signed, b_signed):
+    upper = np.int64(multiply_wide(np.uint64(a), np.uint64(b))[0])
+    if a_signed and a < 0:
+        upper -= b
+    if b_signed and b < 0:
+        upper -= a
+    return upper
+
+
+@njit("int64(int64, int64, boolean, boolean)", cache=True)
+def divide(a, b, signed, remainder):
+    """div, divu, rem, remu with RISC-V's results for 0 and overflow."""
+    if b == 0:
+        return a if remainder else np.int64(-1)
+    if signed:
+        if b == -1:
+            return np.int64(0) if remainder else -a
+        quotient = abs(a) // abs(b) if a != SIGN and b != SIGN else np.int64(0)
+        if a == SIGN or b == SIGN:
+            if b == SIGN:
+                quotient = np.int64(1 if a == SIGN else 0)
+            else:
+                quotient = np.int64(np.uint64(a) // np.uint64(abs(b)))
+        if (a < 0) != (b < 0):
+            quotient = -quotient
+    else:
+        quotient = np.int64(np.uint64(a) // np.uint64(b))
+    return a - quotient * b if remainder else quotient
+
+
+@njit("int64(int64, int64, int64)", cache=True)
+def combine(f5, old, operand):
+    """What an AMO stores."""
+    if f5 == 0:
+        return old + operand
+    if f5 == 1:
+        return operand
+    if f5 == 4:
+        return old ^ operand
+    if f5 == 8:
+        return old | operand
+    if f5 == 12:
+        return old & operand
+    if f5 == 16:
+        return min(old, operand)
+    if f5 == 20:
+        return max(old, operand)
+    if f5 == 24:
+        return min(old ^ SIGN, operand ^ SIGN) ^ SIGN
+    return max(old ^ SIGN, operand ^ SIGN) ^ SIGN
+
+
+@njit("int64(int64[::1], int64[::1], int64, int64, int64, int64, int64, int32[::1], int64[::1])",
+      cache=True)  # fmt: skip
+def atomic(s, x, rd, address, operand, f5, size, r32, r64):
+    """LR, SC and the AMOs: 0, or the cause of the trap. They work on RAM only."""
+    loads = f5 == 2
+    if address & (size - 1):
+        return np.int64(st.LOAD_MISALIGNED if loads else st.STORE_MISALIGNED)
+    high = address >> 23
+    if high != st.RAM_HIGH and high != st.TWIN_HIGH:
+        return np.int64(st.LOAD_FAULT if loads else st.STORE_FAULT)
+    off = address & MASK
+    if f5 == 3:
+        failed = s[st.RESERVED] != off
+        s[st.RESERVED] = np.int64(-1)
+        if not failed:
+            if size == 4:
+                r32[off >> 2] = np.int32(operand)
+            else:
+                r64[off >> 3] = operand
+        x[rd] = np.int64(1 if failed else 0)
+        return np.int64(0)
+    old = np.int64(r32[off >> 2]) if size == 4 else r64[off >> 3]
+    if loads:
+        s[st.RESERVED] = off
+    elif size == 4:
+        # sign-extended operands keep the order of unsigned numbers too
+        r32[off >> 2] = np.int32(combine(f5, old, np.int64(np.int32(operand))))
+    else:
+        r64[off >> 3] = combine(f5, old, operand)
+    x[rd] = old
+    return np.int64(0)
+
+
+@njit(
+    "int64(int64, int64[::1], int64[::1], int64[::1], float64[::1], float32[::1], int8[::1],"
+    " int16[::1], int32[::1], int64[::1], int64[::1], uint8[::1], uint32[::1], uint8[::1],"
+    " int16[::1])",
+    cache=True,
+    nogil=True,
+)
+def run(budget, s, x, f, fd, fs, r8, r16, r32, r64, code, pages, regs, flags, page_of):
+    """Execute up to `budget` instructions; returns DONE, LOAD, STORE or WAIT.
+
+    s[EXECUTED] is their number, the one that a LOAD or STORE leaves to the machine not included.
+    """
+    n = np.int64(0)
+    status = np.int64(st.DONE)
+    csr.take_interrupt(s)
+    pc = s[st.PC]
+    float_on = s[st.MSTATUS] & st.MSTATUS_FS != 0
+    while n < budget:
+        high = pc >> 23
+        if high != st.RAM_HIGH and high != st.TWIN_HIGH:
+            s[st.PC] = pc
+            csr.trap(s, np.int64(st.FETCH_FAULT), pc)
+            pc = s[st.PC]
+            n += 1
+            continue
+        off = pc & MASK
+        w = code[off >> 1]
+        if w == 0:
+            w = fetch(r16, code, pages, off)
+        c = w & 255
+        rd = (w >> 8) & 63
+        a = x[(w >> 14) & 31]
+        b = x[(w >> 19) & 31]
+        imm = w >> 32
+        following = pc + (4 if w & op.LONG else 2)
+        slow = 0  # 1 load, 2 store
+        size = np.int64(0)
+        cause = np.int64(-1)
+        value = np.int64(0)
+        if rd > op.NO_RD:
+            rd = np.int64(op.NO_RD)
+        if c == op.ADDI:
+            x[rd] = a + imm
+        elif c == op.ADD:
+            x[rd] = a + b
+        elif c == op.BEQ:
+            if a == b:
+                following = pc + imm
+        elif c == op.BNE:
+            if a != b:
+                following = pc + imm
+        elif c == op.BLT:
+            if a < b:
+                following = pc + imm
+        elif c == op.BGE:
+            if a >= b:
+                following = pc + imm
+        elif c == op.BLTU:
+            if (a ^ SIGN) < (b ^ SIGN):
+                following = pc + imm
+        elif c == op.BGEU:
+            if (a ^ SIGN) >= (b ^ SIGN):
+                following = pc + imm
+        elif c == op.JAL:
+            x[rd] = following
+            following = pc + imm
+        elif c == op.JALR:
+            x[rd] = following
+            following = (a + imm) & ~1
+        elif c == op.LUI:
+            x[rd] = imm
+        elif c == op.AUIPC:
+            x[rd] = pc + imm
+        elif c == op.LB or c == op.LBU:
+            address = a + imm
+            high = address >> 23
+            if high == st.RAM_HIGH or high == st.TWIN_HIGH:
+                value = np.int64(r8[address & MASK])
+                x[rd] = value if c == op.LB else value & 255
+            else:
+                slow, size = 1, np.int64(1)
+        elif c == op.LH or c == op.LHU:
+            address = a + imm
+            high = address >> 23
+            if (high == st.RAM_HIGH or high == st.TWIN_HIGH) and address & 1 == 0:
+                value = np.int64(r16[(address & MASK) >> 1])
+                x[rd] = value if c == op.LH else value & 0xFFFF
+            else:
+                slow, size = 1, np.int64(2)
+        elif c == op.LW or c == op.LWU:
+            address = a + imm
+            high = address >> 23
+            if (high == st.RAM_HIGH or high == st.TWIN_HIGH) and address & 3 == 0:
+                value = np.int64(r32[(address & MASK) >> 2])
+                x[rd] = value if c == op.LW else value & 0xFFFFFFFF
+            else:
+                slow, size = 1, np.int64(4)
+        elif c == op.LD:
+            address = a + imm
+            high = address >> 23
+            if (high == st.RAM_HIGH or high == st.TWIN_HIGH) and address & 7 == 0:
+                x[rd] = r64[(address & MASK) >> 3]
+            else:
+                slow, size = 1, np.int64(8)
+        elif c == op.SB:
+            address = a + imm
+            high = address >> 23
+            if high == st.RAM_HIGH or high == st.TWIN_HIGH:
+                r8[address & MASK] = np.int8(b)
+            else:
+                slow, size, value = 2, np.int64(1), b
+        elif c == op.SH:
+            address = a + imm
+            high = address >> 23
+            if (high == st.RAM_HIGH or high == st.TWIN_HIGH) and address & 1 == 0:
+                r16[(address & MASK) >> 1] = np.int16(b)
+            else:
+                slow, size, value = 2, np.int64(2), b
+        elif c == op.SW:
+            address = a + imm
+            high = address >> 23
+            if (high == st.RAM_HIGH or high == st.TWIN_HIGH) and address & 3 == 0:
+                r32[(address & MASK) >> 2] = np.int32(b)
+            else:
+                slow, size, value = 2, np.int64(4), b
+        elif c == op.SD:
+            address = a + imm
+            high = address >> 23
+            if (high == st.RAM_HIGH or high == st.TWIN_HIGH) and address & 7 == 0:
+                r64[(address & MASK) >> 3] = b
+            else:
+                slow, size, value = 2, np.int64(8), b
+        elif c == op.SLTI:
+            x[rd] = np.int64(1 if a < imm else 0)
+        elif c == op.SLTIU:
+            x[rd] = np.int64(1 if (a ^ SIGN) < (imm ^ SIGN) else 0)
+        elif c == op.XORI:
+            x[rd] = a ^ imm
+        elif c == op.ORI:
+            x[rd] = a | imm
+        elif c == op.ANDI:
+            x[rd] = a & imm
+        elif c == op.SLLI:
+            x[rd] = a << (imm & 63)
+        elif c == op.SRLI:
+            x[rd] = np.int64(np.uint64(a) >> np.uint64(imm & 63))
+        elif c == op.SRAI:
+            x[rd] = a >> (imm & 63)
+        elif c == op.ADDIW:
+            x[rd] = np.int64(np.int32(a + imm))
+        elif c == op.SLLIW:
+            x[rd] = np.int64(np.int32(a << (imm & 31)))
+        elif c == op.SRLIW:
+            x[rd] = np.int64(np.int32((a & 0xFFFFFFFF) >> (imm & 31)))
+        elif c == op.SRAIW:
+            x[rd] = np.int64(np.int32(a)) >> (imm & 31)
+        elif c == op.SUB:
+            x[rd] = a - b
+        elif c == op.SLL:
+            x[rd] = a << (b & 63)
+        elif c == op.SLT:
+            x[rd] = np.int64(1 if a < b else 0)
+        elif c == op.SLTU:
+            x[rd] = np.int64(1 if (a ^ SIGN) < (b ^ SIGN) else 0)
+        elif c == op.XOR:
+            x[rd] = a ^ b
+        elif c == op.SRL:
+            x[rd] = np.int64(np.uint64(a) >> np.uint64(b & 63))
+        elif c == op.SRA:
+            x[rd] = a >> (b & 63)
+        elif c == op.OR:
+            x[rd] = a | b
+        elif c == op.AND:
+            x[rd] = a & b
+        elif c == op.ADDW:
+            x[rd] = np.int64(np.int32(a + b))
+        elif c == op.SUBW:
+            x[rd] = np.int64(np.int32(a - b))
+        elif c == op.SLLW:
+            x[rd] = np.int64(np.int32(a << (b & 31)))
+        elif c == op.SRLW:
+            x[rd] = np.int64(np.int32((a & 0xFFFFFFFF) >> (b & 31)))
+        elif c == op.SRAW:
+            x[rd] = np.int64(np.int32(a)) >> (b & 31)
+        elif c == op.MUL:
+            x[rd] = a * b
+        elif c == op.MULH:
+            x[rd] = multiply_high(a, b, True, True)
+        elif c == op.MULHSU:
+            x[rd] = multiply_high(a, b, True, False)
+        elif c == op.MULHU:
+            x[rd] = multiply_high(a, b, False, False)
+        elif c == op.DIV:
+            x[rd] = divide(a, b, True, False)
+        elif c == op.DIVU:
+            x[rd] = divide(a, b, False, False)
+        elif c == op.REM:
+            x[rd] = divide(a, b, True, True)
+        elif c == op.REMU:
+            x[rd] = divide(a, b, False, True)
+        elif c == op.MULW:
+            x[rd] = np.int64(np.int32(a * b))
+        elif c == op.DIVW:
+            x[rd] = np.int64(
+                np.int32(divide(np.int64(np.int32(a)), np.int64(np.int32(b)), True, False))
+            )
+        elif c == op.DIVUW:
+            x[rd] = np.int64(np.int32(divide(a & 0xFFFFFFFF, b & 0xFFFFFFFF, False, False)))
+        elif c == op.REMW:
+            x[rd] = np.int64(
+                np.int32(divide(np.int64(np.int32(a)), np.int64(np.int32(b)), True, True))
+            )
+        elif c == op.REMUW:
+            x[rd] = np.int64(np.int32(divide(a & 0xFFFFFFFF, b & 0xFFFFFFFF, False, True)))
+        elif c == op.FENCE:
+            pass
+        elif c == op.FENCE_I:
+            forget(code, pages)
+        elif c == op.ECALL:
+            cause = np.int64(st.ECALL_M)
+        elif c == op.EBREAK:
+            cause, value = np.int64(st.BREAKPOINT), pc
+        elif c == op.MRET:
+            csr.leave_trap(s)
+            n += 1
+            csr.take_interrupt(s)
+            pc = s[st.PC]
+            float_on = s[st.MSTATUS] & st.MSTATUS_FS != 0
+            continue
+        elif c == op.WFI:
+            n += 1
+            pc = following
+            if s[st.MIP] & s[st.MIE] == 0:
+                status = np.int64(st.WAIT)
+                break
+            continue
+        elif c == op.CSR:
+            legal, old = csr.access(s, imm & 0xFFF, (w >> 25) & 7, (w >> 14) & 31, a, n)
+            if legal:
+                x[rd] = old
+                n += 1
+                s[st.PC] = following
+                csr.take_interrupt(s)
+                pc = s[st.PC]
+                float_on = s[st.MSTATUS] & st.MSTATUS_FS != 0
+                continue
+            cause = np.int64(st.ILLEGAL)
+        elif c == op.AMO_W or c == op.AMO_D:
+            failure = atomic(s, x, rd, a, b, imm & 31, np.int64(4 if c == op.AMO_W else 8),
+                             r32, r64)  # fmt: skip
+            if failure:
+                cause, value = failure, a
+        elif c >= op.FLW and c <= op.FMADD and float_on:
+            if c == op.FLD:
+                address = a + imm
+                high = address >> 23
+                if (high == st.RAM_HIGH or high == st.TWIN_HIGH) and address & 7 == 0:
+                    f[rd & 31] = r64[(address & MASK) >> 3]
+                else:
+                    slow, size = 1, np.int64(8)
+            elif c == op.FLW:
+                address = a + imm
+                high = address >> 23
+                if (high == st.RAM_HIGH or high == st.TWIN_HIGH) and address & 3 == 0:
+                    f[rd & 31] = np.int64(r32[(address & MASK) >> 2]) | BOX
+                else:
+                    slow, size = 1, np.int64(4)
+            elif c == op.FSD:
+                address = a + imm
+                high = address >> 23
+                value = f[(w >> 19) & 31]
+                if (high == st.RAM_HIGH or high == st.TWIN_HIGH) and address & 7 == 0:
+                    r64[(address & MASK) >> 3] = value
+                else:
+                    slow, size = 2, np.int64(8)
+            elif c == op.FSW:
+                address = a + imm
+                high = address >> 23
+                value = f[(w >> 19) & 31]
+                if (high == st.RAM_HIGH or high == st.TWIN_HIGH) and address & 3 == 0:
+                    r32[(address & MASK) >> 2] = np.int32(value)
+                else:
+                    slow, size = 2, np.int64(4)
+            elif c == op.FMADD:
+                if not float_ops.multiply_add(s, f, imm):
+                    cause = np.int64(st.ILLEGAL)
+            elif not float_ops.compute(s, x, f, fd, fs, imm):
+                cause = np.int64(st.ILLEGAL)
+        else:
+            cause = np.int64(st.ILLEGAL)
+
+        if slow:
+            address = a + imm
+            if slow == 1:
+                why, value = load(address, size, r8, regs, flags, page_of)
+                if why == 0:
+                    if c == op.FLW:
+                        f[rd & 31] = value | BOX
+                    elif c == op.FLD:
+                        f[rd & 31] = value
+                    elif c == op.LBU or c == op.LHU or c == op.LWU or c == op.LD:
+                        x[rd] = value
+                    else:
+                        shift = 64 - 8 * size
+                        x[rd] = (value << shift) >> shift
+            else:
+                why = store(address, size, value, r8, regs, flags, page_of)
+            if why == SERVE:
+                s[st.EXIT_ADDRESS] = address
+                s[st.EXIT_SIZE] = size
+                s[st.EXIT_VALUE] = value
+                s[st.EXIT_RD] = rd + 64 if c == op.FLW or c == op.FLD else rd
+                s[st.EXIT_UNSIGNED] = np.int64(
+                    1 if c == op.LBU or c == op.LHU or c == op.LWU else 0
+                )
+                s[st.EXIT_LENGTH] = following - pc
+                status = np.int64(st.LOAD if slow == 1 else st.STORE)
+                break
+            if why == MISALIGNED:
+                cause = np.int64(st.LOAD_MISALIGNED if slow == 1 else st.STORE_MISALIGNED)
+                value = address
+            elif why == FAULT:
+                cause = np.int64(st.LOAD_FAULT if slow == 1 else st.STORE_FAULT)
+                value = address
+        if cause >= 0:
+            if cause == st.ILLEGAL:
+                value = np.int64(r16[off >> 1]) & 0xFFFF
+                if w & op.LONG and off < LAST:
+                    value |= (np.int64(r16[(off >> 1) + 1]) & 0xFFFF) << 16
+            s[st.PC] = pc
+            csr.trap(s, cause, value)
+            following = s[st.PC]
+        pc = following
+        n += 1
+    s[st.PC] = pc
+    s[st.CYCLE] += n
+    s[st.INSTRET] += n
+    s[st.EXECUTED] = n
+    return status

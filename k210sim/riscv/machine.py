@@ -1,0 +1,319 @@
+"""The K210 around the two harts: memory map, time, and who runs when.
+
+Time: an instruction takes one CPU clock on its hart, and a hart that waits or spins lets the time
+pass. (The chip needs more clocks for some instructions, so real firmware takes longer there; this
+figure is not measured.) Both harts run in turns of the same length, so a run is the same every
+time. What a device charges to the clock (flash, serial port) is time in which both harts stand
+still.
+
+Ref: kendryte-standalone-sdk lib/bsp/include/platform.h (addresses), lib/drivers/include/plic.h
+(interrupt numbers).
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+import numpy as np
+
+from k210sim.clock import Clock
+from k210sim.devices.bus import Bus
+from k210sim.devices.clint import Clint
+from k210sim.devices.device import Unmodelled
+from k210sim.devices.dmac import CHANNELS, Dmac
+from k210sim.devices.fpioa import Fpioa
+from k210sim.devices.gpio import Gpio
+from k210sim.devices.gpiohs import Gpiohs
+from k210sim.devices.i2c import I2c
+from k210sim.devices.kpu import KpuRegisters
+from k210sim.devices.low_memory import LowMemory
+from k210sim.devices.plic import Plic
+from k210sim.devices.rtc import Rtc
+from k210sim.devices.spi import Spi
+from k210sim.devices.spi_flash import SpiFlash
+from k210sim.devices.sysctl import CRYSTAL_HZ, Sysctl
+from k210sim.devices.timer import Timer
+from k210sim.devices.uart import Uart
+from k210sim.devices.uarths import Uarths
+from k210sim.devices.wdt import Wdt
+from k210sim.errors import DeviceError
+from k210sim.flash.commands import NorCommands
+from k210sim.flash.nor import NorFlash
+from k210sim.kpu.ai_ram import AiRam
+from k210sim.kpu.device import Kpu
+from k210sim.riscv import state as st
+from k210sim.riscv.core import Core, Hart
+
+SLICE = 20_000  # instructions a hart runs before the other one gets its turn
+SPIN_PROBE = 16  # every how many turns a hart is looked at for spinning
+AI_RAM_AT = 6 << 20
+IRQ_KPU, IRQ_DMA0, IRQ_UARTHS, IRQ_TIMER0A, IRQ_WDT0 = 25, 27, 33, 14, 21
+UNMODELLED = {
+    "SPI slave": 0x50240000,
+    "I2S0": 0x50250000, "I2S1": 0x50260000, "I2S2": 0x50270000,
+    "SHA256": 0x502C0000, "OTP": 0x50420000, "DVP": 0x50430000, "AES": 0x50450000,
+    "FFT": 0x42000000,
+}  # fmt: skip
+
+
+class Machine:
+    """A K210 with its flash chip.
+
+    send(data), receive(n) : the serial port. on_reset() : loads the image again after a reset that
+    the program or a watchdog asked for. strict : an access nobody modelled is a DeviceError
+    """
+
+    def __init__(
+        self,
+        clock: Clock,
+        flash: NorFlash,
+        send: Callable[[bytes], None],
+        receive: Callable[[int], bytes],
+        *,
+        on_reset: Callable[[], None] = lambda: None,
+        strict: bool = False,
+    ):
+        self.clock, self.strict = clock, strict
+        self._on_reset = on_reset
+        self._started = time.monotonic()
+        self.cycles = 0
+        self.mmio = 0  # accesses that Python served
+        self.reset_wanted = False
+        self._running: Hart | None = None
+        self._into_slice = 0
+        self._turn = 0
+        self._base_ns, self._base_cycles, self._hz = clock.now_ns, 0, CRYSTAL_HZ
+        self.bus = Bus()
+        self.core = Core(self.bus.regs, self.bus.flags, self.bus.page_of)
+        self.harts = self.core.harts
+        self._map(flash, send, receive)
+        self.reset()
+
+    def _map(self, flash: NorFlash, send, receive) -> None:
+        bus, clock = self.bus, self.clock
+        ram = self.core.ram.view(np.uint8)
+        ai_ram = AiRam()
+        ai_ram.data = ram[AI_RAM_AT:]
+        self.clint = Clint(self._cycles_now, self._raise)
+        bus.map(0x02000000, self.clint, pages=Clint.PAGES)
+        self.plic = Plic(self._raise)
+        bus.map(0x0C000000, self.plic, pages=Plic.PAGES)
+        bus.map(0x00000000, LowMemory())
+        self.uarths = Uarths(send, receive)
+        bus.map(0x38000000, self.uarths)
+        bus.map(0x38001000, Gpiohs())
+        self.dmac = Dmac(ram, bus)
+        bus.map(0x50000000, self.dmac)
+        bus.map(0x50200000, Gpio())
+        for n in range(3):
+            bus.map(0x50210000 + 0x10000 * n, Uart(n + 1))
+            bus.map(0x50280000 + 0x10000 * n, I2c(n))
+            timer = Timer(n, clock, self._timer_hz)
+            bus.map(0x502D0000 + 0x10000 * n, timer)
+            timer.irqs = [self.plic.line(IRQ_TIMER0A + 2 * n + half) for half in range(2)]
+        bus.map(0x502B0000, Fpioa())
+        for n in range(2):
+            wdt = Wdt(n, clock, self._timer_hz, self._want_reset)
+            bus.map(0x50400000 + 0x10000 * n, wdt)
+            wdt.irq = self.plic.line(IRQ_WDT0 + n)
+        self.sysctl = Sysctl(self._clock_changed, self._want_reset)
+        bus.map(0x50440000, self.sysctl)
+        bus.map(0x50460000, Rtc(clock))
+        pump = self.dmac.pump
+        bus.map(0x52000000, Spi(0, on_change=pump))
+        bus.map(0x53000000, Spi(1, on_change=pump))
+        self.flash_commands = NorCommands(flash)
+        bus.map(0x54000000, Spi(3, SpiFlash(self.flash_commands), on_change=pump))
+        self.kpu = Kpu(clock, self._read_memory, self.plic.line(IRQ_KPU), data_ready=pump,
+                       ram=ai_ram, strict=self.strict)  # fmt: skip
+        bus.map(0x40800000, KpuRegisters(self.kpu))
+        for name, base in UNMODELLED.items():
+            bus.map(base, Unmodelled(name))
+        self.uarths.irq = self.plic.line(IRQ_UARTHS)
+        self.dmac.irqs = [self.plic.line(IRQ_DMA0 + n) for n in range(CHANNELS)]
+        for device in bus.devices.values():
+            device.where = self._pc
+            device.strict = self.strict
+
+    def reset(self) -> None:
+        """Everything but RAM, flash and the time, as after the boot ROM."""
+        self.bus.reset()
+        self.flash_commands.reset()
+        self.core.reset()
+        self.reset_wanted = False
+        self._clock_changed()
+
+    def load(self, payload: bytes) -> None:
+        """Put a firmware image where the boot ROM does."""
+        self.core.load(st.RAM_BASE, payload)
+
+    # --- running --------------------------------------------------------------------------------
+
+    def step(self) -> bool:
+        """One turn of each hart and the time for it; False when both wait and nothing is due."""
+        budget = self._budget()
+        idle = True
+        for hart in self.harts:
+            idle &= self._run(hart, budget)
+        if idle:
+            slept = self._sleep(budget)
+            for hart in self.harts:
+                hart.s[st.CYCLE] += (slept or 0) - budget  # _run has counted `budget`
+            budget = slept
+        self.cycles += budget or 0
+        self._turn += 1
+        self._sync_clock()
+        self.uarths.poll()
+        self.clint.update()
+        if self.reset_wanted:
+            self.reset()
+            self._on_reset()
+        return budget is not None
+
+    def _budget(self) -> int:
+        """Clocks until something is due, at most SLICE."""
+        budget = SLICE
+        due = self.clint.next_cycle()
+        if due is not None:
+            budget = min(budget, due - self.cycles)
+        alarm = self.clock.next_alarm_ns()
+        if alarm is not None:
+            budget = min(budget, self._cycle_at(alarm) - self.cycles)
+        return max(1, budget)
+
+    def _sleep(self, budget: int) -> int | None:
+        """Both harts wait: clocks until something is due; None when nothing ever will be."""
+        if any(hart.has_reason_to_wake for hart in self.harts):
+            return budget
+        dues = [self.clint.next_cycle()]
+        alarm = self.clock.next_alarm_ns()
+        dues.append(None if alarm is None else self._cycle_at(alarm))
+        dues = [due - self.cycles for due in dues if due is not None]
+        return max(1, min(dues)) if dues else None
+
+    def _run(self, hart: Hart, budget: int) -> bool:
+        """One turn; True when the hart waits for an interrupt, and did so all the time."""
+        if hart.waiting:
+            if not hart.has_reason_to_wake:
+                hart.s[st.CYCLE] += budget
+                return True
+            hart.waiting = False
+        hart.s[st.RESERVED] = -1
+        self._running, self._into_slice = hart, 0
+        left = budget
+        if left > SPIN_PROBE and (hart.spinning or self._turn % SPIN_PROBE == hart.number):
+            before = int(hart.s[st.INSTRET])
+            hart.spinning = self.core.find_spin(hart)
+            used = int(hart.s[st.INSTRET]) - before
+            left -= used
+            if hart.spinning:
+                hart.s[st.CYCLE] += left
+                left = 0
+        while left > 0:
+            status = self.core.run(hart, left)
+            done = int(hart.s[st.EXECUTED])
+            left -= done
+            self._into_slice = budget - left
+            if status == st.WAIT:
+                hart.waiting = True
+                hart.s[st.CYCLE] += left
+                break
+            if status != st.DONE:
+                self._serve(hart, status)
+                left -= 1
+                if self.reset_wanted:
+                    break
+        self._running = None
+        return False
+
+    def _serve(self, hart: Hart, status: int) -> None:
+        """A load or store that a device answers."""
+        s = hart.s
+        self.mmio += 1
+        self._sync_clock()
+        size, rd = int(s[st.EXIT_SIZE]), int(s[st.EXIT_RD])
+        device, offset = self.bus.at(int(s[st.EXIT_ADDRESS]))
+        if status == st.STORE:
+            device.write(offset, size, int(s[st.EXIT_VALUE]))
+        else:
+            value = device.read(offset, size)
+            if rd >= 64:
+                value |= -1 << 32 if size == 4 else 0
+                hart.f[rd & 31] = _signed(value, 64)
+            elif s[st.EXIT_UNSIGNED]:
+                hart.x[rd] = value
+            else:
+                hart.x[rd] = _signed(value, 8 * size)
+        s[st.PC] += s[st.EXIT_LENGTH]
+        s[st.CYCLE] += 1
+        s[st.INSTRET] += 1
+        self._into_slice += 1
+
+    def statistics(self) -> dict:
+        """Figures of the run so far; MIPS are of both harts, over all the wall time since start."""
+        executed = sum(int(hart.s[st.INSTRET]) for hart in self.harts)
+        seconds = max(1e-9, time.monotonic() - self._started)
+        return {
+            "instructions": executed,
+            "mips": executed / seconds / 1e6,
+            "register accesses served in Python": self.mmio,
+            "traps": sum(int(hart.s[st.TRAPS]) for hart in self.harts),
+            "cpu_hz": self._hz,
+        }
+
+    # --- time -----------------------------------------------------------------------------------
+
+    def _cycles_now(self) -> int:
+        return self.cycles + self._into_slice if self._running else self.cycles
+
+    def _cycle_at(self, ns: int) -> int:
+        """The clock count at a time (rounded up)."""
+        return self._base_cycles - -(ns - self._base_ns) * self._hz // 1_000_000_000
+
+    def _ns_at(self, cycle: int) -> int:
+        return self._base_ns + (cycle - self._base_cycles) * 1_000_000_000 // self._hz
+
+    def _sync_clock(self) -> None:
+        """Bring the board's clock to this hart's time, and the harts' to what devices charged."""
+        ahead = self._ns_at(self._cycles_now()) - self.clock.now_ns
+        if ahead > 0:
+            self.clock.advance_ns(ahead)
+        elif ahead < 0:
+            stood = self._cycle_at(self.clock.now_ns) - self._cycles_now()
+            if stood > 0:
+                self.cycles += stood
+                for hart in self.harts:
+                    hart.s[st.CYCLE] += stood
+
+    def _clock_changed(self) -> None:
+        now = self._cycles_now()
+        self._base_ns = max(self.clock.now_ns, self._ns_at(now))
+        self._base_cycles = now
+        self._hz = self.sysctl.cpu_hz
+        self.kpu.hz = self.sysctl.kpu_hz
+
+    def _timer_hz(self) -> int:
+        return CRYSTAL_HZ // 2
+
+    # --- what devices need ----------------------------------------------------------------------
+
+    def _raise(self, hart: int, bit: int, level: bool) -> None:
+        self.harts[hart].raise_interrupt(bit, level)
+
+    def _want_reset(self) -> None:
+        self.reset_wanted = True
+
+    def _pc(self) -> int:
+        return self._running.pc if self._running else 0
+
+    def _read_memory(self, address: int, count: int) -> bytes:
+        data = self.dmac.memory(address, count)
+        if data is None:
+            raise DeviceError(f"KPU: no memory at 0x{address:08x}, {count} bytes")
+        return data.tobytes()
+
+
+def _signed(value: int, bits: int) -> int:
+    top = 1 << (bits - 1)
+    return ((value & ((1 << bits) - 1)) ^ top) - top

@@ -1,0 +1,30 @@
+"""Where a hart's int64 state array holds what; the x and f registers are arrays of their own."""
+
+from __future__ import annotations
+
+PC, MSTATUS, MIE, MIP, MTVEC, MSCRATCH, MEPC, MCAUSE, MTVAL, FCSR = range(10)
+MEDELEG, MIDELEG, MCOUNTEREN, CYCLE, INSTRET, HARTID = range(10, 16)
+RESERVED = 16  # address of the LR that SC may still use, or -1
+# the access that only the machine can serve: address, size in bytes, value to store, register to
+# load (-1: none, a store), and whether to load without sign
+EXIT_ADDRESS, EXIT_SIZE, EXIT_VALUE, EXIT_RD, EXIT_UNSIGNED, EXIT_LENGTH = range(17, 23)
+EXECUTED = 23  # instructions of the last call
+TRAPS = 24  # traps taken since reset, interrupts included
+SIZE = 32
+
+RAM_BASE = 0x80000000
+RAM_SIZE = 8 << 20
+RAM_HIGH = RAM_BASE >> 23  # addresses >> 23 of the RAM and of its uncached twin
+TWIN_HIGH = 0x40000000 >> 23
+PAGE_SHIFT = 12
+PAGES = 0x90000  # 4 KiB pages of the address space below 0x90000000
+
+# why `run` came back
+DONE, LOAD, STORE, WAIT = 0, 1, 2, 3
+
+MSTATUS_MIE, MSTATUS_MPIE, MSTATUS_MPP, MSTATUS_FS = 1 << 3, 1 << 7, 3 << 11, 3 << 13
+MSIP, MTIP, MEIP = 1 << 3, 1 << 7, 1 << 11
+INTERRUPT = -(1 << 63)
+
+FETCH_FAULT, ILLEGAL, BREAKPOINT = 1, 2, 3
+LOAD_MISALIGNED, LOAD_FAULT, STORE_MISALIGNED, STORE_FAULT, ECALL_M = 4, 5, 6, 7, 11

@@ -1,0 +1,106 @@
+"""The core and its devices by what programs on them print."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from tests.riscv.conftest import PROGRAMS
+
+
+@pytest.mark.parametrize("program", ["instructions", "floats"])
+def test_every_instruction_gives_what_qemu_gives(rig, program):
+    # one hash a line, over tables of operands, rounding modes and flags
+    expected = (PROGRAMS / f"{program}.expected").read_text()
+    assert rig(program).run().splitlines() == expected.splitlines()
+
+
+def test_traps_have_the_right_cause_value_and_place(rig):
+    got = rig("traps", strict=False).run()
+    cell = int(next(x for x in got.splitlines() if x.startswith("lh mis")).split()[3], 16)
+    assert cell % 8 == 1
+    for line in (
+        "ecall 0b 0000000000000000 here",
+        "illegal 02 00000000ffffffff here",
+        "c.illegal 02 0000000000000000 here",
+        "csr unknown 02 00000000123027f3 here",
+        "csr read-only 02 00000000f1401073 here",
+        "csr time 02 00000000c01027f3 here",
+        "rounding mode 02 0000000002005053 elsewhere",
+        "load nowhere 05 0000000060000008 here",
+        "store nowhere 07 0000000060000008 here",
+        "amo nowhere 07 0000000060000000 here",
+        "lr nowhere 05 0000000060000000 here",
+        "fetch nowhere 01 0000000060000000 elsewhere",
+        "read null 63 0000000060000000 elsewhere",  # 99: no trap
+        "float off 02 00000000e20007d3 here",
+        *(f"{op} misaligned 04 {cell:016x} here" for op in ("lh", "lw", "ld", "fld", "lr")),
+        *(f"{op} misaligned 06 {cell:016x} here" for op in ("sh", "sw", "sd", "amo")),
+        "misa 800000000000112d",
+        "mstatus 8000000000007880",
+        "fence.i 0000000000000001",
+        "fence.i 0000000000000002",
+    ):
+        assert line in got.splitlines()
+    for name in ("ebreak", "c.ebreak"):
+        line = next(x for x in got.splitlines() if x.startswith(name)).split()
+        assert line[1] == "03" and line[3] == "here" and line[2].startswith("00000000800")
+
+
+def test_timer_software_and_serial_interrupts(rig):
+    board = rig("timer")
+    board.run(until=b"type\n")
+    board.typed += b"k"
+    got = board.lines()
+    assert {name: int(got[name], 16) for name in got} == {
+        "ticks": 3, "late": 0, "cycles": 1, "soft": 1, "typed": ord("k"),
+    }  # fmt: skip
+
+
+def test_flash_by_hand_and_by_dma(rig):
+    board = rig("flash")
+    board.machine.flash_commands.nor.program_page(0, b"\x02\x10", wait=False)
+    board.clock.advance_ns(10_000_000)
+    got = board.run().splitlines()
+    assert got[:5] == [
+        "id c817", "jedec c84018", "header 02", "erased ffffffffffffffff",
+        "programmed ffffffffdeadbeefffffffff",
+    ]  # fmt: skip
+    assert [line[-8:] for line in got[5:9]] == ["f" * 8, "deadbeef", "f" * 8, "f" * 8]
+    assert got[9] == "done 0000000000000003"
+    assert board.flash.read(0x200004, 4) == b"\xde\xad\xbe\xef"
+
+
+def test_two_harts_share_memory_without_losing_a_step(rig):
+    got = rig("harts").lines()
+    assert [int(got[name], 16) for name in ("amo", "lr sc", "lock", "woken")] == [40000] * 3 + [1]
+
+
+def test_equal_runs_are_equal(rig):
+    first, second = rig("harts"), rig("harts")
+    first.run(), second.run()
+    assert first.clock.now_ns == second.clock.now_ns
+    for a, b in zip(first.machine.harts, second.machine.harts, strict=True):
+        assert np.array_equal(a.x, b.x) and np.array_equal(a.s, b.s)
+
+
+def test_echo_and_soft_reset(rig):
+    board = rig("hello")
+    board.run(until=b">>> ")
+    board.typed += b"ab"
+    board.run(until=b"[a][b]")
+    board.typed += b"R"
+    assert board.run(until=b"[b]hello from RISC-V\r\n>>> ").count("hello") == 2
+
+
+def test_any_bytes_as_a_program_stay_inside_the_machine(rig):
+    generator = np.random.default_rng(4)
+    board = rig("hello", strict=False)
+    for _ in range(20):
+        board.machine.core.load(0x80000000, generator.bytes(4096))
+        board.machine.core.reset()
+        for hart in board.machine.harts:
+            hart.x[1:32] = generator.integers(-(2**63), 2**63, 31)
+        for _ in range(3):
+            board.machine.step()
+        assert all(0 <= hart.s[13] for hart in board.machine.harts)
