@@ -7,6 +7,7 @@ import pytest
 
 from bench import fuzz_guest
 from k210sim import Board
+from k210sim.errors import TimeoutExpired
 from k210sim.heap import gc_blocks
 from k210sim.micropython import fastloop, frames
 from k210sim.micropython.layout import RAM_BASE
@@ -23,6 +24,8 @@ def board():
     ("import machine\nmachine.UART.any([])", "TypeError: "),
     ("import machine\nmachine.Timer.period(5)", "TypeError: "),
     ("n = (1 << 63) - 1\nprint([] * n, () * n, '' * n, b'' * n)", ""),
+    ("import ulab\nulab.polyval({1}, '/flash/x')", "NotSimulated: an interned string"),
+    ("'/flash/x' * (1 << 62)", "NotSimulated: repeating"),
     ("import image\nimage.load_descriptor(5)", "TypeError: "),
     ("import ustruct\nustruct.calcsize('99999999999999999999s')", ""),
     ("print(sum(1 for i in range(50000)), {1}.isdisjoint(range(2, 50000)))", ""),
@@ -122,3 +125,28 @@ def test_the_compiled_loop_ends_whatever_is_in_ram():
             regs[frames.R_BUDGET], regs[frames.R_PENDING] = 300, 0
             fastloop.run(ram, words, floats, regs, heap, hashes, builtins)
             assert 0 <= regs[frames.R_BUDGET] <= 300
+
+
+def test_host_code_that_does_not_end_is_broken_off(board, monkeypatch):
+    monkeypatch.setattr("k210sim.repl.firmware.STOP_GRACE_S", 0.5)
+
+    def stuck(prompt):
+        while True:
+            pass
+
+    monkeypatch.setattr(board._engine.interpreter.vm, "input_line", stuck)
+    with pytest.raises(TimeoutExpired, match="ignored Ctrl-C"):
+        board.exec("input()", timeout=0.2)
+    board.power_on()  # which refuses while the old thread lives
+    assert board.exec("print(1)").stdout == "1\n"
+
+
+@pytest.mark.parametrize("poke", [
+    "x = 1.5\nuctypes.struct(id(x), {'t': 0 | uctypes.UINT64}).t = 0x41414141\nprint(x)",
+    "l = [1] * 40\nuctypes.struct(id(l), {'a': 24 | uctypes.UINT64}).a = 1 << 62\nprint(l)",
+])
+def test_a_program_that_spoils_its_objects_ends_as_one_and_is_no_bug_of_ours(board, poke):
+    result = board.exec("import uctypes\n" + poke)
+    assert result.error.startswith("CorruptedMemory: the program's own RAM")
+    board.reset()
+    assert board.exec("print(1)").stdout == "1\n"

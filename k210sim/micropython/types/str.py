@@ -7,6 +7,7 @@ allocations). In-place operators other than `+=` are not known to strings: the f
 
 from __future__ import annotations
 
+from k210sim.errors import NotSimulated
 from k210sim.micropython import layout as L
 from k210sim.micropython import ops
 from k210sim.micropython.layout import RAM_BASE, SENTINEL, TYPE, small_int
@@ -106,6 +107,8 @@ def _repeat(vm, a: int, b: int, kind: str) -> int | None:
         return m.empty(vm, kind)
     data = vm.bytes_of(a)
     addr = vm.malloc((len(data) * n & 0xFFFFFFFFFFFFFFFF) + 1)
+    if len(data) * n > vm.heap_size:
+        raise NotSimulated("repeating a text past 2**64 bytes", "the firmware overwrites its RAM")
     data *= n
     if kind == "str":
         number = vm.qstrs.find(data)

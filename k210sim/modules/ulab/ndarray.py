@@ -122,6 +122,9 @@ def get(vm, o: int, index: int) -> int:
 def list_length(vm, o: int) -> int:
     """What the firmware takes for the length of a list, tuple or range: the third word. For
     a tuple that is its first item, for a range its stop."""
+    if o & 3:
+        raise NotSimulated("an interned string where ulab takes a list",
+                           "the firmware reads foreign memory")
     return vm.words[((o - RAM_BASE) >> 3) + 2]
 
 
