@@ -143,7 +143,7 @@ def test_host_code_that_does_not_end_is_broken_off(board, monkeypatch):
 
 @pytest.mark.parametrize("poke", [
     "x = 1.5\nuctypes.struct(id(x), {'t': 0 | uctypes.UINT64}).t = 0x41414141\nprint(x)",
-    "l = [1] * 40\nuctypes.struct(id(l), {'a': 24 | uctypes.UINT64}).a = 1 << 62\nprint(l)",
+    "d = {1: 2}\nuctypes.struct(id(d), {'n': 16 | uctypes.UINT64}).n = (1 << 64) - 8\nd['k'] = 1",
 ])
 def test_a_program_that_spoils_its_objects_ends_as_one_and_is_no_bug_of_ours(board, poke):
     result = board.exec("import uctypes\n" + poke)
