@@ -21,6 +21,7 @@ _CHANNEL = (
     (0x58, "axi_qos"), (0x80, "intstatus_en"), (0x88, "intstatus"), (0x90, "intsignal_en"),
     (0x98, "intclear"),
 )  # fmt: skip
+_OFFSETS = {name: 0x100 + offset for offset, name in _CHANNEL}
 _DTYPES = (np.uint8, np.uint16, np.uint32, np.uint64)
 
 
@@ -64,8 +65,7 @@ class Dmac(Device):
         self.reset_channels()
 
     def _channel(self, number: int, name: str) -> int:
-        offset = next(at for at, known in _CHANNEL if known == name)
-        return 0x100 + 0x100 * number + offset
+        return (number << 8) + _OFFSETS[name]
 
     # --- registers ------------------------------------------------------------------------------
 
@@ -100,8 +100,10 @@ class Dmac(Device):
 
     def write_ch_intclear(self, number: int, value: int) -> None:
         status = self._channel(number, "intstatus")
-        self._put(status, 8, self._take(status, 8) & ~value)
-        self._update(number)
+        before = self._take(status, 8)
+        if before & value:
+            self._put(status, 8, before & ~value)
+            self._update(number)
 
     def write_ch_intstatus_en(self, number: int, value: int) -> None:
         self._put(self._channel(number, "intstatus_en"), 8, value)

@@ -95,7 +95,7 @@ class Spi(Device):
     # --- what ctrlr0 and its kin say ------------------------------------------------------------
 
     def _field(self, offset: int, low: int, width: int) -> int:
-        return int(self.words[offset // 4]) >> low & ((1 << width) - 1)
+        return self._cells[offset >> 2] >> low & ((1 << width) - 1)
 
     @property
     def mode(self) -> int:
@@ -112,7 +112,7 @@ class Spi(Device):
 
     @property
     def active(self) -> bool:
-        return bool(int(self.words[2]) & 1 and int(self.words[4]))
+        return bool(self._cells[2] & 1 and self._cells[4])
 
     # --- registers ------------------------------------------------------------------------------
 

@@ -6,7 +6,7 @@ dummy bytes come before the data.
 
 from __future__ import annotations
 
-from k210sim.flash.commands import NorCommands
+from k210sim.flash.commands import BUSY, NorCommands
 
 WITH_ADDRESS = {
     0x03, 0x0B, 0x3B, 0xBB, 0x6B, 0xEB, 0x02, 0x32, 0x20, 0x52, 0xD8, 0x90,
@@ -18,7 +18,11 @@ READ_ONCE = {0x9F, 0x90, 0x4B, 0xAB}
 
 class SpiFlash:
     """Takes a transaction's bytes as they come; reads are answered at once, and what changes the
-    chip happens when it is released."""
+    chip happens when it is released.
+
+    A program that finds the chip busy asks again, a few microseconds later, for up to 45 ms. Here
+    the time passes right after the first such answer, and the harts stand still meanwhile.
+    """
 
     def __init__(self, chip: NorCommands):
         self.chip = chip
@@ -64,6 +68,12 @@ class SpiFlash:
         """The next `count` bytes the chip puts out in this transaction."""
         start = self._answered
         self._answered += count
+        if opcode == 0x05:
+            status = self.chip.execute(opcode, read=count)
+            nor = self.chip.nor
+            if status[-1] & BUSY and nor.clock is not None:
+                nor.clock.advance_ns(max(0, nor.busy_until_ns - nor.clock.now_ns))
+            return status
         if opcode in READ_ONCE:
             return self.chip.execute(opcode, address, read=start + count)[start:]
         return self.chip.execute(opcode, address + start, read=count)

@@ -50,6 +50,7 @@ class Hart:
         self.x = np.zeros(33, np.int64)
         self.f = np.zeros(32, np.int64)
         self.s = np.zeros(st.SIZE, np.int64)
+        self.state = memoryview(self.s)  # the same, faster for single values
         self.waiting = False
         self.spinning = False
         self.reset()

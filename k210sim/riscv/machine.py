@@ -212,7 +212,7 @@ class Machine:
                 left = 0
         while left > 0:
             status = self.core.run(hart, left)
-            done = int(hart.s[st.EXECUTED])
+            done = hart.state[st.EXECUTED]
             left -= done
             self._into_slice = budget - left
             if status == st.WAIT:
@@ -229,13 +229,13 @@ class Machine:
 
     def _serve(self, hart: Hart, status: int) -> None:
         """A load or store that a device answers."""
-        s = hart.s
+        s = hart.state
         self.mmio += 1
         self._sync_clock()
-        size, rd = int(s[st.EXIT_SIZE]), int(s[st.EXIT_RD])
-        device, offset = self.bus.at(int(s[st.EXIT_ADDRESS]))
+        size, rd = s[st.EXIT_SIZE], s[st.EXIT_RD]
+        device, offset = self.bus.at(s[st.EXIT_ADDRESS])
         if status == st.STORE:
-            device.write(offset, size, int(s[st.EXIT_VALUE]))
+            device.write(offset, size, s[st.EXIT_VALUE])
         else:
             value = device.read(offset, size)
             if rd >= 64:
@@ -276,9 +276,10 @@ class Machine:
 
     def _sync_clock(self) -> None:
         """Bring the board's clock to this hart's time, and the harts' to what devices charged."""
-        ahead = self._ns_at(self._cycles_now()) - self.clock.now_ns
+        clock = self.clock
+        ahead = self._ns_at(self._cycles_now()) - clock.now_ns
         if ahead > 0:
-            self.clock.advance_ns(ahead)
+            clock.advance_ns(ahead)
         elif ahead < 0:
             stood = self._cycle_at(self.clock.now_ns) - self._cycles_now()
             if stood > 0:
