@@ -16,6 +16,7 @@ from k210sim.heap.gc import HeapInfo
 from k210sim.micropython.frames import NS_PER_OP, R_OPS
 from k210sim.micropython.memory import Memory
 from k210sim.micropython.native import GuestError
+from k210sim.repl.firmware import HostCodeStuck
 from k210sim.repl.interpreter import Outcome, SystemReset
 from k210sim.repl.wording import Frequencies
 from k210sim.serialport.uart import UartPort
@@ -119,6 +120,9 @@ class Runtime:
         except NotSimulated as error:
             self._unwind(registers)
             return Outcome("exception", f"NotSimulated: {error}\n".encode())
+        except HostCodeStuck:
+            self._unwind(registers)
+            return Outcome("exception")  # power-off ended it; nobody is there to be told
         except Exception as error:
             self._unwind(registers)
             if not self.vm.trusts_ram:
