@@ -80,7 +80,7 @@ class Board:
         factory image in memory
     camera : `scene`, a picture, a folder of pictures, a video, `webcam:0`, or a camera object
     sd : folder or image file in the SD slot, or None
-    engine : `auto`, `builtin`
+    engine : `auto` and `builtin`, our own firmware; `riscv`, the firmware in flash (docs/riscv.md)
     clock : `virtual`, `real` or `max` (see k210sim.clock)
     seed : start of all randomness; equal seeds give equal runs
     board : name of a profile (k210sim.board.profiles)
