@@ -7,10 +7,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from k210sim.errors import KmodelError
+from k210sim.kpu import step_lines
 from k210sim.kpu.kmodel.writer import POOL_STRIDE
 from k210sim.kpu.layer_regs import Activation, BatchNorm, LayerRegs
 
 RULES = {"even": 0, "up": 1}
+LINES = 1 << 20  # as in kernels/conv2d.py, which is not imported here: it compiles
+MOST_LINES = 4
 NO_SEGMENTS = np.zeros((0, 5), np.int64)
 
 
@@ -35,13 +38,17 @@ class ConvParams:
     def __post_init__(self):
         """Tables for the float64 path: fnorm float64[out, 2] = mul / 2**shift, add; fseg
         float64[n, 4] = threshold, start, mul / 2**shift, bias; spans int64[out, 2] = the segments
-        a channel can reach, or -1 where only the integer path is exact."""
+        a channel can reach, or -1 where only the integer path is exact. Channels that need few
+        lines (step_lines.py) have spans of lines, counted from LINES, whose rows follow the
+        segments in fseg; its last row then begins with the limits of y."""
         _, mul, shift, add = (self.norm[:, k] for k in range(4))
         self.fnorm = np.stack([mul * 2.0**-shift, add.astype(np.float64)], axis=1)
         seg = self.segments
         self.fseg = np.stack([seg[:, 0], seg[:, 1], seg[:, 2] * 2.0 ** -np.minimum(seg[:, 3], 62),
                               seg[:, 4]], axis=1).astype(np.float64)
         self.spans = self._spans()
+        if self.rule == RULES["even"]:
+            self._take_lines()
         if (self.spans[:, 0] >= 0).all():
             self.segments = NO_SEGMENTS  # the integer path is never taken: nobody reads them
 
@@ -76,6 +83,31 @@ class ConvParams:
                 continue
             spans[o] = first, last
         return spans
+
+    def _ends(self) -> tuple[np.ndarray, np.ndarray]:
+        """Smallest and largest value after the batch norm, of channels with a span."""
+        ends = [((np.asarray(v, np.int64) * self.norm[:, 1]) >> self.norm[:, 2]) + self.norm[:, 3]
+                for v in self.bounds()]
+        return np.minimum(*ends), np.maximum(*ends)
+
+    def _take_lines(self) -> None:
+        # Sums of products and inputs alone must fit 32 bits.
+        low, high = (np.asarray(v, np.int64) - self.norm[:, 0] for v in self.bounds())
+        chosen = (self.spans[:, 0] >= 0) & (low >= -(2**31)) & (high < 2**31)
+        if not chosen.any():
+            return
+        bottom, top = (ends[chosen] for ends in self._ends())
+        table = step_lines.lines(self.segments, int(bottom.min()), int(top.max()))
+        if not len(table):
+            return
+        first = np.searchsorted(table[1:, 0], bottom, "right")
+        end = np.searchsorted(table[1:, 0], top, "right") + 1
+        few = end - first <= MOST_LINES
+        rows = np.flatnonzero(chosen)[few]
+        base = LINES + len(self.fseg)
+        self.spans[rows] = np.stack([first[few] + base, end[few] + base], axis=1)
+        limits = [table[0, 1], table[0, 2], 0.0, 0.0]
+        self.fseg = np.ascontiguousarray(np.vstack([self.fseg, table[:, [0, 3, 4, 5]], limits]))
 
     @classmethod
     def from_layer(cls, regs: LayerRegs, weights, bn, act: bytes, rule: str = "even") -> ConvParams:

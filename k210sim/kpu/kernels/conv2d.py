@@ -26,6 +26,7 @@ from numba import njit
 
 TILE = 512
 RULE_EVEN, RULE_UP = 0, 1
+LINES = 1 << 20  # spans from here on count lines (step_lines.py), not segments
 
 
 @njit("void(int64[::1], int64, int64[:, ::1], int64, uint8[::1], int64)", cache=True, nogil=True)
@@ -102,12 +103,64 @@ def finish(acc, count, sx, base, const, factors, seg, low, high, rule, y, v, out
     only segments [low, high) can occur. ConvParams.spans holds the conditions: products below
     2**53, no negative slopes. For a product t >= 0 both roundings are then plain ones of the exact
     quotient: to nearest even (adding 1.5 * 2**52 rounds so), or half up.
+
+    From `low` = LINES on, rows [low - LINES, high - LINES) of seg are one to four lines instead:
+    first y, a, b, c as in step_lines.py, and the last row of seg begins with the limits of y. They
+    need one pass, with everything in registers.
     """
     # Slices start at 0: with an added base the compiler must allow for negative indices.
     row = out[base : base + count]
     terms = sx[base : base + count]
     f = factors[0]
     add = factors[1]
+    magic = 1.5 * 2.0**52
+    if low >= LINES:
+        s = low - LINES
+        n = high - low
+        bottom = seg[seg.shape[0] - 1, 0]
+        top = seg[seg.shape[0] - 1, 1]
+        a0, b0, c0 = seg[s, 1], seg[s, 2], seg[s, 3]
+        if n == 1:
+            for j in range(count):
+                x = np.floor(np.float64(np.int64(acc[j]) + terms[j] + const) * f) + add
+                x = x if x > bottom else bottom
+                x = x if x < top else top
+                row[j] = np.uint8(np.int32(((x * a0 + b0) + magic) - c0))
+            return
+        # A line that is not there begins above every y.
+        p1, p2, p3 = seg[s + 1, 0], np.inf, np.inf
+        a1, b1, c1 = seg[s + 1, 1], seg[s + 1, 2], seg[s + 1, 3]
+        a2, b2, c2 = a1, b1, c1
+        a3, b3, c3 = a1, b1, c1
+        if n > 2:
+            p2, a2, b2, c2 = seg[s + 2, 0], seg[s + 2, 1], seg[s + 2, 2], seg[s + 2, 3]
+        if n > 3:
+            p3, a3, b3, c3 = seg[s + 3, 0], seg[s + 3, 1], seg[s + 3, 2], seg[s + 3, 3]
+        if n == 2:
+            for j in range(count):
+                x = np.floor(np.float64(np.int64(acc[j]) + terms[j] + const) * f) + add
+                x = x if x > bottom else bottom
+                x = x if x < top else top
+                a = a1 if x >= p1 else a0
+                b = b1 if x >= p1 else b0
+                c = c1 if x >= p1 else c0
+                row[j] = np.uint8(np.int32(((x * a + b) + magic) - c))
+            return
+        for j in range(count):
+            x = np.floor(np.float64(np.int64(acc[j]) + terms[j] + const) * f) + add
+            x = x if x > bottom else bottom
+            x = x if x < top else top
+            a = a1 if x >= p1 else a0
+            b = b1 if x >= p1 else b0
+            c = c1 if x >= p1 else c0
+            a = a2 if x >= p2 else a
+            b = b2 if x >= p2 else b
+            c = c2 if x >= p2 else c
+            a = a3 if x >= p3 else a
+            b = b3 if x >= p3 else b
+            c = c3 if x >= p3 else c
+            row[j] = np.uint8(np.int32(((x * a + b) + magic) - c))
+        return
     least = np.int64(acc[0]) + terms[0]
     most = least
     for j in range(count):
@@ -121,7 +174,6 @@ def finish(acc, count, sx, base, const, factors, seg, low, high, rule, y, v, out
     other_end = np.floor(np.float64(most + const) * f) + add
     bottom = min(one_end, other_end)
     top = max(one_end, other_end)
-    magic = 1.5 * 2.0**52
     for s in range(low, high):
         if s > low and seg[s, 0] >= top:
             break
@@ -188,7 +240,27 @@ def finish_rows(acc, count, sx, base, norm, seg, fnorm, fseg, spans, rule, out):
     y = np.empty(TILE, np.int64)
     yf = np.empty(TILE, np.float64)
     vf = np.empty(TILE, np.float64)
+    narrow = np.empty(count, np.int32)
+    for j in range(count):
+        narrow[j] = np.int32(sx[base + j])
+    last = fseg.shape[0] - 1
+    magic = 1.5 * 2.0**52
     for o in range(norm.shape[0]):
+        if spans[o, 0] >= LINES and spans[o, 1] - spans[o, 0] == 1:
+            # The most frequent case of `finish`, here to save its call; the sums fit 32 bits.
+            s = spans[o, 0] - LINES
+            bottom, top = fseg[last, 0], fseg[last, 1]
+            a, b, c = fseg[s, 1], fseg[s, 2], fseg[s, 3]
+            f, plus, fixed = fnorm[o, 0], fnorm[o, 1], np.float64(norm[o, 0])
+            sums = acc[o]
+            row = out[o, base : base + count]
+            for j in range(count):
+                total = np.int32(sums[j] + narrow[j])
+                x = np.floor((np.float64(total) + fixed) * f) + plus
+                x = x if x > bottom else bottom
+                x = x if x < top else top
+                row[j] = np.uint8(np.int32(((x * a + b) + magic) - c))
+            continue
         const, mul, shift, add = norm[o, 0], norm[o, 1], norm[o, 2], norm[o, 3]
         for first in range(0, count, TILE):
             n = min(count - first, np.int64(TILE))
@@ -402,13 +474,39 @@ def depthwise3x3(x, w, offsets, runs, norm, fnorm, fseg, spans, rule, out, first
     none = np.zeros(TILE, np.int64)
     y = np.empty(TILE, np.float64)
     v = np.empty(TILE, np.float64)
+    last = fseg.shape[0] - 1
+    magic = 1.5 * 2.0**52
     for c in range(first, end):
         plane = x[c]
         w0, w1, w2, w3, w4 = w[c, 0], w[c, 1], w[c, 2], w[c, 3], w[c, 4]
         w5, w6, w7, w8 = w[c, 5], w[c, 6], w[c, 7], w[c, 8]
+        line = spans[c, 0] >= LINES and spans[c, 1] - spans[c, 0] == 1
         for k in range(runs.shape[0]):
             base = runs[k, 0]
             left = runs[k, 1]
+            if line:
+                # As in finish_rows: from the taps to the byte in registers.
+                s = spans[c, 0] - LINES
+                bottom, peak = fseg[last, 0], fseg[last, 1]
+                slope, shift, off = fseg[s, 1], fseg[s, 2], fseg[s, 3]
+                f, plus, fixed = fnorm[c, 0], fnorm[c, 1], np.float64(norm[c, 0])
+                top = plane[base + offsets[0] : base + offsets[0] + left + 2]
+                mid = plane[base + offsets[3] : base + offsets[3] + left + 2]
+                low = plane[base + offsets[6] : base + offsets[6] + left + 2]
+                row = out[c, base : base + left]
+                for j in range(left):
+                    a = np.int32(w0 * np.int32(top[j]) + w1 * np.int32(top[j + 1])
+                                 + w2 * np.int32(top[j + 2]))
+                    b = np.int32(w3 * np.int32(mid[j]) + w4 * np.int32(mid[j + 1])
+                                 + w5 * np.int32(mid[j + 2]))
+                    d = np.int32(w6 * np.int32(low[j]) + w7 * np.int32(low[j + 1])
+                                 + w8 * np.int32(low[j + 2]))
+                    total = np.int32(a + b + d)
+                    z = np.floor((np.float64(total) + fixed) * f) + plus
+                    z = z if z > bottom else bottom
+                    z = z if z < peak else peak
+                    row[j] = np.uint8(np.int32(((z * slope + shift) + magic) - off))
+                continue
             while left > 0:
                 n = min(left, np.int64(TILE))
                 top = plane[base + offsets[0] : base + offsets[0] + n + 2]
