@@ -76,6 +76,7 @@ class UartPort:
         self._woken = False
         self._closed = False
         self._listeners: list[Listener] = []
+        self._hearing: list[Listener] = []  # ends with a client, for what is being written
 
     # --- host side, any thread ------------------------------------------------------------------
 
@@ -89,9 +90,9 @@ class UartPort:
             self._listeners = [known for known in self._listeners if known is not listener]
 
     def heard_by_others(self, end: Listener) -> bool:
-        """Whether another end than this one has a client, who gets what the device sends."""
-        return any(getattr(other, "connected", False) for other in self._listeners
-                   if other is not end)
+        """Whether another end than this one had a client when the bytes being delivered left the
+        device. For `deliver`: a client may read them and go before the next end is told."""
+        return any(other is not end for other in self._hearing)
 
     def host_send(self, data: bytes) -> None:
         """Bytes from a host end to the device."""
@@ -264,7 +265,9 @@ class UartPort:
             return
         data = bytes(data)
         self.sent += len(data)
-        for listener in self._listeners:
+        listeners = self._listeners
+        self._hearing = [end for end in listeners if getattr(end, "connected", False)]
+        for listener in listeners:
             listener.deliver(data)
         self.clock.advance_ns(self._byte_ns * len(data))
 

@@ -181,3 +181,27 @@ def test_the_backlog_keeps_the_newest():
     assert (backlog.take(4), backlog.take(100), backlog.lost) == (b"efgh", b"ijklmn", 4)
     backlog.put(b"0123456789ABCDE")
     assert backlog.take(100) == b"56789ABCDE"
+
+
+def test_a_client_that_reads_and_goes_still_counts_as_having_heard():
+    """The next end is told a moment later, when the first one's client may have left."""
+    port = UartPort(Clock("virtual"))
+    heard = []
+
+    class Quick:
+        connected = True
+
+        def deliver(self, data):
+            self.connected = False
+
+    class Late:
+        connected = False
+
+        def deliver(self, data):
+            heard.append(port.heard_by_others(self))
+
+    port.attach(Quick())
+    port.attach(Late())
+    port.write(b"x")
+    port.write(b"y")
+    assert heard == [True, False]
