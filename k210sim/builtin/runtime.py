@@ -9,13 +9,14 @@ import logging
 import os
 from typing import Any
 
-from k210sim.builtin import advice, settings
+from k210sim.builtin import advice
 from k210sim.builtin.timeline import Timeline
 from k210sim.errors import NotSimulated
 from k210sim.heap.gc import HeapInfo
 from k210sim.micropython.frames import NS_PER_OP, R_OPS
 from k210sim.micropython.memory import Memory
 from k210sim.micropython.native import GuestError
+from k210sim.modules import settings
 from k210sim.repl.firmware import HostCodeStuck
 from k210sim.repl.interpreter import Outcome, SystemReset
 from k210sim.repl.wording import Frequencies

@@ -7,10 +7,9 @@ from __future__ import annotations
 
 import math
 
-from k210sim.builtin import settings
 from k210sim.micropython import layout as L
 from k210sim.micropython.native import Arg, GuestModule, GuestType, method
-from k210sim.modules import maix_config, maix_pins
+from k210sim.modules import maix_config, maix_pins, settings
 from k210sim.modules.absent import absent_function, absent_type
 from k210sim.modules.sound import AudioType
 

@@ -6,8 +6,15 @@ port/src/standard_lib/uos/moduos.c, rng.c.
 
 from __future__ import annotations
 
-from k210sim.builtin.settings import open_flash_volume
-from k210sim.builtin.vfs import (
+from k210sim.flash.spiffs_layout import SpiffsFailure
+from k210sim.micropython import layout as L
+from k210sim.micropython import streams
+from k210sim.micropython.native import Arg, GuestModule, GuestType, native
+from k210sim.micropython.textargs import text_data
+from k210sim.micropython.types.namedtuple import AttrTupleConstant
+from k210sim.micropython.vstr import Vstr
+from k210sim.modules.settings import open_flash_volume
+from k210sim.modules.vfs import (
     DIRECTORY_MODE,
     EEXIST,
     EINVAL,
@@ -17,13 +24,6 @@ from k210sim.builtin.vfs import (
     ROOT,
     FileSystems,
 )
-from k210sim.flash.spiffs_layout import SpiffsFailure
-from k210sim.micropython import layout as L
-from k210sim.micropython import streams
-from k210sim.micropython.native import Arg, GuestModule, GuestType, native
-from k210sim.micropython.textargs import text_data
-from k210sim.micropython.types.namedtuple import AttrTupleConstant
-from k210sim.micropython.vstr import Vstr
 from k210sim.modules.vfs_fat import VfsFat, card_object
 from k210sim.modules.vfs_spiffs import VfsSpiffs, flash_object
 from k210sim.repl.wording import MACHINE, Release

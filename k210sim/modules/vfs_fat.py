@@ -6,12 +6,12 @@ Source: micropython v1.11 extmod/vfs_fat.c, vfs_fat_file.c (errors, what stat gi
 
 from __future__ import annotations
 
-from k210sim.builtin.vfs import DIRECTORY, FILE, NOTHING
 from k210sim.micropython import layout as L
 from k210sim.micropython import stream_methods, streams
 from k210sim.micropython.native import GuestError, GuestType, method
 from k210sim.micropython.streams import Protocol
 from k210sim.micropython.textargs import text_data
+from k210sim.modules.vfs import DIRECTORY, FILE, NOTHING
 from k210sim.sd import folder as fat
 from k210sim.sd.folder import FatFailure, FolderCard
 

@@ -7,7 +7,6 @@ port/src/standard_lib/uos/vfs_spiffs.c (what is printed and raised, temporary bu
 
 from __future__ import annotations
 
-from k210sim.builtin.vfs import FILE, NOTHING
 from k210sim.flash import spiffs_layout as spiffs
 from k210sim.flash.spiffs import SpiffsVolume
 from k210sim.flash.spiffs_layout import SpiffsFailure
@@ -15,6 +14,7 @@ from k210sim.micropython import layout as L
 from k210sim.micropython.native import GuestError, GuestType, method
 from k210sim.micropython.textargs import text_data
 from k210sim.modules.files import open_file, stored_name
+from k210sim.modules.vfs import FILE, NOTHING
 
 EIO = 5
 DIRECTORY_MODE, FILE_MODE = 0x4000, 0x8000

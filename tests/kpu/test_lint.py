@@ -5,7 +5,6 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from k210sim.builtin.settings import make_system_heap, take_gc_heap
 from k210sim.errors import KmodelError
 from k210sim.heap.system import SystemHeap
 from k210sim.kpu import ai_ram, cpu_layers, lint, rules
@@ -14,6 +13,7 @@ from k210sim.kpu.kmodel.header import swap_words
 from k210sim.kpu.kmodel.writer import ModelBuilder, Quant
 from k210sim.kpu.lint import lint as check
 from k210sim.kpu.report import ModelFile
+from k210sim.modules.settings import make_system_heap, take_gc_heap
 
 Q = Quant(0.02, 0)
 RNG = np.random.default_rng(3)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from types import SimpleNamespace
 
-from k210sim.builtin import settings
 from k210sim.builtin.image import make_vm
 from k210sim.clock import Clock
 from k210sim.flash.factory import put_files
 from k210sim.flash.nor import NorFlash
 from k210sim.micropython.memory import Memory
+from k210sim.modules import settings
 
 
 class SystemWasReset(BaseException):

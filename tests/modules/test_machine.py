@@ -9,7 +9,7 @@ import pytest
 from files_vm import Machine, SystemWasReset
 
 from k210sim import Board, pins
-from k210sim.builtin import settings
+from k210sim.modules import settings
 from k210sim.modules.maix_pins import FUNCTION_NAMES, FUNCTIONS, description
 
 
