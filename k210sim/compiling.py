@@ -3,12 +3,17 @@
 numba compiles a function with an explicit signature when its file is imported, unless its cache
 has it: on a fresh installation that is a pause of many seconds. Nothing is told when the cache is
 warm. The lines go to the host's stderr, never to the device's serial port.
+
+A time limit that a person gives is meant for the guest: `TimeLimit` does not count the compiling.
 """
 
 from __future__ import annotations
 
+import concurrent.futures
 import sys
+import time
 from collections.abc import Callable
+from typing import Any
 
 # Package below k210sim -> what a person calls it, and about how long it takes.
 PARTS = {
@@ -16,6 +21,60 @@ PARTS = {
     "kpu": ("the KPU's arithmetic", 40), "imaging": ("the image functions", 20),
 }
 _listener = None
+
+
+class _Meter:
+    """Wall time that went by while anything was being compiled, in whatever thread."""
+
+    def __init__(self):
+        self._spent, self._since, self._depth = 0.0, 0.0, 0
+
+    def start(self) -> None:
+        self._depth += 1
+        if self._depth == 1:
+            self._since = time.monotonic()
+
+    def end(self) -> None:
+        self._depth -= 1
+        if self._depth == 0:
+            self._spent += time.monotonic() - self._since
+
+    def seconds(self) -> float:
+        running = time.monotonic() - self._since if self._depth else 0.0
+        return self._spent + running
+
+
+_meter = _Meter()
+
+
+class TimeLimit:
+    """Seconds of wall time from now on, compilations after `announce` not counted.
+
+    seconds : None for no limit
+    """
+
+    def __init__(self, seconds: float | None):
+        self._ends = None if seconds is None else time.monotonic() + seconds - _meter.seconds()
+
+    def left(self) -> float | None:
+        """Seconds left, 0 or less when it is over; None without a limit."""
+        return None if self._ends is None else self._ends + _meter.seconds() - time.monotonic()
+
+    @property
+    def over(self) -> bool:
+        left = self.left()
+        return left is not None and left <= 0
+
+    def result(self, future: concurrent.futures.Future) -> Any:
+        """What `future` returns; raises concurrent.futures.TimeoutError when the time is over."""
+        while True:
+            left = self.left()
+            try:
+                return future.result(left if left is None else max(0.0, left))
+            except concurrent.futures.TimeoutError:
+                if future.done() or self.over:
+                    raise
+
 
 
 def to_stderr(text: str) -> None:
@@ -38,6 +97,7 @@ def announce(report: Callable[[str], None] = to_stderr) -> None:
             self.told: set[str] = set()
 
         def on_start(self, event):
+            _meter.start()
             dispatcher = (event.data or {}).get("dispatcher")
             module = getattr(getattr(dispatcher, "py_func", None), "__module__", "") or ""
             package, _, rest = module.partition(".")
@@ -48,7 +108,7 @@ def announce(report: Callable[[str], None] = to_stderr) -> None:
             report(f"compiling {name} for this machine, once (about {seconds} s)")
 
         def on_end(self, event):
-            pass
+            _meter.end()
 
     _listener = Teller()
     event.register("numba:compile", _listener)

@@ -9,13 +9,13 @@ from __future__ import annotations
 import concurrent.futures
 import ctypes
 import threading
-import time
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 from k210sim.clock import Clock
+from k210sim.compiling import TimeLimit
 from k210sim.errors import InternalError, K210SimError, TimeoutExpired
 from k210sim.repl import wording
 from k210sim.repl.boot import Boot
@@ -156,14 +156,14 @@ class Firmware:
 
         timeout : seconds of wall time. True at the prompt.
         """
-        deadline = None if timeout is None else time.monotonic() + timeout
+        limit = TimeLimit(timeout)
         while not self._at_prompt.wait(0.005):
             if self._dead.is_set():
                 self.raise_failure()
                 return False
             if self.clock.now_ns > MAIN_WINDOW_NS + self._boot_ns:
                 return False
-            if deadline is not None and time.monotonic() > deadline:
+            if limit.over:
                 return False
         return True
 
@@ -192,7 +192,7 @@ class Firmware:
             return job()
         future = self._submit(job)
         try:
-            return future.result(timeout)
+            return TimeLimit(timeout).result(future)
         except concurrent.futures.CancelledError:
             raise K210SimError("the board went off") from self.failure
         except concurrent.futures.TimeoutError:
@@ -212,9 +212,9 @@ class Firmware:
         """Run a program as the raw prompt would, from any thread.
 
         A program that is running (a main.py) is interrupted first. timeout : seconds of wall
-        time, after which the program gets a Ctrl-C, and if it survives that the board loses its
-        power. on_output : called in the firmware's thread with what the device sends meanwhile,
-        traceback included.
+        time, compiling not counted, after which the program gets a Ctrl-C, and if it survives
+        that the board loses its power. on_output : called in the firmware's thread with what the
+        device sends meanwhile, traceback included.
         """
         started = threading.Event()
         expired = threading.Event()
@@ -239,15 +239,15 @@ class Firmware:
             return ProgramResult(outcome, printed, expired.is_set(), passed)
 
         future = self._submit(job)
-        deadline = time.monotonic() + STOP_GRACE_S + (timeout or 0)
+        patience = TimeLimit(STOP_GRACE_S + (timeout or 0))
         while not (started.wait(0.05) or future.done()):
             with self._turn:
                 if self._booted and not started.is_set():
                     self.interrupt()
-            if time.monotonic() > deadline and future.cancel():
+            if patience.over and future.cancel():
                 raise TimeoutExpired("the running program did not give way to the one to execute")
         try:
-            return future.result(timeout)
+            return TimeLimit(timeout).result(future)
         except concurrent.futures.CancelledError:
             raise K210SimError("the board went off") from self.failure
         except concurrent.futures.TimeoutError:
@@ -255,8 +255,8 @@ class Firmware:
         except KeyboardInterrupt:
             self.port.host_send(b"\x03")
             raise
-        deadline = time.monotonic() + STOP_GRACE_S
-        while time.monotonic() < deadline:
+        grace = TimeLimit(STOP_GRACE_S)
+        while not grace.over:
             # Once is enough for most; a program that catches it gets it again.
             self.port.host_send(b"\x03")
             try:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 import threading
-import time
 from collections.abc import Callable
 
+from k210sim.compiling import TimeLimit
 from k210sim.errors import TimeoutExpired
 from k210sim.serialport.uart import UartPort
 
@@ -59,10 +59,10 @@ class SerialEnd:
         are there; returns fewer when they do not come.
         """
         wanted = 1 if count is None else count
-        deadline = time.monotonic() + timeout
+        limit = TimeLimit(timeout)
         with self._arrived:
             while len(self._unread) < wanted:
-                left = deadline - time.monotonic()
+                left = limit.left()
                 if left <= 0:
                     break
                 self._arrived.wait(left)
@@ -79,7 +79,7 @@ class SerialEnd:
         if isinstance(pattern, str):
             pattern = pattern.encode()
         expression = re.compile(pattern, re.DOTALL) if isinstance(pattern, bytes) else pattern
-        deadline = time.monotonic() + timeout
+        limit = TimeLimit(timeout)
         with self._arrived:
             while True:
                 match = expression.search(self._unread)
@@ -88,7 +88,7 @@ class SerialEnd:
                     match = expression.search(bytes(self._unread))
                     del self._unread[: match.end()]
                     return match
-                left = deadline - time.monotonic()
+                left = limit.left()
                 if left <= 0:
                     why = f"timed out after {timeout:g} s"
                     raise ExpectFailed(expression.pattern, bytes(self._unread), why)
