@@ -12,9 +12,9 @@ from k210sim.micropython.qstr_table import firmware_qstrs
 from k210sim.micropython.vm import VM
 
 TYPE_FILES = (
-    "singletons", "exceptions", "classes", "functions", "int", "float", "complex", "str", "bytes",
-    "tuple", "list", "dict", "set", "range", "slice", "iterators", "array", "namedtuple", "deque",
-    "module",
+    "singletons", "exceptions", "classes", "object", "functions", "int", "float", "complex", "str",
+    "bytes", "tuple", "list", "dict", "set", "range", "slice", "iterators", "array", "namedtuple",
+    "deque", "module",
 )
 
 # Module files under k210sim.modules, in no particular order: `help('modules')` sorts by name.

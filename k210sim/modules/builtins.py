@@ -19,9 +19,9 @@ from k210sim.micropython.types import (
     int,
     iterators,
     list,
+    object,
     range,
     set,
-    singletons,
     slice,
     str,
     tuple,
@@ -46,7 +46,7 @@ def open_(vm, args, kw):
     return vm.vfs.open(vm, args, kw)
 
 
-_TYPE_FILES = (int, float, complex, str, bytes, array, dict, iterators, set, list, singletons,
+_TYPE_FILES = (int, float, complex, str, bytes, array, dict, iterators, set, list, object,
                classes, range, slice, tuple)
 _TYPES = {t.name: t for file in _TYPE_FILES for t in file.TYPES if t.name}
 

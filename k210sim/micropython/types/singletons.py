@@ -1,4 +1,4 @@
-"""None, Ellipsis, NotImplemented and `object`.
+"""None, Ellipsis and NotImplemented.
 
 The firmware gives Ellipsis and NotImplemented one nameless type, so `type(...)` prints
 `<class ''>`; here they are two types with the same empty name.
@@ -6,11 +6,8 @@ The firmware gives Ellipsis and NotImplemented one nameless type, so `type(...)`
 
 from __future__ import annotations
 
-from k210sim.micropython import layout as L
 from k210sim.micropython import ops
-from k210sim.micropython.native import GuestType, NativeFunction, native
-
-NO_ARGS = NativeFunction("", None, 0, 0)
+from k210sim.micropython.native import GuestType
 
 
 def address_hash(o: int) -> int:
@@ -50,26 +47,4 @@ class NotImplementedObject(GuestType):
         return "NotImplemented"
 
 
-class ObjectType(GuestType):
-    """`object`: instantiable, and the (only nominal) root of user classes."""
-
-    name = "object"
-
-    def make_new(self, vm, type_word, args, kw):
-        vm.check_args(NO_ARGS, len(args), len(kw))
-        return vm.new_object(type_word, 16)
-
-    @native(1, name="__init__")
-    def init(vm, self):
-        return L.NONE
-
-    @native(1, name="__new__", kind="static")
-    def new(vm, cls):
-        from k210sim.micropython.types.classes import new_instance
-
-        if not vm.is_type(cls, "type") or not vm.types[cls].is_user:
-            raise vm.error("TypeError", "__new__ arg must be a user-type")
-        return new_instance(vm, cls)[0]
-
-
-TYPES = (NoneType, EllipsisType, NotImplementedObject, ObjectType)
+TYPES = (NoneType, EllipsisType, NotImplementedObject)
