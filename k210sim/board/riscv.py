@@ -165,7 +165,9 @@ class RiscvEngine:
         from k210sim.riscv.machine import Machine
 
         self.machine = machine = Machine(
-            self.clock, self.hardware.flash, self.port.write, self._receive, strict=self.strict,
+            self.clock, self.hardware.flash, self.port.write, self._receive,
+            panel=self.hardware.lcd, camera=self.hardware.camera, card=self.hardware.sd,
+            strict=self.strict,
             on_reset=lambda: machine.load(boot_payload(self.hardware)),
         )  # fmt: skip
         machine.load(self._payload)

@@ -1,4 +1,4 @@
-"""The K210 around the two harts: memory map, time, and who runs when.
+"""The K210 around the two harts: time, and who runs when.
 
 Time: an instruction takes one CPU clock on its hart, and a hart that waits or spins lets the time
 pass. (The chip needs more clocks for some instructions, so real firmware takes longer there; this
@@ -6,62 +6,35 @@ figure is not measured.) Both harts run in turns of the same length, so a run is
 time. What a device charges to the clock (flash, serial port) is time in which both harts stand
 still.
 
-Ref: kendryte-standalone-sdk lib/bsp/include/platform.h (addresses), lib/drivers/include/plic.h
-(interrupt numbers).
+What lies at which address is in memory_map.py.
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
 from k210sim.clock import Clock
 from k210sim.devices.bus import Bus
-from k210sim.devices.clint import Clint
-from k210sim.devices.device import Unmodelled
-from k210sim.devices.dmac import CHANNELS, Dmac
-from k210sim.devices.fpioa import Fpioa
-from k210sim.devices.gpio import Gpio
-from k210sim.devices.gpiohs import Gpiohs
-from k210sim.devices.i2c import I2c
-from k210sim.devices.kpu import KpuRegisters
-from k210sim.devices.low_memory import LowMemory
-from k210sim.devices.plic import Plic
-from k210sim.devices.rtc import Rtc
-from k210sim.devices.spi import Spi
-from k210sim.devices.spi_flash import SpiFlash
-from k210sim.devices.sysctl import CRYSTAL_HZ, Sysctl
-from k210sim.devices.timer import Timer
-from k210sim.devices.uart import Uart
-from k210sim.devices.uarths import Uarths
-from k210sim.devices.wdt import Wdt
-from k210sim.errors import DeviceError
-from k210sim.flash.commands import NorCommands
+from k210sim.devices.sysctl import CRYSTAL_HZ
 from k210sim.flash.nor import NorFlash
-from k210sim.kpu.ai_ram import AiRam
-from k210sim.kpu.device import Kpu
 from k210sim.riscv import state as st
 from k210sim.riscv.core import Core, Hart
+from k210sim.riscv.memory_map import Chip, Hooks, Parts
 
 SLICE = 20_000  # instructions a hart runs before the other one gets its turn
 SPIN_PROBE = 16  # every how many turns a hart is looked at for spinning
-AI_RAM_AT = 6 << 20
-IRQ_KPU, IRQ_DMA0, IRQ_UARTHS, IRQ_TIMER0A, IRQ_WDT0 = 25, 27, 33, 14, 21
-UNMODELLED = {
-    "SPI slave": 0x50240000,
-    "I2S0": 0x50250000, "I2S1": 0x50260000, "I2S2": 0x50270000,
-    "SHA256": 0x502C0000, "OTP": 0x50420000, "DVP": 0x50430000, "AES": 0x50450000,
-    "FFT": 0x42000000,
-}  # fmt: skip
 
 
 class Machine:
     """A K210 with its flash chip.
 
-    send(data), receive(n) : the serial port. on_reset() : loads the image again after a reset that
-    the program or a watchdog asked for. strict : an access nobody modelled is a DeviceError
+    send(data), receive(n) : the serial port. panel, camera, card : what is connected besides, see
+    memory_map.Parts. on_reset() : loads the image again after a reset that the program or a
+    watchdog asked for. strict : an access nobody modelled is a DeviceError
     """
 
     def __init__(
@@ -71,6 +44,9 @@ class Machine:
         send: Callable[[bytes], None],
         receive: Callable[[int], bytes],
         *,
+        panel: Any = None,
+        camera: Any = None,
+        card: Any = None,
         on_reset: Callable[[], None] = lambda: None,
         strict: bool = False,
     ):
@@ -87,59 +63,21 @@ class Machine:
         self.bus = Bus()
         self.core = Core(self.bus.regs, self.bus.flags, self.bus.page_of)
         self.harts = self.core.harts
-        self._map(flash, send, receive)
+        parts = Parts(flash, send, receive, panel=panel, camera=camera, card=card)
+        hooks = Hooks(
+            self._raise, self._cycles_now, self._timer_hz, self._clock_changed, self._want_reset,
+            self._pc,
+        )  # fmt: skip
+        self.chip = chip = Chip(self.bus, clock, self.core.ram.view(np.uint8), parts, hooks,
+                                strict=strict)  # fmt: skip
+        self.clint, self.plic, self.uarths = chip.clint, chip.plic, chip.uarths
+        self.dmac, self.sysctl, self.kpu = chip.dmac, chip.sysctl, chip.kpu
+        self.flash_commands = chip.flash_commands
         self.reset()
-
-    def _map(self, flash: NorFlash, send, receive) -> None:
-        bus, clock = self.bus, self.clock
-        ram = self.core.ram.view(np.uint8)
-        ai_ram = AiRam()
-        ai_ram.data = ram[AI_RAM_AT:]
-        self.clint = Clint(self._cycles_now, self._raise)
-        bus.map(0x02000000, self.clint, pages=Clint.PAGES)
-        self.plic = Plic(self._raise)
-        bus.map(0x0C000000, self.plic, pages=Plic.PAGES)
-        bus.map(0x00000000, LowMemory())
-        self.uarths = Uarths(send, receive)
-        bus.map(0x38000000, self.uarths)
-        bus.map(0x38001000, Gpiohs())
-        self.dmac = Dmac(ram, bus)
-        bus.map(0x50000000, self.dmac)
-        bus.map(0x50200000, Gpio())
-        for n in range(3):
-            bus.map(0x50210000 + 0x10000 * n, Uart(n + 1))
-            bus.map(0x50280000 + 0x10000 * n, I2c(n))
-            timer = Timer(n, clock, self._timer_hz)
-            bus.map(0x502D0000 + 0x10000 * n, timer)
-            timer.irqs = [self.plic.line(IRQ_TIMER0A + 2 * n + half) for half in range(2)]
-        bus.map(0x502B0000, Fpioa())
-        for n in range(2):
-            wdt = Wdt(n, clock, self._timer_hz, self._want_reset)
-            bus.map(0x50400000 + 0x10000 * n, wdt)
-            wdt.irq = self.plic.line(IRQ_WDT0 + n)
-        self.sysctl = Sysctl(self._clock_changed, self._want_reset)
-        bus.map(0x50440000, self.sysctl)
-        bus.map(0x50460000, Rtc(clock))
-        pump = self.dmac.pump
-        bus.map(0x52000000, Spi(0, on_change=pump))
-        bus.map(0x53000000, Spi(1, on_change=pump))
-        self.flash_commands = NorCommands(flash)
-        bus.map(0x54000000, Spi(3, SpiFlash(self.flash_commands), on_change=pump))
-        self.kpu = Kpu(clock, self._read_memory, self.plic.line(IRQ_KPU), data_ready=pump,
-                       ram=ai_ram, strict=self.strict)  # fmt: skip
-        bus.map(0x40800000, KpuRegisters(self.kpu))
-        for name, base in UNMODELLED.items():
-            bus.map(base, Unmodelled(name))
-        self.uarths.irq = self.plic.line(IRQ_UARTHS)
-        self.dmac.irqs = [self.plic.line(IRQ_DMA0 + n) for n in range(CHANNELS)]
-        for device in bus.devices.values():
-            device.where = self._pc
-            device.strict = self.strict
 
     def reset(self) -> None:
         """Everything but RAM, flash and the time, as after the boot ROM."""
-        self.bus.reset()
-        self.flash_commands.reset()
+        self.chip.reset()
         self.core.reset()
         self.reset_wanted = False
         self._clock_changed()
@@ -307,12 +245,6 @@ class Machine:
 
     def _pc(self) -> int:
         return self._running.pc if self._running else 0
-
-    def _read_memory(self, address: int, count: int) -> bytes:
-        data = self.dmac.memory(address, count)
-        if data is None:
-            raise DeviceError(f"KPU: no memory at 0x{address:08x}, {count} bytes")
-        return data.tobytes()
 
 
 def _signed(value: int, bits: int) -> int:

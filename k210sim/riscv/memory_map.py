@@ -1,0 +1,156 @@
+"""Which device answers at which address, and which interrupt line it has.
+
+Ref: kendryte-standalone-sdk lib/bsp/include/platform.h (addresses), lib/drivers/include/plic.h
+(interrupt numbers).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from k210sim.clock import Clock
+from k210sim.devices.bus import Bus
+from k210sim.devices.clint import Clint
+from k210sim.devices.device import Unmodelled
+from k210sim.devices.dmac import CHANNELS, Dmac
+from k210sim.devices.fpioa import Fpioa
+from k210sim.devices.gpio import Gpio
+from k210sim.devices.gpiohs import Gpiohs
+from k210sim.devices.i2c import I2c
+from k210sim.devices.kpu import KpuRegisters
+from k210sim.devices.low_memory import LowMemory
+from k210sim.devices.plic import Plic
+from k210sim.devices.rtc import Rtc
+from k210sim.devices.spi import Spi
+from k210sim.devices.spi_flash import SpiFlash
+from k210sim.devices.sysctl import Sysctl
+from k210sim.devices.timer import Timer
+from k210sim.devices.uart import Uart
+from k210sim.devices.uarths import Uarths
+from k210sim.devices.wdt import Wdt
+from k210sim.errors import DeviceError
+from k210sim.flash.commands import NorCommands
+from k210sim.flash.nor import NorFlash
+from k210sim.kpu.ai_ram import AiRam
+from k210sim.kpu.device import Kpu
+
+AI_RAM_AT = 6 << 20
+IRQ_KPU, IRQ_DMA0, IRQ_UARTHS, IRQ_TIMER0A, IRQ_WDT0 = 25, 27, 33, 14, 21
+UNMODELLED = {
+    "SPI slave": 0x50240000,
+    "I2S0": 0x50250000, "I2S1": 0x50260000, "I2S2": 0x50270000,
+    "SHA256": 0x502C0000, "OTP": 0x50420000, "DVP": 0x50430000, "AES": 0x50450000,
+    "FFT": 0x42000000,
+}  # fmt: skip
+
+
+@dataclass
+class Parts:
+    """What is connected to the chip. send(data), receive(n) : the serial port's host end."""
+
+    flash: NorFlash
+    send: Callable[[bytes], None] = lambda data: None
+    receive: Callable[[int], bytes] = lambda count: b""
+    panel: Any = None  # k210sim.lcd.panel.Panel
+    camera: Any = None  # k210sim.camera.camera.Camera
+    card: Any = None  # what is in the SD slot
+
+
+@dataclass
+class Hooks:
+    """What devices ask of the machine around them.
+
+    raise_interrupt(hart, bit, level); cycles() : CPU clocks since power-on; timer_hz() : clock of
+    timers and watchdogs; clock_changed(), reset() : SYSCTL or a watchdog says so; pc() : of the
+    access being served
+    """
+
+    raise_interrupt: Callable[[int, int, bool], None]
+    cycles: Callable[[], int]
+    timer_hz: Callable[[], int]
+    clock_changed: Callable[[], None]
+    reset: Callable[[], None]
+    pc: Callable[[], int] = field(default=lambda: 0)
+
+
+class Chip:
+    """All devices, mapped on `bus`. ram : uint8 view of the RAM, AI RAM included."""
+
+    def __init__(self, bus: Bus, clock: Clock, ram: np.ndarray, parts: Parts, hooks: Hooks,
+                 *, strict: bool = False):
+        self.bus, self.clock, self.strict = bus, clock, strict
+        self._parts, self._hooks = parts, hooks
+        self._map_core(ram)
+        self._map_simple()
+        self._map_spi()
+        self._map_kpu(ram)
+        for name, base in UNMODELLED.items():
+            bus.map(base, Unmodelled(name))
+        for device in bus.devices.values():
+            device.where = hooks.pc
+            device.strict = strict
+
+    def _map_core(self, ram: np.ndarray) -> None:
+        """Interrupts, serial port, DMA, clocks."""
+        bus, hooks = self.bus, self._hooks
+        self.clint = Clint(hooks.cycles, hooks.raise_interrupt)
+        bus.map(0x02000000, self.clint, pages=Clint.PAGES)
+        self.plic = Plic(hooks.raise_interrupt)
+        bus.map(0x0C000000, self.plic, pages=Plic.PAGES)
+        bus.map(0x00000000, LowMemory())
+        self.uarths = Uarths(self._parts.send, self._parts.receive)
+        bus.map(0x38000000, self.uarths)
+        self.uarths.irq = self.plic.line(IRQ_UARTHS)
+        self.dmac = Dmac(ram, bus)
+        bus.map(0x50000000, self.dmac)
+        self.dmac.irqs = [self.plic.line(IRQ_DMA0 + n) for n in range(CHANNELS)]
+        self.sysctl = Sysctl(hooks.clock_changed, hooks.reset)
+        bus.map(0x50440000, self.sysctl)
+
+    def _map_simple(self) -> None:
+        """Pins, timers and what has nothing connected."""
+        bus, hooks, clock = self.bus, self._hooks, self.clock
+        bus.map(0x38001000, Gpiohs())
+        bus.map(0x50200000, Gpio())
+        bus.map(0x502B0000, Fpioa())
+        for n in range(3):
+            bus.map(0x50210000 + 0x10000 * n, Uart(n + 1))
+            bus.map(0x50280000 + 0x10000 * n, I2c(n))
+            timer = Timer(n, clock, hooks.timer_hz)
+            bus.map(0x502D0000 + 0x10000 * n, timer)
+            timer.irqs = [self.plic.line(IRQ_TIMER0A + 2 * n + half) for half in range(2)]
+        for n in range(2):
+            wdt = Wdt(n, clock, hooks.timer_hz, hooks.reset)
+            bus.map(0x50400000 + 0x10000 * n, wdt)
+            wdt.irq = self.plic.line(IRQ_WDT0 + n)
+        bus.map(0x50460000, Rtc(clock))
+
+    def _map_spi(self) -> None:
+        bus, pump = self.bus, self.dmac.pump
+        bus.map(0x52000000, Spi(0, on_change=pump))
+        bus.map(0x53000000, Spi(1, on_change=pump))
+        self.flash_commands = NorCommands(self._parts.flash)
+        bus.map(0x54000000, Spi(3, SpiFlash(self.flash_commands), on_change=pump))
+
+    def _map_kpu(self, ram: np.ndarray) -> None:
+        ai_ram = AiRam()
+        ai_ram.data = ram[AI_RAM_AT:]
+        self.kpu = Kpu(self.clock, self._read_memory, self.plic.line(IRQ_KPU),
+                       data_ready=self.dmac.pump, ram=ai_ram, strict=self.strict)  # fmt: skip
+        self.bus.map(0x40800000, KpuRegisters(self.kpu))
+
+    def _read_memory(self, address: int, count: int) -> bytes:
+        data = self.dmac.memory(address, count)
+        if data is None:
+            raise DeviceError(f"KPU: no memory at 0x{address:08x}, {count} bytes")
+        return data.tobytes()
+
+    def reset(self) -> None:
+        """Every device as after power-on; what is connected keeps its state, but for the flash's
+        command in progress."""
+        self.bus.reset()
+        self.flash_commands.reset()
