@@ -30,14 +30,20 @@ def gpio_function(gpio: int) -> int:
 
 
 class Pins:
-    """State of all pads and GPIO units. `on_edge(gpio)` is told of the edges asked for."""
+    """State of all pads and GPIO units.
+
+    on_edge(gpio) : is told of the edges asked for. listeners : called after each change of a
+    level, a mode or a function
+    """
 
     def __init__(self):
         self.on_edge: Edge | None = None
+        self.listeners: list[Callable[[], None]] = []
         self.functions = [RESV0] * N_PADS
         for pad, function in UARTHS_PADS.items():
             self.functions[pad] = function
         self.driven: list[int | None] = [None] * N_PADS
+        self.pulls = [INPUT] * N_PADS  # of pads themselves, besides those of a GPIO's mode
         self.modes = [INPUT] * N_GPIO
         self.outputs = [0] * N_GPIO
         self.triggers = [NO_EDGE] * N_GPIO
@@ -56,6 +62,11 @@ class Pins:
         self._look()
         return True
 
+    def connect(self, pad: int, function: int, pull: int = INPUT) -> None:
+        """Give a pad a function and a pull, as the registers do: several may have the same."""
+        self.functions[pad], self.pulls[pad] = function, pull
+        self._look()
+
     def pad_of(self, function: int) -> int:
         """The first pad that has a function, or -1."""
         return self.functions.index(function) if function in self.functions else -1
@@ -70,11 +81,11 @@ class Pins:
 
     def level(self, pad: int) -> int:
         """What a probe on the pad would see."""
-        function = self.functions[pad]
-        for gpio in range(N_GPIO):
-            if gpio_function(gpio) == function:
-                return self._level(gpio, pad)
-        return self.driven[pad] or 0
+        gpio = self.functions[pad] - FUNC_GPIOHS0  # both banks lie one behind the other
+        if 0 <= gpio < N_GPIO:
+            return self._level(gpio, pad)
+        outside = self.driven[pad]
+        return int(self.pulls[pad] == PULL_UP) if outside is None else outside
 
     # --- GPIO units ------------------------------------------------------------------------------
     def set_mode(self, gpio: int, mode: int) -> None:
@@ -84,6 +95,21 @@ class Pins:
     def write(self, gpio: int, level: int) -> None:
         self.outputs[gpio] = int(bool(level))
         self._look()
+
+    def write_bank(self, first: int, levels: int, outputs: int, count: int) -> None:
+        """Set a bank of units at once: bit n of both belongs to `first` + n."""
+        for n in range(count):
+            self.outputs[first + n] = levels >> n & 1
+            self.modes[first + n] = OUTPUT if outputs >> n & 1 else INPUT
+        self._look()
+
+    def read_bank(self, first: int, count: int) -> int:
+        """The levels of a bank of units; bit n belongs to `first` + n."""
+        levels, start = 0, FUNC_GPIOHS0 + first
+        for pad, function in enumerate(self.functions):
+            if start <= function < start + count:
+                levels |= self._level(function - FUNC_GPIOHS0, pad) << function - start
+        return levels
 
     def read(self, gpio: int) -> int:
         """The level at the pad of a GPIO unit; its own output where it has no pad."""
@@ -99,10 +125,14 @@ class Pins:
         if mode == OUTPUT:
             return self.outputs[gpio]
         outside = self.driven[pad] if pad >= 0 else None
-        return int(mode == PULL_UP) if outside is None else outside
+        if outside is None:
+            return int(mode == PULL_UP or pad >= 0 and self.pulls[pad] == PULL_UP)
+        return outside
 
     def _look(self) -> None:
         """Tell of edges since the last look."""
+        for listener in self.listeners:
+            listener()
         for gpio, trigger in enumerate(self.triggers):
             if trigger == NO_EDGE:
                 continue

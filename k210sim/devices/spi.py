@@ -12,6 +12,8 @@ from collections import deque
 from collections.abc import Callable
 from typing import Protocol
 
+import numpy as np
+
 from k210sim.devices.device import Device, Register
 
 BOTH, SEND, RECEIVE, EEPROM = 0, 1, 2, 3  # ctrlr0's transfer modes
@@ -27,7 +29,13 @@ NAMES = {
 
 
 class Slave(Protocol):
-    """A chip on the bus. A transaction lasts from chip select low to high."""
+    """A chip on the bus. A transaction lasts from chip select low to high.
+
+    raw : it takes the instruction and address phase of a wide transfer as bytes like any other,
+    through `exchange`, and has no `command`
+    """
+
+    raw: bool = False
 
     def select(self, chip_select: int) -> None: ...
 
@@ -45,6 +53,8 @@ class Slave(Protocol):
 
 class Unconnected:
     """No chip at all: the data line is pulled up, so everything reads as ones."""
+
+    raw = False
 
     def select(self, chip_select: int) -> None: ...
 
@@ -104,6 +114,16 @@ class Spi(Device):
     @property
     def frame_bits(self) -> int:
         return self._field(0, self._dfs, 5) + 1
+
+    @property
+    def divider(self) -> int:
+        """Of the controller's clock; the bus runs that much slower."""
+        return max(2, self._field(0x14, 0, 16))
+
+    @property
+    def octal(self) -> bool:
+        """Frames on eight lines."""
+        return self._field(0, self._frf, 2) == 3
 
     @property
     def wide(self) -> bool:
@@ -211,9 +231,14 @@ class Spi(Device):
             return False
         instruction = self._sent.pop(0) & ((1 << instruction_bits) - 1) if instruction_bits else 0
         address = self._sent.pop(0) & ((1 << address_bits) - 1) if address_bits else None
-        if address is not None and address_bits == 32:
-            address >>= 8  # the last byte tells the chip how to go on reading
-        self.slave.command(instruction, address)
+        if self.slave.raw:
+            head = instruction.to_bytes(-(-instruction_bits // 8), "big")
+            head += (address or 0).to_bytes(-(-address_bits // 8), "big")
+            self.slave.exchange(head)
+        else:
+            if address is not None and address_bits == 32:
+                address >>= 8  # the last byte tells the chip how to go on reading
+            self.slave.command(instruction, address)
         self._phase_done = True
         return True
 
@@ -225,8 +250,12 @@ class Spi(Device):
         size = -(-self.frame_bits // 8)
         if size == 1:
             return bytes(frame & 0xFF for frame in frames)
-        order = "little" if int(self.words[0x118 // 4]) & 1 else "big"
+        little = int(self.words[0x118 // 4]) & 1
+        if size != 3:
+            order = "<" if little else ">"
+            return np.array(frames, np.uint64).astype(f"{order}u{size}").tobytes()
         mask = (1 << 8 * size) - 1
+        order = "little" if little else "big"
         return b"".join((frame & mask).to_bytes(size, order) for frame in frames)
 
     def _unpack(self, data: bytes):

@@ -24,6 +24,8 @@ class SpiFlash:
     the time passes right after the first such answer, and the harts stand still meanwhile.
     """
 
+    raw = False
+
     def __init__(self, chip: NorCommands):
         self.chip = chip
         self._bytes = bytearray()

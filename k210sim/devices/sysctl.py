@@ -87,6 +87,11 @@ class Sysctl(Device):
     def kpu_hz(self) -> int:
         return max(1_000_000, self._pll("pll1") // ((self._at("clk_th0") >> 8 & 15) + 1))
 
+    def spi_hz(self, number: int) -> int:
+        """The clock before the baud rate divider of SPI0 or SPI1."""
+        threshold = self._at("clk_th1") >> 8 * number & 0xFF
+        return max(1, self._pll("pll0") // (2 * (threshold + 1)))
+
     def dma_request(self, channel: int) -> int:
         """The number of the peripheral whose requests a DMA channel follows."""
         return self._at("dma_sel1" if channel == 5 else "dma_sel0") >> 6 * (channel % 5) & 63

@@ -34,6 +34,8 @@ class PanelKind:
     inverted : whether the glass shows the right colours with inversion on
     blue_first : whether the glass shows the right colours with the BGR bit set
     parallel : eight data lines, or one
+    select_pad, data_pad, reset_pad : the chip's pads that chip select, data/command and reset of
+        the panel hang on; None for a panel whose reset is not wired
     """
 
     controller: str = "ST7789"
@@ -45,6 +47,9 @@ class PanelKind:
     inverted: bool = False
     blue_first: bool = False
     parallel: bool = True
+    select_pad: int = 36
+    data_pad: int = 38
+    reset_pad: int | None = 37
 
     @property
     def glass(self) -> tuple[int, int, int, int]:
@@ -62,7 +67,8 @@ class PanelKind:
 SHIELD = PanelKind()
 # 1.14 inch, 240x135, in the M5StickV: glass on columns 52 to 186 and pages 40 to 279. Its programs
 # call lcd.rotation(2) first, so that is taken for upright.
-STICK = PanelKind(window=(52, 40, 135, 240), upright=MV | MX, inverted=True, parallel=False)
+STICK = PanelKind(window=(52, 40, 135, 240), upright=MV | MX, inverted=True, parallel=False,
+                  select_pad=22, data_pad=20, reset_pad=21)  # fmt: skip
 # 3.5 inch, 480x320, in the Amigo's TFT version; its firmware sets access control to 0x28.
 AMIGO = PanelKind(
     controller="ILI9486", lcd_type=1, columns=320, pages=480, upright=MV, blue_first=True

@@ -27,6 +27,7 @@ from k210sim.devices.plic import Plic
 from k210sim.devices.rtc import Rtc
 from k210sim.devices.spi import Spi
 from k210sim.devices.spi_flash import SpiFlash
+from k210sim.devices.spi_lcd import SpiLcd
 from k210sim.devices.sysctl import Sysctl
 from k210sim.devices.timer import Timer
 from k210sim.devices.uart import Uart
@@ -37,9 +38,12 @@ from k210sim.flash.commands import NorCommands
 from k210sim.flash.nor import NorFlash
 from k210sim.kpu.ai_ram import AiRam
 from k210sim.kpu.device import Kpu
+from k210sim.pins import N_GPIOHS, Pins
 
 AI_RAM_AT = 6 << 20
-IRQ_KPU, IRQ_DMA0, IRQ_UARTHS, IRQ_TIMER0A, IRQ_WDT0 = 25, 27, 33, 14, 21
+IRQ_TIMER0A, IRQ_WDT0, IRQ_GPIO = 14, 21, 23
+IRQ_KPU, IRQ_DMA0, IRQ_UARTHS, IRQ_GPIOHS0 = 25, 27, 33, 34
+BOOT_PAD = 16  # the boot key to ground, pulled up on the boards
 UNMODELLED = {
     "SPI slave": 0x50240000,
     "I2S0": 0x50250000, "I2S1": 0x50260000, "I2S2": 0x50270000,
@@ -58,6 +62,7 @@ class Parts:
     panel: Any = None  # k210sim.lcd.panel.Panel
     camera: Any = None  # k210sim.camera.camera.Camera
     card: Any = None  # what is in the SD slot
+    pins: Pins = field(default_factory=Pins)
 
 
 @dataclass
@@ -84,6 +89,8 @@ class Chip:
                  *, strict: bool = False):
         self.bus, self.clock, self.strict = bus, clock, strict
         self._parts, self._hooks = parts, hooks
+        self.pins = parts.pins
+        self.pins.drive(BOOT_PAD, 1)
         self._map_core(ram)
         self._map_simple()
         self._map_spi()
@@ -114,9 +121,13 @@ class Chip:
     def _map_simple(self) -> None:
         """Pins, timers and what has nothing connected."""
         bus, hooks, clock = self.bus, self._hooks, self.clock
-        bus.map(0x38001000, Gpiohs())
-        bus.map(0x50200000, Gpio())
-        bus.map(0x502B0000, Fpioa())
+        bus.map(0x502B0000, Fpioa(self.pins))
+        gpiohs = Gpiohs(self.pins)
+        bus.map(0x38001000, gpiohs)
+        gpiohs.irqs = [self.plic.line(IRQ_GPIOHS0 + n) for n in range(N_GPIOHS)]
+        gpio = Gpio(self.pins)
+        bus.map(0x50200000, gpio)
+        gpio.irq = self.plic.line(IRQ_GPIO)
         for n in range(3):
             bus.map(0x50210000 + 0x10000 * n, Uart(n + 1))
             bus.map(0x50280000 + 0x10000 * n, I2c(n))
@@ -131,7 +142,14 @@ class Chip:
 
     def _map_spi(self) -> None:
         bus, pump = self.bus, self.dmac.pump
-        bus.map(0x52000000, Spi(0, on_change=pump))
+        spi0 = Spi(0, on_change=pump)
+        bus.map(0x52000000, spi0)
+        if self._parts.panel is not None:
+            def charge(clocks: int) -> None:
+                hz = self.sysctl.spi_hz(0) // spi0.divider
+                self.clock.advance_ns(clocks * 1_000_000_000 // max(1, hz))
+
+            spi0.slave = SpiLcd(self._parts.panel, self.pins, lambda: spi0.octal, charge)
         bus.map(0x53000000, Spi(1, on_change=pump))
         self.flash_commands = NorCommands(self._parts.flash)
         bus.map(0x54000000, Spi(3, SpiFlash(self.flash_commands), on_change=pump))

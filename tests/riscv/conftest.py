@@ -15,7 +15,7 @@ PROGRAMS = Path(__file__).resolve().parents[2] / "firmware_images" / "riscv"
 class Rig:
     """A machine, what it sent, and what it is to receive."""
 
-    def __init__(self, program: str, strict: bool = True):
+    def __init__(self, program: str, strict: bool = True, **connected):
         from k210sim.riscv.machine import Machine
 
         self.payload = (PROGRAMS / f"{program}.bin").read_bytes()
@@ -23,8 +23,10 @@ class Rig:
         self.flash = NorFlash(self.clock)
         self.sent = bytearray()
         self.typed = bytearray()
+        # what is connected needs the board's clock: given as functions of it
+        connected = {name: make(self.clock) for name, make in connected.items()}
         self.machine = Machine(
-            self.clock, self.flash, self.sent.extend, self._receive, strict=strict,
+            self.clock, self.flash, self.sent.extend, self._receive, strict=strict, **connected,
             on_reset=lambda: self.machine.load(self.payload),
         )  # fmt: skip
         self.machine.load(self.payload)

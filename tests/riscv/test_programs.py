@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from k210sim.lcd.panel import Panel
 from tests.riscv.conftest import PROGRAMS
 
 
@@ -69,6 +70,19 @@ def test_flash_by_hand_and_by_dma(rig):
     assert [line[-8:] for line in got[5:9]] == ["f" * 8, "deadbeef", "f" * 8, "f" * 8]
     assert got[9] == "done 0000000000000003"
     assert board.flash.read(0x200004, 4) == b"\xde\xad\xbe\xef"
+
+
+def test_a_picture_on_the_lcd(rig):
+    panel = Panel()
+    board = rig("lcd", panel=lambda clock: panel)
+    assert board.lines() == {"done": "0000000000000003"}
+    expected = np.empty((240, 320), np.uint16)
+    expected[:120, :160], expected[:120, 160:] = 0xF800, 0x07E0
+    expected[120:, :160], expected[120:, 160:] = 0x001F, 0xFFFF
+    expected[104:136, 128:192] = np.arange(64 * 32).reshape(32, 64)
+    assert np.array_equal(panel.pixels(), expected)
+    # 79,000 pixels of two clocks at the crystal / 4
+    assert 0.02e9 < board.clock.now_ns < 0.2e9
 
 
 def test_two_harts_share_memory_without_losing_a_step(rig):
