@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 import time
 
 import numpy as np
 
+from k210sim.riscv import jit
 from k210sim.riscv import opcodes as op
 from k210sim.riscv import state as st
+
+log = logging.getLogger("k210sim.riscv")
 
 SPIN_LENGTH = 16  # longest loop looked for, in instructions
 _loaded = False
@@ -85,24 +89,36 @@ class Hart:
 class Core:
     """RAM, decoded instructions and two harts.
 
-    regs, flags, page_of : the registers of devices as `execute.run` sees them (devices/bus.py)
+    regs, flags, page_of : the registers of devices as `execute.run` sees them (devices/bus.py).
+    compile_blocks : whether hot code is compiled (jit.py); what programs see is the same
     """
 
-    def __init__(self, regs: np.ndarray, flags: np.ndarray, page_of: np.ndarray):
+    def __init__(
+        self, regs: np.ndarray, flags: np.ndarray, page_of: np.ndarray, compile_blocks: bool = False
+    ):
         self.execute = load_execute()
         self.ram = np.zeros(st.RAM_SIZE, np.int8)
         self.code = np.zeros(st.RAM_SIZE // 2, np.int64)
         self.pages = np.zeros(st.RAM_SIZE >> st.PAGE_SHIFT, np.uint8)
+        self.entries = jit.new_entries()
         self.harts = [Hart(0), Hart(1)]
         memory = (
             self.ram, self.ram.view(np.int16), self.ram.view(np.int32), self.ram.view(np.int64),
-            self.code, self.pages, regs, flags, page_of,
+            self.code, self.pages, regs, flags, page_of, self.entries,
         )  # fmt: skip
         self._arguments = [
             (h.s, h.x, h.f, h.f.view(np.float64), h.f.view(np.float32), *memory)
             for h in self.harts
         ]
         self._safe = frozenset(op.SPIN_SAFE)
+        self.jit = self._make_jit() if compile_blocks else None
+
+    def _make_jit(self) -> jit.Jit | None:
+        try:
+            return jit.Jit(self.code, self.entries)
+        except RuntimeError as error:
+            log.warning("no block compiler, the interpreter does all: %s", error)
+            return None
 
     def reset(self) -> None:
         """Harts as after the boot ROM; RAM keeps its bytes."""
@@ -131,11 +147,11 @@ class Core:
         before, at = hart.x.copy(), int(hart.s[st.PC])
         for _ in range(SPIN_LENGTH):
             off = int(hart.s[st.PC]) & (st.RAM_SIZE - 1)
-            if int(self.code[off >> 1]) & 255 not in self._safe:
+            if jit.original(self.code, self.entries, off) & 255 not in self._safe:
                 return False
             traps = hart.s[st.TRAPS]
             if self.run(hart, 1) != st.DONE or hart.s[st.TRAPS] != traps:
                 return False
-            if hart.s[st.PC] == at and np.array_equal(before, hart.x):
+            if hart.s[st.PC] == at and np.array_equal(before[:32], hart.x[:32]):
                 return True
         return False

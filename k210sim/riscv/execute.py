@@ -19,6 +19,7 @@ from k210sim.riscv import csr, float_ops
 from k210sim.riscv import opcodes as op
 from k210sim.riscv import state as st
 from k210sim.riscv.decode import decode, expand
+from k210sim.riscv.jit_call import call_region
 from k210sim.riscv.softfloat import BOX, multiply_wide
 
 SIGN = -0x8000000000000000
@@ -187,14 +188,16 @@ def atomic(s, x, rd, address, operand, f5, size, r32, r64):
 @njit(
     "int64(int64, int64[::1], int64[::1], int64[::1], float64[::1], float32[::1], int8[::1],"
     " int16[::1], int32[::1], int64[::1], int64[::1], uint8[::1], uint32[::1], uint8[::1],"
-    " int16[::1])",
+    " int16[::1], int64[:, ::1])",
     cache=True,
     nogil=True,
 )
-def run(budget, s, x, f, fd, fs, r8, r16, r32, r64, code, pages, regs, flags, page_of):
+def run(budget, s, x, f, fd, fs, r8, r16, r32, r64, code, pages, regs, flags, page_of, entries):
     """Execute up to `budget` instructions; returns DONE, LOAD, STORE or WAIT.
 
     s[EXECUTED] is their number, the one that a LOAD or STORE leaves to the machine not included.
+    entries : for each BLOCK in `code` the address of the region's function, the number of the
+        block in it, and the decoded instruction that BLOCK stands for (see jit.py)
     """
     n = np.int64(0)
     status = np.int64(st.DONE)
@@ -211,8 +214,19 @@ def run(budget, s, x, f, fd, fs, r8, r16, r32, r64, code, pages, regs, flags, pa
             continue
         off = pc & MASK
         w = code[off >> 1]
-        if w == 0:
-            w = fetch(r16, code, pages, off)
+        if (w - 1) & 255 >= op.BLOCK - 1:
+            if w == 0:
+                w = fetch(r16, code, pages, off)
+            else:
+                entry = w >> 32
+                if high == st.RAM_HIGH:
+                    after = call_region(entries[entry, 0], entries[entry, 1], s, x, f, r8, n,
+                                        budget)  # fmt: skip
+                    if after != n:
+                        n = after
+                        pc = s[st.PC]
+                        continue
+                w = entries[entry, 2]
         c = w & 255
         rd = (w >> 8) & 63
         a = x[(w >> 14) & 31]

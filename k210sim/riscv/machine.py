@@ -21,6 +21,7 @@ from k210sim.clock import Clock
 from k210sim.devices.bus import Bus
 from k210sim.devices.sysctl import CRYSTAL_HZ
 from k210sim.flash.nor import NorFlash
+from k210sim.riscv import jit
 from k210sim.riscv import state as st
 from k210sim.riscv.core import Core, Hart
 from k210sim.riscv.memory_map import Chip, Hooks, Parts
@@ -34,7 +35,8 @@ class Machine:
 
     send(data), receive(n) : the serial port. panel, camera, card : what is connected besides, see
     memory_map.Parts. on_reset() : loads the image again after a reset that the program or a
-    watchdog asked for. strict : an access nobody modelled is a DeviceError
+    watchdog asked for. strict : an access nobody modelled is a DeviceError.
+    compile_blocks : compile hot code (jit.py); by default as K210SIM_JIT says
     """
 
     def __init__(
@@ -49,6 +51,7 @@ class Machine:
         card: Any = None,
         on_reset: Callable[[], None] = lambda: None,
         strict: bool = False,
+        compile_blocks: bool | None = None,
     ):
         self.clock, self.strict = clock, strict
         self._on_reset = on_reset
@@ -61,7 +64,8 @@ class Machine:
         self._turn = 0
         self._base_ns, self._base_cycles, self._hz = clock.now_ns, 0, CRYSTAL_HZ
         self.bus = Bus()
-        self.core = Core(self.bus.regs, self.bus.flags, self.bus.page_of)
+        self.core = Core(self.bus.regs, self.bus.flags, self.bus.page_of,
+                         jit.wanted() if compile_blocks is None else compile_blocks)  # fmt: skip
         self.harts = self.core.harts
         parts = Parts(flash, send, receive, panel=panel, camera=camera, card=card)
         hooks = Hooks(
@@ -162,6 +166,8 @@ class Machine:
                 left -= 1
                 if self.reset_wanted:
                     break
+            elif self.core.jit:
+                self.core.jit.sample(hart.state[st.PC])
         self._running = None
         return False
 

@@ -15,7 +15,8 @@ PROGRAMS = Path(__file__).resolve().parents[2] / "firmware_images" / "riscv"
 class Rig:
     """A machine, what it sent, and what it is to receive."""
 
-    def __init__(self, program: str, strict: bool = True, **connected):
+    def __init__(self, program: str, strict: bool = True, *,
+                 compile_blocks: bool | None = None, **connected):  # fmt: skip
         from k210sim.riscv.machine import Machine
 
         self.payload = (PROGRAMS / f"{program}.bin").read_bytes()
@@ -26,7 +27,8 @@ class Rig:
         # what is connected needs the board's clock: given as functions of it
         connected = {name: make(self.clock) for name, make in connected.items()}
         self.machine = Machine(
-            self.clock, self.flash, self.sent.extend, self._receive, strict=strict, **connected,
+            self.clock, self.flash, self.sent.extend, self._receive, strict=strict,
+            compile_blocks=compile_blocks, **connected,
             on_reset=lambda: self.machine.load(self.payload),
         )  # fmt: skip
         self.machine.load(self.payload)

@@ -1,0 +1,154 @@
+"""Compiled blocks for one machine: finds what is hot, and puts its machine code in place.
+
+Where compiled code begins, the decoded instruction is replaced by BLOCK with the number of a row
+of `entries`; the interpreter's loop calls the code there, and executes the instruction itself when
+the code cannot (execute.py). So fence.i, which empties the table of decoded instructions, takes the
+compiled code away too, and it comes back when the same instructions are decoded again. What a
+guest sees does not depend on what is compiled, or when.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from k210sim.riscv import opcodes as op
+from k210sim.riscv import state as st
+from k210sim.riscv.jit_compiler import Compiler, shared
+from k210sim.riscv.jit_region import Region, discover
+
+ENVIRONMENT = "K210SIM_JIT"
+ROWS = 1 << 16
+LINE_SHIFT = 6  # samples are counted by lines of 64 bytes
+THRESHOLD = 8  # turns that ended in a line make it hot
+
+
+def wanted() -> bool:
+    """Whether machines are to compile blocks: when K210SIM_JIT is 1."""
+    return os.environ.get(ENVIRONMENT, "0") == "1"
+
+
+def new_entries() -> np.ndarray:
+    """The table behind BLOCK: (address of the function, number of the block, instruction)."""
+    return np.zeros((ROWS, 3), np.int64)
+
+
+def original(code: np.ndarray, entries: np.ndarray, offset: int) -> int:
+    """The decoded instruction at a RAM offset, whether or not compiled code begins there."""
+    word = int(code[offset >> 1])
+    return int(entries[word >> 32, 2]) if word & 255 == op.BLOCK else word
+
+
+@dataclass(eq=False)
+class _Installed:
+    region: Region
+    rows: dict[int, int] = field(default_factory=dict)  # by the start of their blocks
+
+
+class Jit:
+    """Compiled code for one machine's RAM.
+
+    code, entries : the arrays of the interpreter's loop. Raises RuntimeError where blocks cannot be
+    compiled
+    """
+
+    def __init__(self, code: np.ndarray, entries: np.ndarray, compiler: Compiler | None = None):
+        self.compiler = compiler or shared()
+        self._code, self._entries = code, entries
+        self._owner: dict[int, _Installed] = {}  # by offset of each instruction
+        self._samples: dict[int, int] = {}  # by line
+        self._free = list(range(ROWS - 1, -1, -1))
+        self._pending: tuple[str, Region] | None = None
+
+    # --- what is hot ----------------------------------------------------------------------------
+
+    def sample(self, pc: int) -> None:
+        """A turn of a hart has ended at `pc`: where it ends often, most time is spent."""
+        if self._pending:
+            self._look_at_pending()
+        offset = pc - st.RAM_BASE
+        if not 0 <= offset < st.RAM_SIZE:
+            return
+        owner = self._owner.get(offset)
+        if owner is not None:
+            if self._in_place(owner):
+                return
+            self._sweep()
+        line = offset >> LINE_SHIFT
+        count = self._samples.get(line, 0) + 1
+        self._samples[line] = count
+        if count >= THRESHOLD and self._pending is None:
+            self._samples[line] = 0
+            self._want(offset)
+
+    def compile_all(self) -> None:
+        """Compile whatever is decoded and not compiled yet, now."""
+        for half in np.flatnonzero(self._code):
+            offset = int(half) << 1
+            if offset not in self._owner:
+                region = discover(self.word_at, offset)
+                if region is not None:
+                    key = self.compiler.key(region)
+                    self._install(region, self.compiler.find(key)
+                                  or self.compiler.compile(key, region))  # fmt: skip
+
+    def _want(self, offset: int) -> None:
+        region = discover(self.word_at, offset)
+        if region is None:
+            return
+        key = self.compiler.key(region)
+        address = self.compiler.find(key)
+        if address:
+            self._install(region, address)
+        elif not self.compiler.failed(key):
+            self._pending = key, region
+            self.compiler.request(key, region)
+
+    def _look_at_pending(self) -> None:
+        key, region = self._pending
+        address = self.compiler.find(key)
+        if address:
+            self._install(region, address)
+        if address or self.compiler.failed(key):
+            self._pending = None
+
+    # --- in place -------------------------------------------------------------------------------
+
+    def word_at(self, offset: int) -> int:
+        """The decoded instruction there, 0 when there is none."""
+        return original(self._code, self._entries, offset)
+
+    def _install(self, region: Region, address: int) -> None:
+        """Put a compiled region in place, unless other instructions are there by now."""
+        if any(self.word_at(at) != word for at, word in region.words):
+            return
+        installed = _Installed(region)
+        for number, block in enumerate(region.blocks):
+            at = block.start >> 1
+            if int(self._code[at]) & 255 == op.BLOCK or not self._free:
+                continue
+            row = self._free.pop()
+            self._entries[row] = address, number, self._code[at]
+            self._code[at] = op.BLOCK | row << 32
+            installed.rows[block.start] = row
+        for at, _ in region.words:
+            self._owner.setdefault(at, installed)
+
+    def _in_place(self, installed: _Installed) -> bool:
+        """Whether fence.i has not taken a region away."""
+        return all(
+            int(self._code[start >> 1]) == op.BLOCK | row << 32
+            for start, row in installed.rows.items()
+        )
+
+    def _sweep(self) -> None:
+        """Forget the regions that fence.i has taken away; their rows are free again."""
+        owners = set(self._owner.values())
+        gone = {installed for installed in owners if not self._in_place(installed)}
+        for installed in gone:
+            for start, row in installed.rows.items():
+                if int(self._code[start >> 1]) != op.BLOCK | row << 32:
+                    self._free.append(row)
+        self._owner = {at: one for at, one in self._owner.items() if one not in gone}

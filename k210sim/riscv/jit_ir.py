@@ -1,0 +1,324 @@
+"""From a region of decoded instructions to LLVM IR.
+
+A region becomes one function that executes exactly what the interpreter would:
+
+    n = region(entry, s, x, f, ram, n, budget)
+
+`entry` is the index of the block to begin with, n the instructions executed so far in this turn.
+A block is begun only when `budget` covers it whole. What is not translated (a register of a
+device, a trap, an operand that needs softfloat) ends the function in front of the instruction;
+s[PC] says where, and the interpreter goes on from there. Registers live in local variables,
+which LLVM keeps in the host's.
+"""
+
+from __future__ import annotations
+
+from k210sim.riscv import jit_float
+from k210sim.riscv import opcodes as op
+from k210sim.riscv import state as st
+from k210sim.riscv.jit_region import BRANCHES, FLOATS, LOADS, STORES, Block, Region, immediate
+
+SIGNATURE = "i64 %entry, ptr noalias %s, ptr noalias %x, ptr noalias %f, ptr noalias %ram, "
+SIGNATURE += "i64 %count, i64 %budget"
+RARELY, MOSTLY = "!prof !0", "!prof !1"
+WEIGHTS = (
+    '!0 = !{!"branch_weights", i32 1, i32 1000000}\n!1 = !{!"branch_weights", i32 1000000, i32 1}\n'
+)
+SIZES = {
+    op.LB: 1, op.LH: 2, op.LW: 4, op.LD: 8, op.LBU: 1, op.LHU: 2, op.LWU: 4,
+    op.SB: 1, op.SH: 2, op.SW: 4, op.SD: 8, op.FLW: 4, op.FLD: 8, op.FSW: 4, op.FSD: 8,
+}  # fmt: skip
+UNSIGNED_LOADS = (op.LBU, op.LHU, op.LWU)
+CONDITIONS = {
+    op.BEQ: "eq", op.BNE: "ne", op.BLT: "slt", op.BGE: "sge", op.BLTU: "ult", op.BGEU: "uge",
+}  # fmt: skip
+# operation: (LLVM's instruction, second operand is the immediate, shift amount bits or 0, 32-bit)
+PLAIN = {
+    op.ADDI: ("add", True, 0, False), op.XORI: ("xor", True, 0, False),
+    op.ORI: ("or", True, 0, False), op.ANDI: ("and", True, 0, False),
+    op.SLLI: ("shl", True, 63, False), op.SRLI: ("lshr", True, 63, False),
+    op.SRAI: ("ashr", True, 63, False), op.ADDIW: ("add", True, 0, True),
+    op.SLLIW: ("shl", True, 31, True), op.SRLIW: ("lshr", True, 31, True),
+    op.SRAIW: ("ashr", True, 31, True), op.ADD: ("add", False, 0, False),
+    op.SUB: ("sub", False, 0, False), op.SLL: ("shl", False, 63, False),
+    op.XOR: ("xor", False, 0, False), op.SRL: ("lshr", False, 63, False),
+    op.SRA: ("ashr", False, 63, False), op.OR: ("or", False, 0, False),
+    op.AND: ("and", False, 0, False), op.ADDW: ("add", False, 0, True),
+    op.SUBW: ("sub", False, 0, True), op.SLLW: ("shl", False, 31, True),
+    op.SRLW: ("lshr", False, 31, True), op.SRAW: ("ashr", False, 31, True),
+    op.MUL: ("mul", False, 0, False), op.MULW: ("mul", False, 0, True),
+}  # fmt: skip
+COMPARES = {op.SLTI: ("slt", True), op.SLTIU: ("ult", True),
+            op.SLT: ("slt", False), op.SLTU: ("ult", False)}  # fmt: skip
+HIGH_PRODUCTS = {op.MULH: ("sext", "sext"), op.MULHSU: ("sext", "zext"),
+                 op.MULHU: ("zext", "zext")}  # fmt: skip
+# operation: (32-bit, signed, remainder)
+DIVISIONS = {
+    op.DIV: (False, True, False), op.DIVU: (False, False, False), op.REM: (False, True, True),
+    op.REMU: (False, False, True), op.DIVW: (True, True, False), op.DIVUW: (True, False, False),
+    op.REMW: (True, True, True), op.REMUW: (True, False, True),
+}  # fmt: skip
+
+
+class Translator:
+    """Writes the function of one region."""
+
+    def __init__(self, region: Region, name: str, fma: bool):
+        self.region, self.name, self.fma = region, name, fma
+        self.starts = {block.start for block in region.blocks}
+        self.lines: list[str] = []
+        self.exits: list[str] = []
+        self.x_used: set[int] = set()
+        self.x_written: set[int] = set()
+        self.f_used: set[int] = set()
+        self.f_written: set[int] = set()
+        self._names = 0
+        self.at = self.word = self.done = 0  # the instruction in hand; those before it in its block
+
+    # --- what instructions are made of ----------------------------------------------------------
+
+    def emit(self, text: str) -> None:
+        self.lines.append("  " + text)
+
+    def value(self, text: str) -> str:
+        """The name of a new value."""
+        self._names += 1
+        name = f"%v{self._names}"
+        self.lines.append(f"  {name} = {text}")
+        return name
+
+    def label(self, hint: str) -> str:
+        self._names += 1
+        return f"{hint}{self._names}"
+
+    def x(self, number: int) -> str:
+        if number == 0:
+            return "0"
+        self.x_used.add(number)
+        return self.value(f"load i64, ptr %x{number}")
+
+    def set_x(self, number: int, value: str) -> None:
+        """Give an integer register a value; 0 and NO_RD take none."""
+        if number % op.NO_RD:
+            self.x_written.add(number)
+            self.emit(f"store i64 {value}, ptr %x{number}")
+
+    def f(self, number: int) -> str:
+        self.f_used.add(number)
+        return self.value(f"load i64, ptr %f{number}")
+
+    def set_f(self, number: int, value: str) -> None:
+        self.f_written.add(number)
+        self.emit(f"store i64 {value}, ptr %f{number}")
+
+    def leave_unless(self, condition: str) -> None:
+        """End the function in front of the instruction in hand unless an i1 is true."""
+        go = self.label("go")
+        self.emit(f"br i1 {condition}, label %{go}, label %{self._exit()}, {MOSTLY}")
+        self.lines.append(f"{go}:")
+
+    def _exit(self) -> str:
+        label = self.label("leave")
+        executed = f"%{label}.n"
+        self.exits += [
+            f"{label}:", f"  {executed} = add i64 %n.{self.block.start}, {self.done}",
+            f"  store i64 {executed}, ptr %n", f"  store i64 {st.RAM_BASE + self.at}, ptr %pc",
+            "  br label %out",
+        ]  # fmt: skip
+        return label
+
+    def go_to(self, offset: int) -> str:
+        """The label of the block at an offset, or of an exit to there."""
+        if offset in self.starts:
+            return f"b{offset}"
+        label = self.label("to")
+        self.exits += [
+            f"{label}:", f"  store i64 {st.RAM_BASE + offset}, ptr %pc", "  br label %out",
+        ]  # fmt: skip
+        return label
+
+    # --- the function ---------------------------------------------------------------------------
+
+    def function(self) -> str:
+        """Its text."""
+        for block in self.region.blocks:
+            self._block(block)
+        has_floats = any(word & 255 in FLOATS for _, word in self.region.words)
+        head = [f"define i64 @{self.name}({SIGNATURE}) {{", "  %n = alloca i64",
+                "  store i64 %count, ptr %n", "  %pc = alloca i64"]  # fmt: skip
+        tail = ["out:"]
+        for kind, used, written in (("x", self.x_used, self.x_written),
+                                    ("f", self.f_used, self.f_written)):  # fmt: skip
+            for number in sorted(used | written):
+                head += [
+                    f"  %{kind}{number} = alloca i64",
+                    f"  %{kind}{number}.at = getelementptr i64, ptr %{kind}, i64 {number}",
+                    f"  %{kind}{number}.in = load i64, ptr %{kind}{number}.at",
+                    f"  store i64 %{kind}{number}.in, ptr %{kind}{number}",
+                ]
+            for number in sorted(written):
+                tail += [
+                    f"  %{kind}{number}.out = load i64, ptr %{kind}{number}",
+                    f"  store i64 %{kind}{number}.out, ptr %{kind}{number}.at",
+                ]
+        if has_floats:
+            head += jit_float.prologue()
+        cases = " ".join(
+            f"i64 {i}, label %b{block.start}" for i, block in enumerate(self.region.blocks)
+        )
+        head += [f"  switch i64 %entry, label %no [{cases}]", "no:", "  ret i64 %count"]
+        tail += [
+            "  %pc.out = load i64, ptr %pc", f"  %pc.at = getelementptr i64, ptr %s, i64 {st.PC}",
+            "  store i64 %pc.out, ptr %pc.at", "  %n.out = load i64, ptr %n", "  ret i64 %n.out",
+            "}",
+        ]  # fmt: skip
+        return "\n".join(head + self.lines + self.exits + tail) + "\n"
+
+    def _block(self, block: Block) -> None:
+        self.block, start = block, block.start
+        self.at, self.done = start, 0
+        self.lines.append(f"b{start}:")
+        self.emit(f"%n.{start} = load i64, ptr %n")
+        self.emit(f"%m.{start} = add i64 %n.{start}, {len(block.words)}")
+        self.leave_unless(self.value(f"icmp sle i64 %m.{start}, %budget"))
+        for self.done, (self.at, self.word) in enumerate(block.words):  # noqa: B007
+            self._instruction()
+        code = block.words[-1][1] & 255
+        if code not in BRANCHES and code not in (op.JAL, op.JALR):
+            self._end_block()
+            self.emit(f"br label %{self.go_to(block.end)}")
+
+    def _end_block(self) -> None:
+        self.emit(f"store i64 %m.{self.block.start}, ptr %n")
+
+    # --- instructions ---------------------------------------------------------------------------
+
+    def _instruction(self) -> None:
+        word = self.word
+        code, rd = word & 255, (word >> 8) & 63
+        rs1, rs2, imm = (word >> 14) & 31, (word >> 19) & 31, immediate(word)
+        if code in PLAIN:
+            self._plain(code, rd, rs1, rs2, imm)
+        elif code in COMPARES:
+            condition, is_immediate = COMPARES[code]
+            b = str(imm) if is_immediate else self.x(rs2)
+            bit = self.value(f"icmp {condition} i64 {self.x(rs1)}, {b}")
+            self.set_x(rd, self.value(f"zext i1 {bit} to i64"))
+        elif code in BRANCHES:
+            a, b = self.x(rs1), self.x(rs2)
+            bit = self.value(f"icmp {CONDITIONS[code]} i64 {a}, {b}")
+            self._end_block()
+            taken, not_taken = self.go_to(self.at + imm), self.go_to(self.block.end)
+            self.emit(f"br i1 {bit}, label %{taken}, label %{not_taken}")
+        elif code == op.JAL:
+            self.set_x(rd, str(st.RAM_BASE + self.block.end))
+            self._end_block()
+            self.emit(f"br label %{self.go_to(self.at + imm)}")
+        elif code == op.JALR:
+            self._jump_to_register(rd, rs1, imm)
+        elif code in (op.LUI, op.AUIPC):
+            base = st.RAM_BASE + self.at if code == op.AUIPC else 0
+            self.set_x(rd, str(base + imm))
+        elif code in LOADS:
+            at = self.memory(self.x(rs1), imm, SIZES[code])
+            self.set_x(rd, self.load(at, SIZES[code], code not in UNSIGNED_LOADS))
+        elif code in STORES:
+            at = self.memory(self.x(rs1), imm, SIZES[code])
+            self.store(at, SIZES[code], self.x(rs2))
+        elif code in HIGH_PRODUCTS:
+            self._high_product(rd, self.x(rs1), self.x(rs2), *HIGH_PRODUCTS[code])
+        elif code in DIVISIONS:
+            self._division(rd, self.x(rs1), self.x(rs2), *DIVISIONS[code])
+        elif code in FLOATS:
+            jit_float.translate(self, code, rd & 31, rs1, rs2, imm)
+
+    def _plain(self, code: int, rd: int, rs1: int, rs2: int, imm: int) -> None:
+        name, is_immediate, shift, narrow = PLAIN[code]
+        a = self.x(rs1)
+        b = str(imm & shift if shift else imm) if is_immediate else self.x(rs2)
+        if shift and not is_immediate:
+            b = self.value(f"and i64 {b}, {shift}")
+        if narrow:
+            a = self.value(f"trunc i64 {a} to i32")
+            b = self.value(f"trunc i64 {b} to i32")
+            result = self.value(f"{name} i32 {a}, {b}")
+            self.set_x(rd, self.value(f"sext i32 {result} to i64"))
+        else:
+            self.set_x(rd, self.value(f"{name} i64 {a}, {b}"))
+
+    def _high_product(self, rd: int, a: str, b: str, extend_a: str, extend_b: str) -> None:
+        a = self.value(f"{extend_a} i64 {a} to i128")
+        b = self.value(f"{extend_b} i64 {b} to i128")
+        product = self.value(f"mul i128 {a}, {b}")
+        upper = self.value(f"lshr i128 {product}, 64")
+        self.set_x(rd, self.value(f"trunc i128 {upper} to i64"))
+
+    def _division(self, rd: int, a: str, b: str, narrow: bool, signed: bool, rest: bool) -> None:
+        # the host's division stops the process at x / 0 and at the least number / -1
+        kind = "i32" if narrow else "i64"
+        if narrow:
+            a = self.value(f"trunc i64 {a} to i32")
+            b = self.value(f"trunc i64 {b} to i32")
+        by_zero = self.value(f"icmp eq {kind} {b}, 0")
+        unfit = by_zero
+        if signed:
+            least = -(1 << (31 if narrow else 63))
+            is_least = self.value(f"icmp eq {kind} {a}, {least}")
+            by_minus_1 = self.value(f"icmp eq {kind} {b}, -1")
+            overflow = self.value(f"and i1 {is_least}, {by_minus_1}")
+            unfit = self.value(f"or i1 {by_zero}, {overflow}")
+        divisor = self.value(f"select i1 {unfit}, {kind} 1, {kind} {b}")
+        name = ("s" if signed else "u") + ("rem" if rest else "div")
+        result = self.value(f"{name} {kind} {a}, {divisor}")
+        instead = a if rest else "-1"
+        result = self.value(f"select i1 {by_zero}, {kind} {instead}, {kind} {result}")
+        if narrow:
+            result = self.value(f"sext i32 {result} to i64")
+        self.set_x(rd, result)
+
+    def _jump_to_register(self, rd: int, rs1: int, imm: int) -> None:
+        target = self.value(f"add i64 {self.x(rs1)}, {imm}")
+        target = self.value(f"and i64 {target}, -2")
+        self.set_x(rd, str(st.RAM_BASE + self.block.end))
+        self._end_block()
+        self.emit(f"store i64 {target}, ptr %pc")
+        if rd % op.NO_RD or not self.region.returns:
+            self.emit("br label %out")
+            return
+        cases = " ".join(
+            f"i64 {st.RAM_BASE + offset}, label %b{offset}" for offset in self.region.returns
+        )
+        self.emit(f"switch i64 {target}, label %out [{cases}]")
+
+    # --- memory ---------------------------------------------------------------------------------
+
+    def memory(self, base: str, imm: int, size: int) -> str:
+        """A pointer into RAM; an address elsewhere or a misaligned one is left to the interpreter.
+
+        RAM and its uncached twin differ in one bit of address - 0x40000000.
+        """
+        offset = self.value(f"add i64 {base}, {imm - (st.TWIN_HIGH << 23)}")
+        free = (st.RAM_HIGH - st.TWIN_HIGH) << 23 | (st.RAM_SIZE - size)
+        other = self.value(f"and i64 {offset}, {~free}")
+        self.leave_unless(self.value(f"icmp eq i64 {other}, 0"))
+        inside = self.value(f"and i64 {offset}, {st.RAM_SIZE - 1}")
+        return self.value(f"getelementptr i8, ptr %ram, i64 {inside}")
+
+    def load(self, pointer: str, size: int, signed: bool) -> str:
+        kind = f"i{8 * size}"
+        value = self.value(f"load {kind}, ptr {pointer}")
+        if size == 8:
+            return value
+        return self.value(f"{'sext' if signed else 'zext'} {kind} {value} to i64")
+
+    def store(self, pointer: str, size: int, value: str) -> None:
+        kind = f"i{8 * size}"
+        if size < 8:
+            value = self.value(f"trunc i64 {value} to {kind}")
+        self.emit(f"store {kind} {value}, ptr {pointer}")
+
+
+def translate(region: Region, name: str, fma: bool) -> str:
+    """A module of LLVM IR with the function `name`. fma : the host multiplies and adds in one."""
+    text = Translator(region, name, fma).function()
+    return text + jit_float.DECLARATIONS + WEIGHTS

@@ -1,0 +1,59 @@
+"""From LLVM IR to machine code of this host, through llvmlite.
+
+llvmlite releases the interpreter lock while LLVM works, so all of this may run beside the machine.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+
+LEAST_LLVM = 20  # llvmlite 0.45; older ones lack what is used here
+
+
+class Native:
+    """LLVM for this host. Raises RuntimeError when llvmlite is too old or knows no such host."""
+
+    def __init__(self):
+        import llvmlite
+        import llvmlite.binding as llvm
+
+        if llvm.llvm_version_info[0] < LEAST_LLVM:
+            raise RuntimeError(f"llvmlite {llvmlite.__version__} is too old, 0.45 would do")
+        llvm.initialize_native_target()
+        llvm.initialize_native_asmprinter()
+        self._llvm = llvm
+        features = llvm.get_host_cpu_features()
+        self.fma = bool(features.get("fma"))
+        self._triple = llvm.get_process_triple()
+        cpu = llvm.get_host_cpu_name()
+        self._target = llvm.Target.from_triple(self._triple).create_target_machine(
+            cpu=cpu, features=features.flatten(), opt=1, reloc="pic", codemodel="small"
+        )
+        self._linker = llvm.create_lljit_compiler()
+        self._libraries: list = []  # addresses are good as long as these live
+        self._lock = threading.Lock()
+        parts = (self._triple, cpu, features.flatten(), llvmlite.__version__)
+        self.identity = hashlib.sha256("\0".join(parts).encode()).hexdigest()
+
+    def compile(self, text: str) -> bytes:
+        """Object code of a module of LLVM IR."""
+        llvm = self._llvm
+        module = llvm.parse_assembly(text)
+        module.triple = self._triple
+        builder = llvm.create_pass_builder(self._target, llvm.PipelineTuningOptions(1))
+        passes = llvm.create_new_function_pass_manager()
+        passes.add_sroa_pass()
+        passes.add_simplify_cfg_pass()
+        for function in module.functions:
+            if not function.is_declaration:
+                passes.run(function, builder)
+        return self._target.emit_object(module)
+
+    def link(self, code: bytes, name: str) -> int:
+        """The address of the function `name` of an object."""
+        with self._lock:
+            builder = self._llvm.JITLibraryBuilder().add_object_img(code).export_symbol(name)
+            library = builder.link(self._linker, f"{name}.{len(self._libraries)}")
+            self._libraries.append(library)
+        return library[name]

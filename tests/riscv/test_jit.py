@@ -1,0 +1,301 @@
+"""Compiled blocks do exactly what the interpreter does: registers, memory, flags, counts."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as some
+
+from k210sim.devices.bus import Bus
+from k210sim.riscv import jit_cache, machine
+from k210sim.riscv import opcodes as op
+from k210sim.riscv import state as st
+from k210sim.riscv.core import Core
+from k210sim.riscv.jit import Jit
+from k210sim.riscv.jit_compiler import Compiler
+from tests.riscv.conftest import PROGRAMS
+
+BASE, DATA, END = 0x80000000, 0x80010000, 0x80000800
+OUTCOMES = (st.PC, st.MSTATUS, st.MEPC, st.MCAUSE, st.MTVAL, st.FCSR, st.CYCLE, st.INSTRET,
+            st.RESERVED, st.TRAPS)  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def compiler():
+    return Compiler(jit_cache.Cache(None))
+
+
+# --- instructions as words ---------------------------------------------------------------------
+
+
+def i_type(opcode: int, f3: int, rd: int, rs1: int, imm: int) -> int:
+    return (imm & 0xFFF) << 20 | rs1 << 15 | f3 << 12 | rd << 7 | opcode
+
+
+def r_type(opcode: int, f3: int, f7: int, rd: int, rs1: int, rs2: int) -> int:
+    return f7 << 25 | rs2 << 20 | rs1 << 15 | f3 << 12 | rd << 7 | opcode
+
+
+def s_type(opcode: int, f3: int, rs1: int, rs2: int, imm: int) -> int:
+    return (imm >> 5 & 127) << 25 | rs2 << 20 | rs1 << 15 | f3 << 12 | (imm & 31) << 7 | opcode
+
+
+def branch(f3: int, rs1: int, rs2: int, imm: int) -> int:
+    return ((imm >> 12 & 1) << 31 | (imm >> 5 & 63) << 25 | rs2 << 20 | rs1 << 15 | f3 << 12
+            | (imm >> 1 & 15) << 8 | (imm >> 11 & 1) << 7 | 0x63)  # fmt: skip
+
+
+def addi(rd: int, rs1: int, imm: int) -> int:
+    return i_type(0x13, 0, rd, rs1, imm)
+
+
+FENCE_I, EBREAK = 0x0000100F, 0x00100073
+JUMP_BACK = branch(0, 0, 0, -4)
+
+
+class Pair:
+    """The same program on two cores, one of which may have compiled code."""
+
+    def __init__(self, compiler: Compiler, words: list[int], x=(), f=(), fcsr: int = 0):
+        self.cores = []
+        for _ in range(2):
+            bus = Bus()
+            core = Core(bus.regs, bus.flags, bus.page_of)
+            core.load(BASE, np.array(words, "<u4").tobytes())
+            pattern = np.arange(1024, dtype=np.uint64) * np.uint64(0x9E3779B97F4A7C15)
+            core.load(DATA, pattern.tobytes())
+            hart = core.harts[0]
+            hart.x[1 : 1 + len(x)] = x
+            hart.f[: len(f)] = f
+            hart.s[st.FCSR] = fcsr
+            hart.s[st.MSTATUS] |= st.MSTATUS_FS
+            hart.s[st.MTVEC] = END
+            core.load(END, np.array([JUMP_BACK + (4 << 0)], "<u4").tobytes())
+            self.cores.append(core)
+        self.plain, self.compiled = self.cores
+        self.jit = Jit(self.compiled.code, self.compiled.entries, compiler)
+
+    def compile(self) -> None:
+        """Decode what the program reaches, on a copy of it, then compile all of that."""
+        bus = Bus()
+        scout = Core(bus.regs, bus.flags, bus.page_of)
+        scout.ram[:] = self.plain.ram
+        for mine, other in zip(
+            (scout.harts[0].x, scout.harts[0].f, scout.harts[0].s),
+            (self.plain.harts[0].x, self.plain.harts[0].f, self.plain.harts[0].s), strict=True,
+        ):  # fmt: skip
+            mine[:] = other
+        scout.run(scout.harts[0], 2000)
+        self.compiled.code[:], self.compiled.pages[:] = scout.code, scout.pages
+        self.plain.code[:], self.plain.pages[:] = scout.code, scout.pages
+        self.jit.compile_all()
+
+    def run(self, budget: int) -> None:
+        statuses = [core.run(core.harts[0], budget) for core in self.cores]
+        assert statuses[0] == statuses[1]
+
+    def same(self) -> None:
+        a, b = (core.harts[0] for core in self.cores)
+        assert np.array_equal(a.x[:32], b.x[:32])
+        assert np.array_equal(a.f, b.f)
+        for number in OUTCOMES:
+            assert a.s[number] == b.s[number], number
+        assert np.array_equal(self.plain.ram[:0x20000], self.compiled.ram[:0x20000])
+
+
+# --- whole programs ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("program", ["instructions", "floats", "kernels"])
+def test_programs_compiled_from_the_first_instruction_on(rig, compiler, program):
+    expected = (PROGRAMS / f"{program}.expected").read_text()
+    first, second = (rig(program, compile_blocks=False) for _ in range(2))
+    assert first.run().splitlines() == expected.splitlines()
+    core = second.machine.core
+    core.code[:], core.pages[:] = first.machine.core.code, first.machine.core.pages
+    Jit(core.code, core.entries, compiler).compile_all()
+    assert (core.code & 255 == op.BLOCK).sum() > 100
+    assert second.run().splitlines() == expected.splitlines()
+    for a, b in zip(first.machine.harts, second.machine.harts, strict=True):
+        assert np.array_equal(a.x[:32], b.x[:32]) and np.array_equal(a.f, b.f)
+        assert np.array_equal(a.s, b.s)
+    assert first.clock.now_ns == second.clock.now_ns
+
+
+@pytest.mark.parametrize("program", ["traps", "harts"])
+def test_programs_compiled_while_they_run(rig, compiler, monkeypatch, program):
+    monkeypatch.setattr(machine, "SLICE", 500)
+    first, second = (rig(program, strict=False, compile_blocks=False) for _ in range(2))
+    core = second.machine.core
+    jit = Jit(core.code, core.entries, compiler)
+    for turn in range(2000):
+        first.machine.step(), second.machine.step()
+        if turn < 40:
+            jit.compile_all()
+        if first.sent.endswith(b"end\n"):
+            break
+    assert first.sent == second.sent and first.sent.endswith(b"end\n")
+    for a, b in zip(first.machine.harts, second.machine.harts, strict=True):
+        assert np.array_equal(a.x[:32], b.x[:32]) and np.array_equal(a.s, b.s)
+
+
+def test_a_machine_compiles_what_is_hot(rig, compiler, monkeypatch):
+    monkeypatch.setattr("k210sim.riscv.jit.shared", lambda: compiler)
+    board = rig("kernels", compile_blocks=True)
+    board.machine.core.ram[0x3F0000] = 40
+    before = compiler.compiled
+    board.run(turns=100_000)
+    jit = board.machine.core.jit
+    assert compiler.compiled > before or jit._owner
+    plain = rig("kernels", compile_blocks=False)
+    plain.machine.core.ram[0x3F0000] = 40
+    assert plain.run(turns=100_000) == board.sent.decode()
+    assert plain.clock.now_ns == board.clock.now_ns
+
+
+# --- edges -------------------------------------------------------------------------------------
+
+LOOP = [
+    addi(5, 0, 7),  # a sum over eight words, a call, a store
+    addi(6, 8, 0),
+    i_type(0x03, 3, 7, 6, 0),
+    r_type(0x33, 0, 0, 10, 10, 7),
+    i_type(0x67, 0, 1, 9, 0),
+    addi(6, 6, 8),
+    addi(5, 5, -1),
+    branch(5, 5, 0, -20),
+    s_type(0x23, 3, 8, 10, 64),
+    branch(0, 0, 0, -36),
+    addi(11, 11, 1),  # the function
+    i_type(0x67, 0, 0, 1, 0),
+]
+
+
+def test_every_budget_ends_at_the_same_instruction(compiler):
+    x = np.zeros(31, np.int64)
+    x[7], x[8] = DATA, BASE + 40
+    for budget in range(1, 90):
+        pair = Pair(compiler, LOOP, x)
+        pair.compile()
+        for _ in range(3):
+            pair.run(budget)
+            pair.same()
+
+
+def test_compiled_code_goes_with_fence_i_and_not_before(compiler):
+    # x5 counts; the program writes another constant over its addi, which only fence.i makes seen
+    words = [addi(5, 5, 1), s_type(0x23, 2, 8, 7, 0), addi(6, 6, 1), branch(0, 0, 0, -12)]
+    x = np.zeros(31, np.int64)
+    x[7], x[6] = BASE, addi(5, 5, 100)
+    pair = Pair(compiler, words, x)
+    pair.compile()
+    pair.run(40)
+    pair.same()
+    assert pair.compiled.harts[0].x[5] == 10
+    for core in pair.cores:
+        core.load(BASE + 12, np.array([FENCE_I, branch(0, 0, 0, -16)], "<u4").tobytes())
+        core.execute.forget(core.code, core.pages)
+    pair.run(50)
+    pair.same()
+    assert pair.compiled.harts[0].x[5] == 1010
+    assert not (pair.compiled.code[:8] & 255 == op.BLOCK).any()
+    for _ in range(9):
+        pair.jit.sample(BASE)  # finds its regions gone
+    assert len(pair.jit._free) == pair.compiled.entries.shape[0]
+
+
+def test_the_uncached_twin_of_ram_is_not_compiled_but_equal(compiler):
+    x = np.zeros(31, np.int64)
+    x[7], x[8] = DATA - 0x40000000, BASE - 0x40000000 + 40
+    pair = Pair(compiler, LOOP, x)
+    pair.compile()
+    for core in pair.cores:
+        core.harts[0].s[st.PC] -= 0x40000000
+    pair.run(333)
+    pair.same()
+    assert pair.compiled.harts[0].pc < BASE
+
+
+# --- anything ----------------------------------------------------------------------------------
+
+registers = some.integers(0, 15)
+INTEGER = [(0x33, f3, f7) for f3 in range(8) for f7 in (0, 1)] + [(0x33, 0, 32), (0x33, 5, 32)]
+NARROW = [(0x3B, f3, 1) for f3 in (0, 4, 5, 6, 7)]
+NARROW += [(0x3B, 0, 0), (0x3B, 1, 0), (0x3B, 5, 0), (0x3B, 0, 32), (0x3B, 5, 32)]
+FLOAT_KINDS = (0, 1, 2, 3, 4, 5, 0x14)
+immediates = some.integers(-2048, 2047)
+plain_words = some.one_of(
+    some.builds(lambda k, d, a, b: r_type(*k, d, a, b),
+                some.sampled_from(INTEGER + NARROW), registers, registers, registers),
+    some.builds(lambda f3, d, a, i: i_type(0x13, f3, d, a, i),
+                some.sampled_from((0, 2, 3, 4, 6, 7)), registers, registers, immediates),
+    some.builds(lambda k, d, a, n: i_type(k[0], k[1], d, a, n | k[2]),
+                some.sampled_from([(0x13, 1, 0), (0x13, 5, 0), (0x13, 5, 0x400), (0x1B, 1, 0),
+                                   (0x1B, 5, 0), (0x1B, 5, 0x400), (0x1B, 0, 0)]),
+                registers, registers, some.integers(0, 31)),
+    some.builds(lambda f3, d, i: i_type(0x03, f3, d, 8, i),
+                some.integers(0, 6), registers, some.integers(0, 2047)),
+    some.builds(lambda f3, b, i: s_type(0x23, f3, 8, b, i),
+                some.integers(0, 3), registers, some.integers(0, 2047)),
+    some.builds(lambda u, d, i: u | d << 7 | i << 12,
+                some.sampled_from((0x17, 0x37)), registers, some.integers(0, 2**20 - 1)),
+)  # fmt: skip
+branches = some.builds(branch, some.sampled_from((0, 1, 4, 5, 6, 7)), registers, registers,
+                       some.integers(-30, 30).map(lambda n: n * 4))  # fmt: skip
+values = some.one_of(some.integers(-(2**63), 2**63 - 1), some.integers(-3, 3),
+                     some.sampled_from((-(2**63), 2**63 - 1, -(2**31), 2**31 - 1, 2**32)),
+)  # fmt: skip
+float_words = some.builds(
+    lambda kind, double, f3, d, a, b: r_type(0x53, f3, kind << 2 | double, d, a, b),
+    some.sampled_from(FLOAT_KINDS), some.integers(0, 1), some.sampled_from((0, 1, 2, 7)),
+    some.integers(0, 7), some.integers(0, 7), some.integers(0, 7),
+)  # fmt: skip
+conversions = some.builds(
+    lambda kind, double, f3, d, a, b: r_type(0x53, f3, kind << 2 | double, d, a, b),
+    some.sampled_from((0x18, 0x1A, 0x1C, 0x1E, 8, 0x0B)), some.integers(0, 1),
+    some.sampled_from((0, 1, 7)), some.integers(0, 7), some.integers(0, 7), some.integers(0, 3),
+)  # fmt: skip
+fused = some.builds(
+    lambda major, double, f3, d, a, b, c: r_type(major, f3, c << 2 | double, d, a, b),
+    some.sampled_from((0x43, 0x47, 0x4B, 0x4F)), some.integers(0, 1), some.sampled_from((0, 7)),
+    *[some.integers(0, 7)] * 4,
+)  # fmt: skip
+float_values = some.one_of(
+    some.floats(width=64).map(lambda v: int(np.float64(v).view(np.int64))),
+    some.floats(width=32).map(lambda v: int(np.float32(v).view(np.int32)) & 0xFFFFFFFF | -1 << 32),
+    some.sampled_from((0, -1, -(2**63), 0x0010000000000000, 1, -(2**32), 0x7FEFFFFFFFFFFFFF)),
+    some.integers(-40, 40).map(lambda v: int(np.float64(v / 4).view(np.int64))),
+    some.integers(-40, 40).map(lambda v: int(np.float32(v / 4).view(np.int32)) & 0xFFFFFFFF
+                               | -1 << 32),
+)  # fmt: skip
+anything = settings(
+    max_examples=40, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True
+)
+
+
+@anything
+@given(words=some.lists(some.one_of(plain_words, plain_words, plain_words, branches),
+                        min_size=1, max_size=30),
+       x=some.lists(values, min_size=15, max_size=15),
+       budgets=some.lists(some.integers(1, 60), min_size=1, max_size=6))  # fmt: skip
+def test_any_integer_program(compiler, words, x, budgets):
+    x[7] = DATA
+    pair = Pair(compiler, words + [EBREAK], x)
+    pair.compile()
+    for budget in budgets:
+        pair.run(budget)
+        pair.same()
+
+
+@anything
+@given(words=some.lists(some.one_of(float_words, conversions, fused), min_size=1, max_size=16),
+       f=some.lists(float_values, min_size=8, max_size=8),
+       x=some.lists(values, min_size=15, max_size=15), fcsr=some.sampled_from((0, 1, 1, 1, 0x41)),
+       budgets=some.lists(some.integers(1, 20), min_size=1, max_size=4))  # fmt: skip
+def test_any_float_program(compiler, words, f, x, fcsr, budgets):
+    pair = Pair(compiler, words + [EBREAK], x, f, fcsr)
+    pair.compile()
+    for budget in budgets:
+        pair.run(budget)
+        pair.same()
