@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections import deque
 
 BACKLOG_LIMIT = 1 << 20  # bytes kept for a client that does not read or is not connected
+STUCK_S = 1.0  # a client that takes nothing for so long is no longer waited for
 
 
 class Backlog:
@@ -17,12 +19,27 @@ class Backlog:
         self._lock = threading.Lock()
         self._pieces: deque[bytes] = deque()
         self._size = 0
+        self._moved_at = 0.0  # when the client last took something, or was first given something
+
+    @property
+    def behind(self) -> bool:
+        """Whether the client reads but has much left to read, so that more would soon be lost."""
+        return (
+            self._size > self.limit // 2 and time.monotonic() - self._moved_at < STUCK_S
+        )
+
+    def sent(self, count: int) -> None:
+        """The client has taken `count` bytes."""
+        if count:
+            self._moved_at = time.monotonic()
 
     def __len__(self) -> int:
         return self._size
 
     def put(self, data: bytes) -> None:
         with self._lock:
+            if not self._size:
+                self._moved_at = time.monotonic()
             self._pieces.append(data)
             self._size += len(data)
             while self._size > self.limit:

@@ -72,6 +72,11 @@ class PtyEnd:
             self.backlog.put(data)
         self._wake()
 
+    @property
+    def behind(self) -> bool:
+        """Whether the device should wait a little for the client; see Backlog."""
+        return self.connected and self.backlog.behind
+
     def close(self, *, flush_s: float = 0.2) -> None:
         """Stop serving; a connected client gets `flush_s` seconds to take the last bytes."""
         self._port.detach(self)
@@ -187,3 +192,4 @@ class PtyEnd:
         except (BlockingIOError, OSError):
             written = 0
         self.backlog.put_back(data[written:])
+        self.backlog.sent(written)

@@ -7,6 +7,7 @@ because serial programs empty their input when they open a port.
 
 from __future__ import annotations
 
+import errno
 import selectors
 import socket
 import threading
@@ -17,6 +18,7 @@ from k210sim.serialport.ends import BACKLOG_LIMIT, Backlog
 from k210sim.serialport.uart import UartPort
 
 CHUNK = 4096
+MAX_CLIENTS = 32  # at a time; who comes then is turned away
 CHECK_S = 0.02  # how often to look whether the device takes bytes again
 SETTLE_S = 0.05  # how long a new client gets to flush before it is sent anything
 
@@ -31,6 +33,18 @@ def parse_address(text: str) -> tuple[str, int]:
             "for example 127.0.0.1:5000"
         )
     return host or "127.0.0.1", int(number)
+
+
+def _refusal(address: str, error: OSError) -> str:
+    """Why nothing can listen there, and what to do."""
+    hint = ""
+    if error.errno == errno.EADDRINUSE:
+        hint = "; end that program first, or give another port (:0 takes any free one)"
+    elif error.errno == errno.EADDRNOTAVAIL:
+        hint = "; expected an address of this machine, or 0.0.0.0 for all of them"
+    elif error.errno == errno.EACCES:
+        hint = "; expected a port from 1024 on"
+    return f"TCP address {address}: {error.strerror or error}{hint}"
 
 
 class TcpEnd:
@@ -52,7 +66,7 @@ class TcpEnd:
             self._listener.listen()
         except OSError as error:
             self._listener.close()
-            raise HostError(f"TCP address {address}: {error.strerror or error}") from error
+            raise HostError(_refusal(address, error)) from error
         self._listener.setblocking(False)
         bound = self._listener.getsockname()
         self.address = f"[{bound[0]}]:{bound[1]}" if ":" in bound[0] else f"{bound[0]}:{bound[1]}"
@@ -78,6 +92,12 @@ class TcpEnd:
     @property
     def connected(self) -> bool:
         return bool(self._clients)
+
+    @property
+    def behind(self) -> bool:
+        """Whether the device should wait a little for a client; see Backlog."""
+        with self._lock:
+            return any(backlog.behind for backlog in self._clients.values())
 
     def close(self) -> None:
         self._port.detach(self)
@@ -139,6 +159,9 @@ class TcpEnd:
             client, _ = self._listener.accept()
         except OSError:
             return
+        if len(self._clients) >= MAX_CLIENTS:
+            client.close()
+            return
         client.setblocking(False)
         client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         with self._lock:
@@ -161,6 +184,7 @@ class TcpEnd:
                     pass
                 finally:
                     self._clients[client].put_back(data[sent:])
+                    self._clients[client].sent(sent)
             if events & selectors.EVENT_READ:
                 data = client.recv(min(CHUNK, max(1, self._port.room())))
                 if not data:

@@ -21,6 +21,7 @@ Where this differs from that file:
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable
 from typing import Protocol
 
@@ -29,6 +30,7 @@ from k210sim.clock import Clock
 RX_BUFFER_SIZE = 2048
 DEFAULT_BAUD = 115200
 BITS_PER_BYTE = 10  # 8N1
+READERS_S = 0.002  # how often to look whether a slow client has caught up
 WIRE_LIMIT = 1 << 16  # bytes a host end may have under way before it should stop reading its client
 
 
@@ -269,6 +271,8 @@ class UartPort:
         self._hearing = [end for end in listeners if getattr(end, "connected", False)]
         for listener in listeners:
             listener.deliver(data)
+        if self.clock.mode != "real":
+            self._wait_for_readers(listeners)
         self.clock.advance_ns(self._byte_ns * len(data))
 
     def write_cooked(self, data: bytes) -> None:
@@ -305,6 +309,15 @@ class UartPort:
             self._interrupt_pending = False
 
     # --- inside ---------------------------------------------------------------------------------
+
+    def _wait_for_readers(self, ends: list[Listener]) -> None:
+        """Without the real line's pace: let clients that read, but slowly, keep up.
+
+        On a real line the device is slower than any client. One that reads nothing at all is
+        not waited for (see Backlog).
+        """
+        while not self._closed and any(getattr(end, "behind", False) for end in ends):
+            time.sleep(READERS_S)
 
     @property
     def _byte_ns(self) -> int:
