@@ -68,6 +68,7 @@ def _flash_over_port(parts, port, stub, circuit):
     from k210sim.errors import HostError
     from k210sim.flash.isp_host import IspHost
     from k210sim.serialport import control, reset_lines
+    from k210sim.serialport.opening import open_port
 
     is_url = "://" in port
     ours = None if is_url else control.find(port)
@@ -79,7 +80,7 @@ def _flash_over_port(parts, port, stub, circuit):
             f"{port}: not a virtual board of this machine, and a real one needs a flash program; "
             "give --stub FILE, or use kflash"
         )
-    with reset_lines.open_port(port) as line:
+    with open_port(port) as line:
         if ours is not None:
             control.ask(ours, "isp")
         elif not port.startswith("socket://"):

@@ -15,8 +15,6 @@ from typing import Protocol
 
 import click
 
-from k210sim.errors import HostError
-
 LEAVE = 0x1D  # Ctrl-]
 QUIET_S = 0.3  # without a keyboard: how long the device is silent before we leave
 CHUNK = 4096
@@ -48,8 +46,11 @@ def converse(line: Line, *, finished: Callable[[], bool] = lambda: False) -> Non
             if data is None:
                 break
             if data:
-                out.write(data)
-                out.flush()
+                try:
+                    out.write(data)
+                    out.flush()
+                except OSError:  # the window is gone
+                    break
                 last = time.monotonic()
             elif leaving.is_set() and (keyboard or time.monotonic() - last > QUIET_S):
                 break
@@ -100,12 +101,9 @@ class SerialLine:
     """A port of this machine or the network, through pyserial."""
 
     def __init__(self, url: str, baud: int):
-        import serial
+        from k210sim.serialport.opening import open_port
 
-        try:
-            self._port = serial.serial_for_url(url, baudrate=baud, timeout=0.05)
-        except (serial.SerialException, ValueError, OSError) as error:
-            raise HostError(f"port {url}: {error}") from error
+        self._port = open_port(url, baud)
 
     def read(self, timeout: float) -> bytes | None:
         import serial

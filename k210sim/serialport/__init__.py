@@ -8,6 +8,7 @@ tcp.py        a raw TCP socket server
 rfc2217.py    the same with the port's settings and lines, for rfc2217:// clients
 control.py    a Unix socket beside the terminal: DTR, RTS and the reset button
 reset_circuit.py  what DTR and RTS do to the chip
+opening.py    the host's side: opens a port by its name
 reset_lines.py    the host's side of that: resets a board on any port
 logfile.py    writes what the device sends to a file
 """

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 
 from k210sim.errors import ConfigError, HostError
+from k210sim.serialport.opening import open_port
 from k210sim.serialport.reset_circuit import DTR_IS_RESET, RTS_IS_RESET
 
 STEP_S = 0.1
@@ -23,16 +24,6 @@ def enter(port: str, *, isp: bool, circuit: str = "dan") -> None:
         return
     with open_port(port) as line:
         toggle(line, isp=isp, circuit=circuit)
-
-
-def open_port(port: str, baud: int = 115200):
-    """A pyserial port; raises HostError."""
-    import serial
-
-    try:
-        return serial.serial_for_url(port, baudrate=baud, timeout=0.1)
-    except (serial.SerialException, ValueError, OSError) as error:
-        raise HostError(f"{port}: cannot be opened: {error}") from error
 
 
 def toggle(line, *, isp: bool, circuit: str = "dan") -> None:

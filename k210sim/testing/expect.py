@@ -11,8 +11,8 @@ from __future__ import annotations
 import re
 import time
 
-from k210sim.errors import HostError
 from k210sim.serialport.inprocess import ExpectFailed
+from k210sim.serialport.opening import open_port
 
 PIECE, PAUSE_S = 256, 0.01  # how fast a program is sent: a real board's buffer is small
 
@@ -21,13 +21,8 @@ class PortClient:
     """A pyserial port with `expect`. `url` is anything `serial_for_url` takes."""
 
     def __init__(self, url: str, baud: int = 115200):
-        import serial
-
         self.url = url
-        try:
-            self.port = serial.serial_for_url(url, baudrate=baud, timeout=0.02)
-        except (serial.SerialException, ValueError, OSError) as error:
-            raise HostError(f"port {url}: {error}") from error
+        self.port = open_port(url, baud, timeout=0.02)
         self.unread = b""
         self.transcript = b""
 

@@ -19,6 +19,7 @@ from k210sim.flash import boot_image, isp
 from k210sim.flash.isp_host import IspHost
 from k210sim.serialport import control, reset_lines
 from k210sim.serialport.control import ControlEnd
+from k210sim.serialport.opening import open_port
 from k210sim.serialport.pty import PtyEnd
 from k210sim.serialport.reset_circuit import NETWORK_WINDOW_S, ResetCircuit
 from k210sim.serialport.rfc2217 import Rfc2217End
@@ -209,7 +210,7 @@ def test_reset_lines_over_rfc2217(running):
     url = f"rfc2217://{running.rfc2217.address}"
     reset_lines.enter(url, isp=True)
     until(lambda: running.in_isp)
-    with reset_lines.open_port(url) as line:
+    with open_port(url) as line:
         line.write(GREETING)
         assert line.read(4) == GREETED
         line.baudrate = 1_500_000
@@ -222,7 +223,7 @@ def test_reset_lines_over_rfc2217(running):
 
 
 def test_a_client_that_goes_with_reset_pulled_lets_go_of_it(running):
-    with serial.serial_for_url(f"rfc2217://{running.rfc2217.address}") as line:
+    with open_port(f"rfc2217://{running.rfc2217.address}") as line:
         line.dtr = False
         until(lambda: running._in_reset)
     until(lambda: not running._in_reset)

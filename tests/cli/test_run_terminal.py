@@ -14,6 +14,7 @@ import pytest
 
 from k210sim.clock import Clock
 from k210sim.serialport.pty import PtyEnd
+from k210sim.serialport.rfc2217 import Rfc2217End
 from k210sim.serialport.tcp import TcpEnd
 from k210sim.serialport.uart import UartPort
 
@@ -58,6 +59,16 @@ def test_a_socket_works_like_a_port(port):
     )
     end.close()
     assert (done.returncode, done.stdout) == (0, b"[x][y]")
+
+
+def test_rfc2217_works_like_a_port_and_warns_of_nothing(port):
+    end = Rfc2217End(port, "127.0.0.1:0")
+    done = subprocess.run(
+        [*TERMINAL, f"rfc2217://{end.address}"], input=b"xy\xff", capture_output=True, timeout=20,
+        env={**os.environ, "PYTHONWARNINGS": "error::DeprecationWarning"},
+    )  # fmt: skip
+    end.close()
+    assert (done.returncode, done.stdout, done.stderr) == (0, b"[x][y][\xff]", b"")
 
 
 def test_keys_go_through_raw_and_ctrl_bracket_leaves(port):
