@@ -1,7 +1,7 @@
 """The options that choose a board: the same for every command that has one.
 
 They can also stand in `k210sim.toml`, or in the table `[tool.k210sim]` of `pyproject.toml`, of the
-current directory, under the same names (`flash-image`, `camera`, ...). What is given on the
+current directory, under the same names (`flash-image`, `camera`, `tcp`, ...). What is given on the
 command line wins.
 """
 
@@ -18,6 +18,7 @@ from k210sim.errors import ConfigError
 
 SETTINGS_FILE = "k210sim.toml"
 NAMES = ("board", "engine", "flash_image", "sd", "camera", "clock", "seed")
+PORT_NAMES = ("link", "tcp", "rfc2217", "serial_log")  # of the commands that serve a port
 
 
 def board_options(command: Callable) -> Callable:
@@ -63,13 +64,29 @@ def make_board(chosen: dict[str, Any], **defaults: Any):
     """
     from k210sim.board.board import Board
 
-    values = {**defaults, **_settings(Path.cwd())}
+    found = _settings(Path.cwd())
+    values = {**defaults, **{name: found[name] for name in NAMES if name in found}}
     values.update({name: value for name, value in chosen.items() if value is not None})
     if "flash_image" not in values:
         from k210sim.flash.storage import default_image_path
 
         values["flash_image"] = default_image_path()
     return Board(**values)
+
+
+def port_settings(chosen: dict[str, Any]) -> dict[str, Any]:
+    """Where the serial port is served: what was chosen, else what the settings files say.
+
+    Raises ConfigError for a setting that is not a text.
+    """
+    found = _settings(Path.cwd())
+    values = {}
+    for name in PORT_NAMES:
+        values[name] = found.get(name) if chosen[name] is None else chosen[name]
+        if not isinstance(values[name], (str, type(None))):
+            shown = name.replace("_", "-")
+            raise ConfigError(f"setting {shown} = {values[name]!r}: expected a text in quotes")
+    return values
 
 
 def _settings(folder: Path) -> dict[str, Any]:
@@ -85,9 +102,9 @@ def _settings(folder: Path) -> dict[str, Any]:
             found = found.get(key, {})
         if found:
             values = {name.replace("-", "_"): value for name, value in found.items()}
-            unknown = sorted(set(values) - set(NAMES))
+            unknown = sorted(set(values) - {*NAMES, *PORT_NAMES})
             if unknown:
-                known = ", ".join(name.replace("_", "-") for name in NAMES)
+                known = ", ".join(name.replace("_", "-") for name in (*NAMES, *PORT_NAMES))
                 raise ConfigError(f"{path}: unknown setting {unknown[0]!r}; expected {known}")
             return values
     return {}

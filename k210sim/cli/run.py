@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import functools
+import json
 import signal
 import sys
 import threading
@@ -12,7 +14,8 @@ from pathlib import Path
 
 import click
 
-from k210sim.cli.board_options import board_options, make_board
+from k210sim.cli.base import json_option
+from k210sim.cli.board_options import PORT_NAMES, board_options, make_board, port_settings
 from k210sim.errors import ConfigError
 
 DEMO_VIRTUAL_S = 3.0  # without a terminal: how long the demo runs, in the board's time
@@ -21,15 +24,21 @@ LCD_FILE = "k210sim-lcd.png"
 
 
 def port_options(command):
-    """The options that say where the serial port can be reached."""
+    """Adds the options that say where the port can be reached; the command gets them as `ports`."""
+
+    @functools.wraps(command)
+    def gathered(*args, **values):
+        chosen = {name: values.pop(name) for name in PORT_NAMES}
+        return command(*args, ports=port_settings(chosen), **values)
+
     for option in (
         click.option("--serial-log", type=click.Path(), help="Append what the device sends here."),
         click.option("--rfc2217", metavar="HOST:PORT", help="Serve the port by RFC 2217 too."),
         click.option("--tcp", metavar="HOST:PORT", help="Serve the port as a raw TCP socket too."),
         click.option("--link", type=click.Path(), help="Make this a link to the pseudo-terminal."),
     ):
-        command = option(command)
-    return command
+        gathered = option(gathered)
+    return gathered
 
 
 @click.command("run", epilog="Example: k210sim run --link /tmp/maix --camera faces.jpg")
@@ -37,25 +46,26 @@ def port_options(command):
 @click.option("--boot", type=click.Choice(["flash", "isp"]), default="flash",
               help="isp: wait for a flashing tool, as with the boot key held.")
 @click.option("--exit-after", type=float, metavar="S", help="Switch off after S seconds.")
+@json_option
 @board_options
-def run(link, tcp, rfc2217, serial_log, boot, exit_after, board_options):
-    """Power a board on and serve its serial port until Ctrl-C or SIGTERM, then save its flash.
+def run(ports, boot, exit_after, as_json, board_options):
+    """Power a board on and serve its serial port until Ctrl-C, SIGTERM or SIGHUP.
 
     Prints `serial port: /dev/pts/N` on its own line; connect with picocom, screen, pyserial or
-    `k210sim terminal`.
+    `k210sim terminal`. The flash is saved when the board goes off. All options but --boot,
+    --exit-after and --json can stand in k210sim.toml of the current directory, as in
+    rfc2217 = ":2217".
     """
-    if exit_after is not None and exit_after < 0:
+    if exit_after is not None and not exit_after >= 0:
         raise ConfigError(f"--exit-after {exit_after:g}: expected a number of seconds, 0 or more")
-    stop = threading.Event()
-    with _stopped_by_signals(stop):
+    with _stopped_by_signals() as stop:
         board = make_board({**board_options, "boot": boot}, clock="real")
         try:
-            with _ends(board, link, tcp, rfc2217, serial_log) as lines:
-                for text in lines:
-                    click.echo(text)
-                sys.stdout.flush()
+            with _ends(board, **ports) as places:
+                _announce(places, as_json)
                 board.power_on(wait=False)
-                _serve(board, stop, exit_after)
+                stop.serve()
+                _serve(board, stop.wanted, exit_after)
                 board.raise_failure()
                 board.power_off()
         finally:
@@ -75,7 +85,7 @@ def run(link, tcp, rfc2217, serial_log, boot, exit_after, board_options):
     help="Without a terminal: where the panel's picture goes.",
 )
 @board_options
-def repl(link, tcp, rfc2217, serial_log, factory_demo, lcd_out, board_options):
+def repl(ports, factory_demo, lcd_out, board_options):
     """Power a board on with its prompt in this window. Ctrl-] leaves, and flash is saved.
 
     When standard input is not a terminal, boots, lets main.py run for a few frames, writes the
@@ -90,16 +100,18 @@ def repl(link, tcp, rfc2217, serial_log, factory_demo, lcd_out, board_options):
         return
     from k210sim.cli.terminal import BoardLine, converse
 
-    board = make_board(board_options, clock="real")
-    try:
-        with _ends(board, link, tcp, rfc2217, serial_log) as lines:
-            for text in lines:
-                click.echo(text, err=True)
-            click.echo("--- Ctrl-] leaves ---", err=True)
-            board.power_on(wait=False)
-            converse(BoardLine(board))
-    finally:
-        board.close()
+    with _stopped_by_signals() as stop:
+        board = make_board(board_options, clock="real")
+        try:
+            with _ends(board, **ports) as places:
+                for name, place in places.items():
+                    click.echo(f"{name}: {place}", err=True)
+                click.echo("--- Ctrl-] leaves ---", err=True)
+                board.power_on(wait=False)
+                stop.serve()
+                converse(BoardLine(board), finished=stop.wanted.is_set)
+        finally:
+            board.close()
 
 
 def _show_demo(chosen: dict, picture: Path) -> None:
@@ -125,10 +137,10 @@ def _show_demo(chosen: dict, picture: Path) -> None:
 
 
 @contextlib.contextmanager
-def _ends(board, link, tcp, rfc2217, serial_log) -> Iterator[list[str]]:
-    """Open the host ends; gives the lines that say where they are."""
+def _ends(board, link, tcp, rfc2217, serial_log) -> Iterator[dict[str, str]]:
+    """Open the host ends; gives where each can be reached, by its name."""
     with contextlib.ExitStack() as stack:
-        lines = []
+        places = {}
         if serial_log is not None:
             from k210sim.serialport.logfile import LogFile
 
@@ -138,7 +150,7 @@ def _ends(board, link, tcp, rfc2217, serial_log) -> Iterator[list[str]]:
 
             end = TcpEnd(board.port, tcp)
             stack.callback(end.close)
-            lines.append(f"tcp: socket://{end.address}")
+            places["tcp"] = f"socket://{end.address}"
         if rfc2217 is not None:
             from k210sim.serialport.reset_circuit import NETWORK_WINDOW_S
             from k210sim.serialport.rfc2217 import Rfc2217End
@@ -149,7 +161,7 @@ def _ends(board, link, tcp, rfc2217, serial_log) -> Iterator[list[str]]:
                 on_lines=lambda dtr, rts: board.set_lines(dtr, rts, NETWORK_WINDOW_S),
             )
             stack.callback(server.close)
-            lines.append(f"rfc2217: rfc2217://{server.address}")
+            places["rfc2217"] = f"rfc2217://{server.address}"
         if sys.platform != "win32":
             from k210sim.serialport.control import ControlEnd
             from k210sim.serialport.pty import PtyEnd
@@ -160,10 +172,24 @@ def _ends(board, link, tcp, rfc2217, serial_log) -> Iterator[list[str]]:
                 terminal.name, board.set_lines, lambda isp: board.reset(wait=False, isp=isp)
             )
             stack.callback(control.close)
-            lines.append(f"serial port: {terminal.name}")
+            places["serial port"] = terminal.name
         elif tcp is None and rfc2217 is None:
             raise ConfigError("this system has no pseudo-terminals; give --tcp HOST:PORT")
-        yield lines
+        yield places
+
+
+def _announce(places: dict[str, str], as_json: bool) -> None:
+    """Say where the port can be reached; with somebody watching, also how, and how to stop."""
+    if as_json:
+        click.echo(json.dumps({name.replace(" ", "_"): place for name, place in places.items()}))
+    else:
+        for name, place in places.items():
+            click.echo(f"{name}: {place}")
+        if sys.stdout.isatty():
+            port = places.get("serial port") or next(iter(places.values()))
+            click.echo(f"In another window: k210sim terminal {port}; here Ctrl-C switches off.",
+                       err=True)
+    sys.stdout.flush()
 
 
 def _serve(board, stop: threading.Event, exit_after: float | None) -> None:
@@ -174,13 +200,39 @@ def _serve(board, stop: threading.Event, exit_after: float | None) -> None:
             break
 
 
+class _Stop:
+    """Whether a signal has asked for the end. While the board is being made it breaks that off."""
+
+    def __init__(self) -> None:
+        self.wanted = threading.Event()
+        self._serving = False
+
+    def serve(self) -> None:
+        """The board is on: from now on a signal is only noted, so that the flash is saved."""
+        self._serving = True
+
+    def __call__(self, *_: object) -> None:
+        self.wanted.set()
+        if not self._serving:
+            raise KeyboardInterrupt
+
+
 @contextlib.contextmanager
-def _stopped_by_signals(stop: threading.Event) -> Iterator[None]:
-    """SIGINT and SIGTERM set `stop` while the context lasts."""
-    numbers = [signal.SIGINT, signal.SIGTERM]
-    before = [signal.signal(number, lambda *_: stop.set()) for number in numbers]
+def _stopped_by_signals() -> Iterator[_Stop]:
+    """SIGINT, SIGTERM and SIGHUP call the `_Stop` it gives, and end the context in good order.
+
+    Those that were ignored stay ignored, as under nohup.
+    """
+    stop = _Stop()
+    names = ("SIGINT", "SIGTERM", "SIGHUP")
+    numbers = [getattr(signal, name) for name in names if hasattr(signal, name)]
+    numbers = [number for number in numbers if signal.getsignal(number) != signal.SIG_IGN]
+    before = [signal.signal(number, stop) for number in numbers]
     try:
-        yield
+        yield stop
+    except KeyboardInterrupt:
+        if not stop.wanted.is_set():
+            raise
     finally:
         for number, handler in zip(numbers, before, strict=True):
             signal.signal(number, handler)

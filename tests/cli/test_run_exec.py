@@ -127,9 +127,38 @@ def test_run_serves_the_port_and_saves_flash(tmp_path):
     assert (tmp_path / "flash.bin").stat().st_size == 16 << 20
 
 
-def test_run_refuses_a_bad_exit_after():
-    result = invoke(run_command.run, "--exit-after", "-1")
+@pytest.mark.parametrize("seconds", ["-1", "nan"])
+def test_run_refuses_a_bad_exit_after(seconds):
+    result = invoke(run_command.run, "--exit-after", seconds)
     assert isinstance(result.exception, ConfigError)
+
+
+def test_run_takes_its_ends_from_the_settings_and_prints_json(tmp_path):
+    (tmp_path / "k210sim.toml").write_text('tcp = ":0"\nlink = "maix"\nserial-log = "log"\n')
+    result = invoke(run_command.run, "--exit-after", "0.5", "--json", "--link", "other")
+    assert result.exit_code == 0, result.exception
+    places = json.loads(result.stdout)
+    assert list(places) == ["tcp", "serial_port"]
+    assert places["tcp"].startswith("socket://127.0.0.1:")
+    assert (tmp_path / "log").exists() and not (tmp_path / "maix").is_symlink()
+    assert invoke(exec_command.command, "-c", "1").exit_code == 0  # which has no ends
+    (tmp_path / "k210sim.toml").write_text("tcp = 5000\n")
+    result = invoke(run_command.run, "--exit-after", "0")
+    assert isinstance(result.exception, ConfigError) and "in quotes" in str(result.exception)
+
+
+def test_run_refuses_a_port_in_use(tmp_path):
+    import socket
+
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        address = f"127.0.0.1:{taken.getsockname()[1]}"
+        for option in ("--tcp", "--rfc2217"):
+            result = invoke(run_command.run, option, address)
+            assert isinstance(result.exception, HostError)
+            assert str(result.exception) == (
+                f"TCP address {address}: Address already in use; end that program first, or give "
+                "another port (:0 takes any free one)"
+            )
 
 
 def test_repl_without_a_terminal_writes_the_picture(tmp_path):

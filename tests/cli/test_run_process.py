@@ -111,14 +111,15 @@ def test_exec_report(k210sim, tmp_path):
     assert facts["kpu_runs"] == []
 
 
-def test_run_serves_pyserial_and_ends_well_at_sigterm(running):
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_run_serves_pyserial_and_saves_at_a_signal(running, number):
     process, name = running("--board", "bit")
     with PortClient(name) as port:
         port.write(b"\x03")  # the factory board runs its demo
         port.expect(rb">>> $", timeout=30)
         port.write(b"f = open('/flash/note.txt', 'w'); f.write('kept'); f.close()\r")
         port.expect(rb">>> $")
-    process.send_signal(signal.SIGTERM)
+    process.send_signal(number)
     assert process.wait(10) == 0
     process, name = running()
     with PortClient(name) as port:
