@@ -27,7 +27,7 @@ BOOT_TIMEOUT_S = 60.0
 BOOTS = ("flash", "isp")
 # An engine that is thrown away refers to itself, and its memories weigh more than its objects
 # count. Python would let hundreds of megabytes pile up before it looks.
-COLLECT_EVERY = 8
+COLLECT_EVERY = 2
 
 
 @dataclass(frozen=True)
