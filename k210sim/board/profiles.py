@@ -2,7 +2,8 @@
 
 Sources: sipeed/MaixPy-v1_scripts board/config_maix_*.py (pins), MaixPy-v1 v0.6.3 (its firmware
 builds projects/maixpy_amigo_tft and maixpy_m5stickv: size and bus clock of their LCD, config.json,
-pins; the others run maixpy_k210), kflash (reset circuits), the makers' pages (camera chips). The
+pins; the others run maixpy_k210), kendryte-standalone-demo (KD233: camera, pins of its panel,
+direction and colour order), kflash (reset circuits), the makers' pages (camera chips). The
 flash chips are one of two that all these boards carry; which one a given board has varies by
 batch.
 """
@@ -141,6 +142,20 @@ PROFILES: Mapping[str, BoardProfile] = MappingProxyType(
                     "SPK_BCLK": 15, "SPK_DIN": 17, "SPK_SD": 25, "MIC_LRCLK": 10, "MIC_DAT": 12,
                     "MIC_CLK": 13,
                 },
+            ),
+            # No MaixPy is built for this one; its config.json is ours, with which v0.6.3 knows its
+            # panel. The maker's demos run on it (--engine riscv).
+            BoardProfile(
+                name="kd233",
+                title="Kendryte KD233",
+                config_type="kd233",
+                flash_id=WINBOND_128M,  # a guess
+                lcd_settings={"height": 240, "width": 320, "invert": 0, "dir": 40, "dcx": 8,
+                              "ss": 6, "clk": 7},
+                panel="KD233",
+                camera_chip="ov5640",
+                reset_circuit="kd233",
+                pins={"BOOT_KEY": 16},
             ),
         )
     }

@@ -74,6 +74,10 @@ class Camera:
         self._xclk_hz = max(1, xclk_hz)
         self.double_buffer = double_buffer
 
+    def set_xclk(self, hz: int) -> None:
+        """Clock the sensor so fast; frames already numbered keep their numbers."""
+        self._xclk_hz = max(1, hz)
+
     def set_framesize(self, width: int, height: int) -> None:
         """Choose the frame's size; the window becomes all of it."""
         self.size = (width, height)

@@ -34,7 +34,7 @@ def board_options(command: Callable) -> Callable:
             click.option(
                 "--board",
                 metavar="NAME",
-                help="Board: bit (default), dock, go, duino, amigo, m5stickv.",
+                help="Board: bit (default), dock, go, duino, amigo, m5stickv, kd233.",
             ),
             click.option("--engine", metavar="E", help="auto (builtin), builtin or riscv."),
             click.option(

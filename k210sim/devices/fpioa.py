@@ -1,13 +1,14 @@
 """FPIOA: which function each of the 48 pads has, and its pull.
 
 Ref: kendryte-standalone-sdk lib/drivers/include/fpioa.h (io, tie_en, tie_val). Inverted, tied and
-switched-off inputs and outputs are not modelled: their bits are kept and do nothing.
+switched-off inputs and outputs are not modelled: their bits are kept and do nothing. After a reset
+the boot ROM has given the serial port its two pads, and no other pad anything.
 """
 
 from __future__ import annotations
 
 from k210sim.devices.device import Device, Register
-from k210sim.pins import INPUT, N_PADS, PULL_DOWN, PULL_UP, Pins
+from k210sim.pins import INPUT, N_PADS, PULL_DOWN, PULL_UP, UARTHS_PADS, Pins
 
 PULL_UP_BIT, PULL_DOWN_BIT = 1 << 16, 1 << 17
 
@@ -29,7 +30,7 @@ class Fpioa(Device):
     def reset(self) -> None:
         super().reset()
         for pad in range(N_PADS):
-            self.pins.connect(pad, 0)
+            self.write_io(pad, UARTHS_PADS.get(pad, 0))
 
     def write_io(self, pad: int, value: int) -> None:
         self._put(4 * pad, 4, value)

@@ -1,55 +1,227 @@
-"""I2C0-2 as masters with nothing on the bus: every address stays unanswered.
+"""I2C0-2 as masters: bytes take their time on the line, and a chip answers or nobody does.
 
-Ref: kendryte-standalone-sdk lib/drivers/include/i2c.h and i2c.c. A byte put into data_cmd is sent
-at once and ends in an abort for want of an acknowledge, until clr_tx_abrt is read. Interrupts and
-the slave mode are not modelled.
+Ref: kendryte-standalone-sdk lib/drivers/include/i2c.h and i2c.c, sipeed/MaixPy-v1
+components/kendryte_sdk/src/sipeed_i2c.c; Synopsys' description of the block
+(DW_apb_i2c). A transaction begins with the first command in the transmit FIFO and ends when that is
+empty after a byte. A program that asks for the status or for bytes received while the line is busy
+would ask again until it is not: the time passes with the first such question. The FIFOs take what
+they are given: nothing is lost in them. As a slave the controller hears nothing, for no other
+master is on the bus.
 """
 
 from __future__ import annotations
 
+from collections import deque
+from collections.abc import Callable
+from typing import Protocol
+
 from k210sim.devices.device import Device, Register
 
 NO_ACKNOWLEDGE = 1  # of a 7-bit address
-STATUS_IDLE = 0x06  # transmit FIFO not full, and empty
+READ = 0x100
+BITS = 9  # of a byte with its acknowledgement
+NOT_FULL, EMPTY, RECEIVED = 0x02, 0x04, 0x08
+RX_FULL, TX_EMPTY, TX_ABORT, STOPPED, STARTED = 0x004, 0x010, 0x040, 0x200, 0x400
 NAMES = {
     0x00: "con", 0x04: "tar", 0x08: "sar", 0x10: "data_cmd", 0x14: "ss_scl_hcnt",
     0x18: "ss_scl_lcnt", 0x1C: "fs_scl_hcnt", 0x20: "fs_scl_lcnt", 0x2C: "intr_stat",
     0x30: "intr_mask", 0x34: "raw_intr_stat", 0x38: "rx_tl", 0x3C: "tx_tl", 0x40: "clr_intr",
-    0x54: "clr_tx_abrt", 0x6C: "enable", 0x70: "status", 0x74: "txflr", 0x78: "rxflr",
-    0x7C: "sda_hold", 0x80: "tx_abrt_source", 0x88: "dma_cr", 0x8C: "dma_tdlr", 0x90: "dma_rdlr",
-    0x94: "sda_setup", 0x98: "general_call", 0x9C: "enable_status",
+    0x44: "clr_rx_under", 0x48: "clr_rx_over", 0x4C: "clr_tx_over", 0x50: "clr_rd_req",
+    0x54: "clr_tx_abrt", 0x58: "clr_rx_done", 0x5C: "clr_activity", 0x60: "clr_stop_det",
+    0x64: "clr_start_det", 0x68: "clr_gen_call", 0x6C: "enable", 0x70: "status", 0x74: "txflr",
+    0x78: "rxflr", 0x7C: "sda_hold", 0x80: "tx_abrt_source", 0x88: "dma_cr", 0x8C: "dma_tdlr",
+    0x90: "dma_rdlr", 0x94: "sda_setup", 0x98: "general_call", 0x9C: "enable_status",
+    0xA0: "fs_spklen",
 }  # fmt: skip
-READ_ONLY = {"intr_stat", "raw_intr_stat", "txflr", "rxflr"}
+READ_ONLY = {
+    "intr_stat", "raw_intr_stat", "txflr", "rxflr", "status", "tx_abrt_source", "enable_status",
+    *(name for name in NAMES.values() if name.startswith("clr_")),
+}  # fmt: skip
+
+
+class Slave(Protocol):
+    """A chip on the bus."""
+
+    address: int
+
+    def start(self) -> None: ...
+
+    def put(self, byte: int) -> None: ...
+
+    def get(self) -> int: ...
 
 
 class I2c(Device):
+    """clock : of the board. hz() : what the counts of the line's clock count. find(address) : the
+    chip of a 7-bit address on this bus, or None. on_change() : a DMA channel may go on"""
+
     REGISTERS = tuple(
         Register(offset, name, read_only=name in READ_ONLY) for offset, name in NAMES.items()
     )
 
-    def __init__(self, number: int):
+    def __init__(
+        self,
+        number: int,
+        clock,
+        hz: Callable[[], int],
+        find: Callable[[int], Slave | None] = lambda address: None,
+        on_change: Callable[[], None] = lambda: None,
+    ):
         self.NAME = f"I2C{number}"
+        self._clock, self._hz, self._chip_at, self._on_change = clock, hz, find, on_change
+        self._alarm: int | None = None
+        self._clear()
         super().__init__()
 
-    def read_status(self) -> int:
-        return STATUS_IDLE
+    def _clear(self) -> None:
+        self._tx: deque[int] = deque()
+        self._rx: deque[int] = deque()
+        self._slave: Slave | None = None
+        self._running = False  # a byte is on the line, until:
+        self._free_ns = 0
+        self._reading: bool | None = None  # direction of the transaction
+        self._raw = 0
+        if self._alarm is not None:
+            self._clock.cancel(self._alarm)
+            self._alarm = None
+
+    def reset(self) -> None:
+        super().reset()
+        self._clear()
+        self._update()
+
+    # --- the line -------------------------------------------------------------------------------
+
+    @property
+    def _bit_ns(self) -> int:
+        counts = (self._take(0x14, 4) & 0xFFFF) + (self._take(0x18, 4) & 0xFFFF)
+        return max(1, counts) * 1_000_000_000 // max(1, self._hz())
+
+    def _next(self) -> None:
+        """Put the next byte on the line, after a start condition and the address if need be."""
+        if self._running or not self._tx or not self._take(0x6C, 4) & 1:
+            return
+        if self._take(0x80, 4):  # aborted: the FIFO is held empty until that is read
+            self._tx.clear()
+            return
+        reading = bool(self._tx[0] & READ)
+        bits = BITS
+        if reading != self._reading:
+            bits += BITS + 1
+            self._raw |= STARTED
+        self._running = True
+        self._free_ns = self._clock.now_ns + bits * self._bit_ns
+        self._alarm = self._clock.alarm(self._free_ns, lambda: self._byte(reading))
+
+    def _let_pass(self) -> None:
+        """Let the time of the byte on the line pass."""
+        if self._running:
+            self._clock.advance_ns(max(0, self._free_ns - self._clock.now_ns))
+
+    def _byte(self, reading: bool) -> None:
+        """A byte has been on the line."""
+        self._alarm, self._running = None, False
+        if reading != self._reading:
+            self._slave = self._chip_at(self._take(0x04, 4) & 0x3FF)
+            self._reading = reading
+            if self._slave is not None and not reading:
+                self._slave.start()
+        if self._slave is None:
+            self._tx.clear()
+            self._put(0x80, 4, NO_ACKNOWLEDGE)
+            self._raw |= TX_ABORT
+        elif reading:
+            self._tx.popleft()
+            self._rx.append(self._slave.get())
+        else:
+            self._slave.put(self._tx.popleft() & 0xFF)
+        if self._tx:
+            self._next()
+        else:
+            self._reading = None
+            self._raw |= STOPPED
+        self._update()
+        self._on_change()
+
+    # --- registers ------------------------------------------------------------------------------
+
+    def write_data_cmd(self, value: int) -> None:
+        self._tx.append(value & 0x1FF)
+        self._next()
+        self._update()
+
+    def read_data_cmd(self) -> int:
+        value = self._rx.popleft() if self._rx else 0
+        self._update()
+        return value
+
+    def write_enable(self, value: int) -> None:
+        self._put(0x6C, 4, value)
+        if not value & 1:
+            self._clear()
+            self._put(0x80, 4, 0)
+        self._update()
 
     def read_enable_status(self) -> int:
         return self._take(0x6C, 4) & 1
 
-    def write_data_cmd(self, value: int) -> None:
-        self._put(0x80, 4, NO_ACKNOWLEDGE)
+    def read_status(self) -> int:
+        while self._running:
+            self._let_pass()
+        return NOT_FULL | (0 if self._tx else EMPTY) | (RECEIVED if self._rx else 0)
 
-    def read_data_cmd(self) -> int:
-        return 0
+    def read_txflr(self) -> int:
+        return min(8, len(self._tx))
 
-    def write_tx_abrt_source(self, value: int) -> None:
-        """Read-only."""
+    def read_rxflr(self) -> int:
+        if not self._rx:
+            self._let_pass()
+        return len(self._rx)
 
     def read_clr_tx_abrt(self) -> int:
         self._put(0x80, 4, 0)
+        return self._acknowledge(TX_ABORT)
+
+    def read_clr_stop_det(self) -> int:
+        return self._acknowledge(STOPPED)
+
+    def read_clr_start_det(self) -> int:
+        return self._acknowledge(STARTED)
+
+    def read_clr_intr(self) -> int:
+        self._put(0x80, 4, 0)
+        return self._acknowledge(TX_ABORT | STOPPED | STARTED)
+
+    def _acknowledge(self, bits: int) -> int:
+        self._raw &= ~bits
+        self._update()
         return 0
 
-    def dma_write(self, values: list[int]) -> None:
-        """A DMA channel's bytes go the same way."""
-        self._put(0x80, 4, NO_ACKNOWLEDGE)
+    def read_raw_intr_stat(self) -> int:
+        received = RX_FULL if len(self._rx) > (self._take(0x38, 4) & 7) else 0
+        enabled = self._take(0x6C, 4) & 1
+        sent = TX_EMPTY if enabled and len(self._tx) <= (self._take(0x3C, 4) & 7) else 0
+        return self._raw | received | sent
+
+    def read_intr_stat(self) -> int:
+        return self.read_raw_intr_stat() & self._take(0x30, 4)
+
+    def write_intr_mask(self, value: int) -> None:
+        self._put(0x30, 4, value)
+        self._update()
+
+    def _update(self) -> None:
+        self.irq(bool(self.read_intr_stat()))
+
+    # --- for a DMA channel ----------------------------------------------------------------------
+
+    def dma_write(self, values) -> None:
+        """Commands for the transmit FIFO."""
+        self._tx.extend(int(value) & 0x1FF for value in values)
+        self._next()
+
+    def dma_read(self, count: int) -> list[int] | None:
+        """Bytes received, or None while there are not as many."""
+        if len(self._rx) < count:
+            return None
+        return [self._rx.popleft() for _ in range(count)]

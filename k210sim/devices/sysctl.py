@@ -87,6 +87,16 @@ class Sysctl(Device):
     def kpu_hz(self) -> int:
         return max(1_000_000, self._pll("pll1") // ((self._at("clk_th0") >> 8 & 15) + 1))
 
+    @property
+    def apb1_hz(self) -> int:
+        """The clock of DVP, AES and OTP."""
+        return self.cpu_hz // ((self._at("clk_sel0") >> 6 & 7) + 1)
+
+    def i2c_hz(self, number: int) -> int:
+        """The clock of an I2C controller."""
+        threshold = self._at("clk_th5") >> 8 * (number + 1) & 0xFF
+        return max(1, self._pll("pll0") // (2 * (threshold + 1)))
+
     def spi_hz(self, number: int) -> int:
         """The clock before the baud rate divider of SPI0 or SPI1."""
         threshold = self._at("clk_th1") >> 8 * number & 0xFF

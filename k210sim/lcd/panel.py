@@ -73,6 +73,9 @@ STICK = PanelKind(window=(52, 40, 135, 240), upright=MV | MX, inverted=True, par
 AMIGO = PanelKind(
     controller="ILI9486", lcd_type=1, columns=320, pages=480, upright=MV, blue_first=True
 )
+# 3.2 inch, 320x240, on the KD233; as the maker's demos set it up, which have no wire to its reset.
+KD233 = PanelKind(controller="NT35310", upright=MV, blue_first=True, select_pad=6, data_pad=8,
+                  reset_pad=None)  # fmt: skip
 
 
 class Panel:

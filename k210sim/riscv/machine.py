@@ -106,7 +106,7 @@ class Machine:
         self.cycles += budget or 0
         self._turn += 1
         self._sync_clock()
-        self.uarths.poll()
+        self.chip.poll()
         self.clint.update()
         if self.reset_wanted:
             self.reset()

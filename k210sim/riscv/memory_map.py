@@ -17,6 +17,7 @@ from k210sim.devices.bus import Bus
 from k210sim.devices.clint import Clint
 from k210sim.devices.device import Unmodelled
 from k210sim.devices.dmac import CHANNELS, Dmac
+from k210sim.devices.dvp import Dvp
 from k210sim.devices.fpioa import Fpioa
 from k210sim.devices.gpio import Gpio
 from k210sim.devices.gpiohs import Gpiohs
@@ -25,6 +26,7 @@ from k210sim.devices.kpu import KpuRegisters
 from k210sim.devices.low_memory import LowMemory
 from k210sim.devices.plic import Plic
 from k210sim.devices.rtc import Rtc
+from k210sim.devices.serial_pads import FUNC_UART1_RX, IN_PAD, SerialPads
 from k210sim.devices.spi import Spi
 from k210sim.devices.spi_flash import SpiFlash
 from k210sim.devices.spi_lcd import SpiLcd
@@ -38,16 +40,16 @@ from k210sim.flash.commands import NorCommands
 from k210sim.flash.nor import NorFlash
 from k210sim.kpu.ai_ram import AiRam
 from k210sim.kpu.device import Kpu
-from k210sim.pins import N_GPIOHS, Pins
+from k210sim.pins import FUNC_UARTHS_RX, FUNC_UARTHS_TX, N_GPIOHS, Pins
 
 AI_RAM_AT = 6 << 20
-IRQ_TIMER0A, IRQ_WDT0, IRQ_GPIO = 14, 21, 23
+IRQ_I2C0, IRQ_UART1, IRQ_TIMER0A, IRQ_WDT0, IRQ_GPIO, IRQ_DVP = 8, 11, 14, 21, 23, 24
 IRQ_KPU, IRQ_DMA0, IRQ_UARTHS, IRQ_GPIOHS0 = 25, 27, 33, 34
 BOOT_PAD = 16  # the boot key to ground, pulled up on the boards
 UNMODELLED = {
     "SPI slave": 0x50240000,
     "I2S0": 0x50250000, "I2S1": 0x50260000, "I2S2": 0x50270000,
-    "SHA256": 0x502C0000, "OTP": 0x50420000, "DVP": 0x50430000, "AES": 0x50450000,
+    "SHA256": 0x502C0000, "OTP": 0x50420000, "AES": 0x50450000,
     "FFT": 0x42000000,
 }  # fmt: skip
 
@@ -91,9 +93,12 @@ class Chip:
         self._parts, self._hooks = parts, hooks
         self.pins = parts.pins
         self.pins.drive(BOOT_PAD, 1)
+        self._serial = SerialPads(self.pins, parts.send, parts.receive)
         self._map_core(ram)
         self._map_simple()
+        self._map_uarts()
         self._map_spi()
+        self._map_camera()
         self._map_kpu(ram)
         for name, base in UNMODELLED.items():
             bus.map(base, Unmodelled(name))
@@ -109,7 +114,8 @@ class Chip:
         self.plic = Plic(hooks.raise_interrupt)
         bus.map(0x0C000000, self.plic, pages=Plic.PAGES)
         bus.map(0x00000000, LowMemory())
-        self.uarths = Uarths(self._parts.send, self._parts.receive)
+        pads = self._serial
+        self.uarths = Uarths(pads.sender(FUNC_UARTHS_TX), pads.receiver(FUNC_UARTHS_RX))
         bus.map(0x38000000, self.uarths)
         self.uarths.irq = self.plic.line(IRQ_UARTHS)
         self.dmac = Dmac(ram, bus)
@@ -129,8 +135,6 @@ class Chip:
         bus.map(0x50200000, gpio)
         gpio.irq = self.plic.line(IRQ_GPIO)
         for n in range(3):
-            bus.map(0x50210000 + 0x10000 * n, Uart(n + 1))
-            bus.map(0x50280000 + 0x10000 * n, I2c(n))
             timer = Timer(n, clock, hooks.timer_hz)
             bus.map(0x502D0000 + 0x10000 * n, timer)
             timer.irqs = [self.plic.line(IRQ_TIMER0A + 2 * n + half) for half in range(2)]
@@ -139,6 +143,23 @@ class Chip:
             bus.map(0x50400000 + 0x10000 * n, wdt)
             wdt.irq = self.plic.line(IRQ_WDT0 + n)
         bus.map(0x50460000, Rtc(clock))
+
+    def _map_uarts(self) -> None:
+        self.uarts = []
+        for n in range(3):
+            input_function = FUNC_UART1_RX + 2 * n
+            uart = Uart(n + 1, self._serial.sender(input_function + 1),
+                        self._serial.receiver(input_function), self.dmac.pump)  # fmt: skip
+            self.bus.map(0x50210000 + 0x10000 * n, uart)
+            uart.irq = self.plic.line(IRQ_UART1 + n)
+            self.uarts.append(uart)
+
+    def poll(self) -> None:
+        """Take what the host has sent; called now and then."""
+        self.uarths.poll()
+        for n, uart in enumerate(self.uarts):
+            if self.pins.functions[IN_PAD] == FUNC_UART1_RX + 2 * n:
+                uart.poll()
 
     def _map_spi(self) -> None:
         bus, pump = self.bus, self.dmac.pump
@@ -153,6 +174,17 @@ class Chip:
         bus.map(0x53000000, Spi(1, on_change=pump))
         self.flash_commands = NorCommands(self._parts.flash)
         bus.map(0x54000000, Spi(3, SpiFlash(self.flash_commands), on_change=pump))
+
+    def _map_camera(self) -> None:
+        """DVP and the I2C controllers: the sensor's control pins may hang on any of them."""
+        bus, sysctl = self.bus, self.sysctl
+        self.dvp = Dvp(self.clock, self._parts.camera, self.dmac.memory, lambda: sysctl.apb1_hz)
+        bus.map(0x50430000, self.dvp)
+        self.dvp.irq = self.plic.line(IRQ_DVP)
+        for n in range(3):
+            i2c = I2c(n, self.clock, lambda n=n: sysctl.i2c_hz(n), self.dvp.find, self.dmac.pump)
+            bus.map(0x50280000 + 0x10000 * n, i2c)
+            i2c.irq = self.plic.line(IRQ_I2C0 + n)
 
     def _map_kpu(self, ram: np.ndarray) -> None:
         ai_ram = AiRam()

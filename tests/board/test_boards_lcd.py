@@ -106,7 +106,7 @@ def test_a_factory_board_of_each_kind_keeps_its_model_and_files():
 
 def test_help_and_refusal_name_all_boards():
     text = " ".join(CliRunner().invoke(exec_command.command, ["--help"]).output.split())
-    assert "bit (default), dock, go, duino, amigo, m5stickv." in text
+    assert "bit (default), dock, go, duino, amigo, m5stickv, kd233." in text
     with pytest.raises(ConfigError) as refused:
         Board(board="cube")
     assert str(refused.value) == f"board 'cube': expected one of {', '.join(PROFILES)}"

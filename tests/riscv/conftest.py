@@ -9,6 +9,7 @@ import pytest
 from k210sim.clock import Clock
 from k210sim.flash.nor import NorFlash
 
+PLIC = 0x0C000000
 PROGRAMS = Path(__file__).resolve().parents[2] / "firmware_images" / "riscv"
 
 
@@ -49,6 +50,28 @@ class Rig:
     def lines(self, **options) -> dict[str, str]:
         """The program's lines by their first words; the last word is the value."""
         return dict(line.rsplit(" ", 1) for line in self.run(**options).splitlines() if " " in line)
+
+
+class Registers:
+    """A machine's registers by address, 32 bits at a time, and its RAM."""
+
+    def __init__(self, machine):
+        self.machine, self.pins = machine, machine.chip.pins
+
+    def __getitem__(self, address: int) -> int:
+        device, offset = self.machine.bus.at(address)
+        return device.read(offset, 4)
+
+    def __setitem__(self, address: int, value: int) -> None:
+        device, offset = self.machine.bus.at(address)
+        device.write(offset, 4, value)
+
+    def pending(self, source: int) -> bool:
+        return bool(self[PLIC + 0x1000 + 4 * (source // 32)] >> source % 32 & 1)
+
+    def ram(self, address: int, size: int):
+        """Bytes of RAM, to be read and written."""
+        return self.machine.dmac.memory(address, size)
 
 
 @pytest.fixture

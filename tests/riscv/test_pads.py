@@ -7,8 +7,9 @@ import pytest
 
 from k210sim.errors import NotSimulated
 from k210sim.lcd.panel import STICK, Panel
+from tests.riscv.conftest import Registers
 
-FPIOA, GPIOHS, GPIO, PLIC, SPI0 = 0x502B0000, 0x38001000, 0x50200000, 0x0C000000, 0x52000000
+FPIOA, GPIOHS, GPIO, SPI0 = 0x502B0000, 0x38001000, 0x50200000, 0x52000000
 INPUT_VAL, OUTPUT_EN, OUTPUT_VAL, RISE_IE, RISE_IP, FALL_IE, LOW_IE, LOW_IP = (
     0x00, 0x08, 0x0C, 0x18, 0x1C, 0x20, 0x30, 0x34,
 )  # fmt: skip
@@ -18,22 +19,6 @@ FUNC_GPIOHS0, FUNC_GPIO0 = 24, 56
 @pytest.fixture
 def chip(rig):
     return Registers(rig("hello").machine)
-
-
-class Registers:
-    def __init__(self, machine):
-        self.machine, self.pins = machine, machine.chip.pins
-
-    def __getitem__(self, address: int) -> int:
-        device, offset = self.machine.bus.at(address)
-        return device.read(offset, 4)
-
-    def __setitem__(self, address: int, value: int) -> None:
-        device, offset = self.machine.bus.at(address)
-        device.write(offset, 4, value)
-
-    def pending(self, source: int) -> bool:
-        return bool(self[PLIC + 0x1000 + 4 * (source // 32)] >> source % 32 & 1)
 
 
 def test_a_pin_reads_what_drives_its_pad(chip):
