@@ -51,9 +51,10 @@ class Hart:
 
     def __init__(self, number: int):
         self.number = number
-        self.x = np.zeros(33, np.int64)
-        self.f = np.zeros(32, np.int64)
-        self.s = np.zeros(st.SIZE, np.int64)
+        self.all = np.zeros(st.HART_SIZE, np.int64)
+        self.x = self.all[st.X_AT : st.X_AT + 33]
+        self.f = self.all[st.F_AT : st.S_AT]
+        self.s = self.all[st.S_AT : st.CODE_AT]
         self.state = memoryview(self.s)  # the same, faster for single values
         self.waiting = False
         self.spinning = False
@@ -102,6 +103,9 @@ class Core:
         self.pages = np.zeros(st.RAM_SIZE >> st.PAGE_SHIFT, np.uint8)
         self.entries = jit.new_entries()
         self.harts = [Hart(0), Hart(1)]
+        for hart in self.harts:
+            hart.all[st.CODE_AT] = self.code.ctypes.data
+            hart.all[st.ENTRIES_AT] = self.entries.ctypes.data
         memory = (
             self.ram, self.ram.view(np.int16), self.ram.view(np.int32), self.ram.view(np.int64),
             self.code, self.pages, regs, flags, page_of, self.entries,

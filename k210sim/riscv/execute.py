@@ -220,8 +220,7 @@ def run(budget, s, x, f, fd, fs, r8, r16, r32, r64, code, pages, regs, flags, pa
             else:
                 entry = w >> 32
                 if high == st.RAM_HIGH:
-                    after = call_region(entries[entry, 0], entries[entry, 1], s, x, f, r8, n,
-                                        budget)  # fmt: skip
+                    after = call_region(entries[entry, 0], entries[entry, 1], x, r8, n, budget)
                     if after != n:
                         n = after
                         pc = s[st.PC]

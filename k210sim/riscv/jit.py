@@ -45,6 +45,7 @@ def original(code: np.ndarray, entries: np.ndarray, offset: int) -> int:
 class _Installed:
     region: Region
     rows: dict[int, int] = field(default_factory=dict)  # by the start of their blocks
+    mark_at = mark = 0  # one of its BLOCKs, and where in `code`: fence.i takes all or none
 
 
 class Jit:
@@ -57,6 +58,7 @@ class Jit:
     def __init__(self, code: np.ndarray, entries: np.ndarray, compiler: Compiler | None = None):
         self.compiler = compiler or shared()
         self._code, self._entries = code, entries
+        self._view = memoryview(code)  # the same, faster for single values
         self._owner: dict[int, _Installed] = {}  # by offset of each instruction
         self._samples: dict[int, int] = {}  # by line
         self._free = list(range(ROWS - 1, -1, -1))
@@ -133,15 +135,15 @@ class Jit:
             self._entries[row] = address, number, self._code[at]
             self._code[at] = op.BLOCK | row << 32
             installed.rows[block.start] = row
+            installed.mark_at, installed.mark = at, op.BLOCK | row << 32
+        if not installed.rows:
+            return
         for at, _ in region.words:
             self._owner.setdefault(at, installed)
 
     def _in_place(self, installed: _Installed) -> bool:
         """Whether fence.i has not taken a region away."""
-        return all(
-            int(self._code[start >> 1]) == op.BLOCK | row << 32
-            for start, row in installed.rows.items()
-        )
+        return self._view[installed.mark_at] == installed.mark
 
     def _sweep(self) -> None:
         """Forget the regions that fence.i has taken away; their rows are free again."""

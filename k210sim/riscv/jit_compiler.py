@@ -42,7 +42,7 @@ class Compiler:
 
     def key(self, region: Region) -> str:
         """What the code of a region depends on, as a name."""
-        parts = (self._identity, region.words, region.returns, [b.start for b in region.blocks])
+        parts = (self._identity, region.words, [b.start for b in region.blocks], region.is_loop)
         return hashlib.sha256(repr(parts).encode()).hexdigest()[:40]
 
     def find(self, key: str) -> int:

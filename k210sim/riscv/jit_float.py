@@ -49,11 +49,11 @@ SINGLE, DOUBLE = Width(32, 23, "float", "f32"), Width(64, 52, "double", "f64")
 def prologue() -> list[str]:
     """What a function with F or D instructions begins with: nothing when they are off."""
     return [
-        f"  %status.at = getelementptr i64, ptr %s, i64 {st.MSTATUS}",
+        f"  %status.at = getelementptr i64, ptr %hart, i64 {st.S_AT + st.MSTATUS}",
         "  %status = load i64, ptr %status.at",
         f"  %units = and i64 %status, {st.MSTATUS_FS}", "  %off = icmp eq i64 %units, 0",
         "  br i1 %off, label %no, label %on", "on:",
-        f"  %fcsr.at = getelementptr i64, ptr %s, i64 {st.FCSR}",
+        f"  %fcsr.at = getelementptr i64, ptr %hart, i64 {st.S_AT + st.FCSR}",
         "  %fcsr = load i64, ptr %fcsr.at",
         f"  %nx.bit = and i64 %fcsr, {NX}", "  %nx = icmp ne i64 %nx.bit, 0",
         "  %nearest = icmp ult i64 %fcsr, 32", "  %both = and i1 %nx, %nearest",

@@ -2,13 +2,17 @@
 
 A region becomes one function that executes exactly what the interpreter would:
 
-    n = region(entry, s, x, f, ram, n, budget)
+    n = region(entry, hart, ram, n, budget)
 
-`entry` is the index of the block to begin with, n the instructions executed so far in this turn.
-A block is begun only when `budget` covers it whole. What is not translated (a register of a
-device, a trap, an operand that needs softfloat) ends the function in front of the instruction;
-s[PC] says where, and the interpreter goes on from there. Registers live in local variables,
-which LLVM keeps in the host's.
+`entry` is the index of the block to begin with, `hart` the hart's state (core.py lays it out), n
+the instructions executed so far in this turn. A block is begun only when `budget` covers it whole.
+What is not translated (a register of a device, a trap, an operand that needs softfloat) ends the
+function in front of the instruction; the hart's PC says where, and the interpreter goes on from
+there. A jump out of the region calls the region that begins there, if one does.
+
+Registers of a loop live in local variables, which LLVM keeps in the host's. Elsewhere each block
+loads what it uses and stores what it has changed: code that jumps about would spend more on moving
+all registers in and out.
 """
 
 from __future__ import annotations
@@ -18,12 +22,10 @@ from k210sim.riscv import opcodes as op
 from k210sim.riscv import state as st
 from k210sim.riscv.jit_region import BRANCHES, FLOATS, LOADS, STORES, Block, Region, immediate
 
-SIGNATURE = "i64 %entry, ptr noalias %s, ptr noalias %x, ptr noalias %f, ptr noalias %ram, "
-SIGNATURE += "i64 %count, i64 %budget"
-RARELY, MOSTLY = "!prof !0", "!prof !1"
-WEIGHTS = (
-    '!0 = !{!"branch_weights", i32 1, i32 1000000}\n!1 = !{!"branch_weights", i32 1000000, i32 1}\n'
-)
+PARAMETERS = "i64 %entry, ptr %hart, ptr %ram, i64 %count, i64 %budget"
+MOSTLY = "!prof !0"
+WEIGHTS = '!0 = !{!"branch_weights", i32 1000000, i32 1}\n'
+HEADS = {"x": st.X_AT, "f": st.F_AT}
 SIZES = {
     op.LB: 1, op.LH: 2, op.LW: 4, op.LD: 8, op.LBU: 1, op.LHU: 2, op.LWU: 4,
     op.SB: 1, op.SH: 2, op.SW: 4, op.SD: 8, op.FLW: 4, op.FLD: 8, op.FSW: 4, op.FSD: 8,
@@ -65,13 +67,13 @@ class Translator:
 
     def __init__(self, region: Region, name: str, fma: bool):
         self.region, self.name, self.fma = region, name, fma
-        self.starts = {block.start for block in region.blocks}
+        self.starts = {block.start: number for number, block in enumerate(region.blocks)}
         self.lines: list[str] = []
         self.exits: list[str] = []
-        self.x_used: set[int] = set()
-        self.x_written: set[int] = set()
-        self.f_used: set[int] = set()
-        self.f_written: set[int] = set()
+        self.used: set[str] = set()  # registers as x5, f1
+        self.written: set[str] = set()
+        self.known: dict[str, str] = {}  # values of registers in this block
+        self.changed: dict[str, str] = {}  # those not stored yet
         self._names = 0
         self.at = self.word = self.done = 0  # the instruction in hand; those before it in its block
 
@@ -92,48 +94,52 @@ class Translator:
         return f"{hint}{self._names}"
 
     def x(self, number: int) -> str:
-        if number == 0:
-            return "0"
-        self.x_used.add(number)
-        return self.value(f"load i64, ptr %x{number}")
+        return self._get(f"x{number}") if number else "0"
 
     def set_x(self, number: int, value: str) -> None:
         """Give an integer register a value; 0 and NO_RD take none."""
         if number % op.NO_RD:
-            self.x_written.add(number)
-            self.emit(f"store i64 {value}, ptr %x{number}")
+            self._set(f"x{number}", value)
 
     def f(self, number: int) -> str:
-        self.f_used.add(number)
-        return self.value(f"load i64, ptr %f{number}")
+        return self._get(f"f{number}")
 
     def set_f(self, number: int, value: str) -> None:
-        self.f_written.add(number)
-        self.emit(f"store i64 {value}, ptr %f{number}")
+        self._set(f"f{number}", value)
+
+    def _get(self, register: str) -> str:
+        self.used.add(register)
+        if register not in self.known:
+            self.known[register] = self.value(f"load i64, ptr %{register}")
+        return self.known[register]
+
+    def _set(self, register: str, value: str) -> None:
+        self.written.add(register)
+        self.known[register] = self.changed[register] = value
+
+    def _stores(self) -> list[str]:
+        """Instructions that store what the block has changed so far."""
+        return [f"  store i64 {value}, ptr %{name}" for name, value in self.changed.items()]
 
     def leave_unless(self, condition: str) -> None:
         """End the function in front of the instruction in hand unless an i1 is true."""
-        go = self.label("go")
-        self.emit(f"br i1 {condition}, label %{go}, label %{self._exit()}, {MOSTLY}")
+        go, leave = self.label("go"), self.label("leave")
+        self.emit(f"br i1 {condition}, label %{go}, label %{leave}, {MOSTLY}")
         self.lines.append(f"{go}:")
-
-    def _exit(self) -> str:
-        label = self.label("leave")
-        executed = f"%{label}.n"
         self.exits += [
-            f"{label}:", f"  {executed} = add i64 %n.{self.block.start}, {self.done}",
-            f"  store i64 {executed}, ptr %n", f"  store i64 {st.RAM_BASE + self.at}, ptr %pc",
-            "  br label %out",
+            f"{leave}:", *self._stores(),
+            f"  %{leave}.n = add i64 %n.{self.block.start}, {self.done}",
+            f"  store i64 %{leave}.n, ptr %n",
+            f"  store i64 {st.RAM_BASE + self.at}, ptr %pc", "  br label %back",
         ]  # fmt: skip
-        return label
 
     def go_to(self, offset: int) -> str:
-        """The label of the block at an offset, or of an exit to there."""
+        """The label of the block at an offset, or of a way out to there."""
         if offset in self.starts:
             return f"b{offset}"
         label = self.label("to")
         self.exits += [
-            f"{label}:", f"  store i64 {st.RAM_BASE + offset}, ptr %pc", "  br label %out",
+            f"{label}:", f"  store i64 {st.RAM_BASE + offset}, ptr %pc", "  br label %away",
         ]  # fmt: skip
         return label
 
@@ -143,39 +149,37 @@ class Translator:
         """Its text."""
         for block in self.region.blocks:
             self._block(block)
-        has_floats = any(word & 255 in FLOATS for _, word in self.region.words)
-        head = [f"define i64 @{self.name}({SIGNATURE}) {{", "  %n = alloca i64",
-                "  store i64 %count, ptr %n", "  %pc = alloca i64"]  # fmt: skip
-        tail = ["out:"]
-        for kind, used, written in (("x", self.x_used, self.x_written),
-                                    ("f", self.f_used, self.f_written)):  # fmt: skip
-            for number in sorted(used | written):
-                head += [
-                    f"  %{kind}{number} = alloca i64",
-                    f"  %{kind}{number}.at = getelementptr i64, ptr %{kind}, i64 {number}",
-                    f"  %{kind}{number}.in = load i64, ptr %{kind}{number}.at",
-                    f"  store i64 %{kind}{number}.in, ptr %{kind}{number}",
-                ]
-            for number in sorted(written):
-                tail += [
-                    f"  %{kind}{number}.out = load i64, ptr %{kind}{number}",
-                    f"  store i64 %{kind}{number}.out, ptr %{kind}{number}.at",
-                ]
-        if has_floats:
-            head += jit_float.prologue()
-        cases = " ".join(
-            f"i64 {i}, label %b{block.start}" for i, block in enumerate(self.region.blocks)
-        )
-        head += [f"  switch i64 %entry, label %no [{cases}]", "no:", "  ret i64 %count"]
-        tail += [
-            "  %pc.out = load i64, ptr %pc", f"  %pc.at = getelementptr i64, ptr %s, i64 {st.PC}",
-            "  store i64 %pc.out, ptr %pc.at", "  %n.out = load i64, ptr %n", "  ret i64 %n.out",
-            "}",
+        head = [
+            f"define i64 @{self.name}({PARAMETERS}) {{",
+            "  %n = alloca i64", "  store i64 %count, ptr %n", "  %pc = alloca i64",
         ]  # fmt: skip
-        return "\n".join(head + self.lines + self.exits + tail) + "\n"
+        tail: list[str] = []
+        for name in sorted(self.used | self.written):
+            place = f"getelementptr i64, ptr %hart, i64 {HEADS[name[0]] + int(name[1:])}"
+            if not self.region.is_loop:
+                head.append(f"  %{name} = {place}")
+                continue
+            head += [
+                f"  %{name} = alloca i64", f"  %{name}.at = {place}",
+                f"  %{name}.in = load i64, ptr %{name}.at", f"  store i64 %{name}.in, ptr %{name}",
+            ]  # fmt: skip
+            if name in self.written:
+                tail += [
+                    f"  %{name}.out = load i64, ptr %{name}",
+                    f"  store i64 %{name}.out, ptr %{name}.at",
+                ]
+        if any(word & 255 in FLOATS for _, word in self.region.words):
+            head += jit_float.prologue()
+        cases = " ".join(f"i64 {n}, label %b{start}" for start, n in self.starts.items())
+        head += [
+            "  br label %enter", "no:", "  ret i64 %count", "enter:",
+            f"  switch i64 %entry, label %no [{cases}]",
+        ]  # fmt: skip
+        return "\n".join(head + self.lines + self.exits + _ways_out(tail)) + "\n"
 
     def _block(self, block: Block) -> None:
         self.block, start = block, block.start
+        self.known, self.changed = {}, {}
         self.at, self.done = start, 0
         self.lines.append(f"b{start}:")
         self.emit(f"%n.{start} = load i64, ptr %n")
@@ -189,6 +193,7 @@ class Translator:
             self.emit(f"br label %{self.go_to(block.end)}")
 
     def _end_block(self) -> None:
+        self.lines += self._stores()
         self.emit(f"store i64 %m.{self.block.start}, ptr %n")
 
     # --- instructions ---------------------------------------------------------------------------
@@ -282,13 +287,7 @@ class Translator:
         self.set_x(rd, str(st.RAM_BASE + self.block.end))
         self._end_block()
         self.emit(f"store i64 {target}, ptr %pc")
-        if rd % op.NO_RD or not self.region.returns:
-            self.emit("br label %out")
-            return
-        cases = " ".join(
-            f"i64 {st.RAM_BASE + offset}, label %b{offset}" for offset in self.region.returns
-        )
-        self.emit(f"switch i64 {target}, label %out [{cases}]")
+        self.emit("br label %away")
 
     # --- memory ---------------------------------------------------------------------------------
 
@@ -316,6 +315,43 @@ class Translator:
         if size < 8:
             value = self.value(f"trunc i64 {value} to {kind}")
         self.emit(f"store {kind} {value}, ptr {pointer}")
+
+
+def _ways_out(stores: list[str]) -> list[str]:
+    """`away` goes on with the region that begins where the hart is now, `back` does not look."""
+    fields = []
+    for name, at in (("code", st.CODE_AT), ("entries", st.ENTRIES_AT)):
+        fields += [
+            f"  %{name}.at = getelementptr i64, ptr %hart, i64 {at}",
+            f"  %{name} = load ptr, ptr %{name}.at",
+        ]
+    leave = [
+        "  %pc.{0} = load i64, ptr %pc", "  %pc.at.{0} = getelementptr i64, ptr %hart, i64 {1}",
+        "  store i64 %pc.{0}, ptr %pc.at.{0}", "  %n.{0} = load i64, ptr %n",
+    ]  # fmt: skip
+    return [
+        "away:", *(line.format("away", st.S_AT + st.PC) for line in leave),
+        *(line.replace(".out", ".away") for line in stores),
+        f"  %offset = sub i64 %pc.away, {st.RAM_BASE}",
+        f"  %in.ram = icmp ult i64 %offset, {st.RAM_SIZE}",
+        f"  br i1 %in.ram, label %look, label %end, {MOSTLY}",
+        "look:", *fields,
+        "  %half = lshr i64 %offset, 1", "  %word.at = getelementptr i64, ptr %code, i64 %half",
+        "  %word = load i64, ptr %word.at", "  %kind = and i64 %word, 255",
+        f"  %is.block = icmp eq i64 %kind, {op.BLOCK}",
+        f"  br i1 %is.block, label %next, label %end, {MOSTLY}",
+        "next:", "  %row = lshr i64 %word, 32", "  %row3 = mul i64 %row, 3",
+        "  %row.at = getelementptr i64, ptr %entries, i64 %row3",
+        "  %other = load ptr, ptr %row.at",
+        "  %number.at = getelementptr i64, ptr %row.at, i64 1",
+        "  %number = load i64, ptr %number.at",
+        "  %done = musttail call i64 %other(i64 %number, ptr %hart, ptr %ram, i64 %n.away, "
+        "i64 %budget)",
+        "  ret i64 %done",
+        "end:", "  ret i64 %n.away",
+        "back:", *(line.format("back", st.S_AT + st.PC) for line in leave), *stores,
+        "  ret i64 %n.back", "}",
+    ]  # fmt: skip
 
 
 def translate(region: Region, name: str, fma: bool) -> str:

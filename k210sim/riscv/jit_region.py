@@ -1,7 +1,9 @@
 """Which instructions the block compiler takes together: a region of basic blocks.
 
 Only decoded instructions are followed: what the interpreter has not met yet may still change in
-RAM, so a region ends there. Offsets are those in RAM.
+RAM, so a region ends there. A small loop without calls is a region of its own, whose registers the
+compiler keeps in the host's; else a region is what can be reached without following calls. Offsets
+are those in RAM.
 """
 
 from __future__ import annotations
@@ -13,7 +15,8 @@ from dataclasses import dataclass
 from k210sim.riscv import opcodes as op
 from k210sim.riscv import state as st
 
-INSTRUCTIONS, BLOCKS = 400, 64  # most of a region
+INSTRUCTIONS, BLOCKS = 300, 48  # most of a region
+LOOP_INSTRUCTIONS, LOOP_BLOCKS = 160, 16  # most of a loop
 LINK = (1, 5)  # registers that calls put their return address into
 
 BRANCHES = frozenset(range(op.BEQ, op.BGEU + 1))
@@ -37,6 +40,14 @@ def immediate(word: int) -> int:
     return word >> 32
 
 
+def _calls(word: int) -> bool:
+    return word & 255 in (op.JAL, op.JALR) and (word >> 8) & 63 in LINK
+
+
+def _jumps(word: int) -> bool:
+    return word & 255 in BRANCHES or word & 255 in (op.JAL, op.JALR)
+
+
 @dataclass(frozen=True)
 class Block:
     """Instructions that run one after the other; only the last one may jump."""
@@ -50,31 +61,32 @@ class Block:
         at, word = self.words[-1]
         return at + length(word)
 
+    @property
+    def followers(self) -> tuple[int, ...]:
+        """Where execution goes on in the same function, as far as the last instruction says."""
+        at, word = self.words[-1]
+        if word & 255 in BRANCHES:
+            return self.end, at + immediate(word)
+        if word & 255 == op.JAL and not _calls(word):
+            return (at + immediate(word),)
+        if word & 255 == op.JALR and not _calls(word):
+            return ()
+        return (self.end,)
+
 
 @dataclass(frozen=True)
 class Region:
-    """Blocks in the order of their addresses; each may be entered from outside."""
+    """Blocks in the order of their addresses; each may be entered from outside.
+
+    is_loop : a small loop without calls
+    """
 
     blocks: tuple[Block, ...]
-    returns: tuple[int, ...]  # starts of blocks that a call in the region comes back to
+    is_loop: bool
 
     @property
     def words(self) -> tuple[tuple[int, int], ...]:
         return tuple(pair for block in self.blocks for pair in block.words)
-
-
-def _calls(word: int) -> bool:
-    return (word >> 8) & 63 in LINK
-
-
-def _followers(at: int, word: int) -> tuple[int, ...]:
-    """Where execution can go after a jump or branch, as far as the instruction says."""
-    code, after = word & 255, at + length(word)
-    if code in BRANCHES:
-        return after, at + immediate(word)
-    if code == op.JAL:
-        return (at + immediate(word), after) if _calls(word) else (at + immediate(word),)
-    return (after,) if _calls(word) else ()
 
 
 def discover(word_at: Callable[[int], int], head: int) -> Region | None:
@@ -83,10 +95,10 @@ def discover(word_at: Callable[[int], int], head: int) -> Region | None:
     word_at(offset) : the decoded instruction there, 0 when there is none
     """
     seen: dict[int, int] = {}
-    leaders, returns = {head}, set()
+    leaders = {head}
     todo = deque([head])
     while todo and len(leaders) < BLOCKS:
-        at = todo.popleft()
+        start = at = todo.popleft()
         while at not in seen and len(seen) < INSTRUCTIONS:
             word = word_at(at) if 0 <= at < st.RAM_SIZE - 4 else 0
             code, after = word & 255, at + length(word)
@@ -96,10 +108,8 @@ def discover(word_at: Callable[[int], int], head: int) -> Region | None:
                     todo.append(after)
                 break
             seen[at] = word
-            if code in BRANCHES or code == op.JAL or code == op.JALR:
-                followers = _followers(at, word)
-                if code not in BRANCHES and _calls(word):
-                    returns.add(after)
+            if _jumps(word):
+                followers = Block(start, ((at, word),)).followers
                 leaders.update(followers)
                 todo.extend(followers)
                 break
@@ -109,8 +119,8 @@ def discover(word_at: Callable[[int], int], head: int) -> Region | None:
     blocks = _blocks(seen, leaders)
     if not blocks:
         return None
-    starts = {block.start for block in blocks}
-    return Region(blocks, tuple(sorted(returns & starts)))
+    loop = _loop(blocks, head)
+    return Region(loop, True) if loop else Region(blocks, False)
 
 
 def _blocks(seen: dict[int, int], leaders: set[int]) -> tuple[Block, ...]:
@@ -118,10 +128,41 @@ def _blocks(seen: dict[int, int], leaders: set[int]) -> tuple[Block, ...]:
     for start in sorted(leaders & seen.keys()):
         words, at = [], start
         while at in seen and (at == start or at not in leaders):
-            word = seen[at]
-            words.append((at, word))
-            if word & 255 in BRANCHES or word & 255 in (op.JAL, op.JALR):
+            words.append((at, seen[at]))
+            if _jumps(seen[at]):
                 break
-            at += length(word)
+            at += length(seen[at])
         blocks.append(Block(start, tuple(words)))
     return tuple(blocks)
+
+
+def _loop(blocks: tuple[Block, ...], head: int) -> tuple[Block, ...]:
+    """The blocks between `head` and itself; none unless they are few and do not call."""
+    by_start = {block.start: block for block in blocks}
+    before: dict[int, list[int]] = {}
+    for block in blocks:
+        for follower in block.followers:
+            before.setdefault(follower, []).append(block.start)
+    onward = _reached(head, lambda start: by_start[start].followers if start in by_start else ())
+    inside = onward & _reached(head, lambda start: before.get(start, ()))
+    loop = tuple(block for block in blocks if block.start in inside)
+    instructions = sum(len(block.words) for block in loop)
+    if (
+        head not in before
+        or not any(start in inside for start in before[head])
+        or len(loop) > LOOP_BLOCKS
+        or instructions > LOOP_INSTRUCTIONS
+        or any(_calls(block.words[-1][1]) for block in loop)
+    ):
+        return ()
+    return loop
+
+
+def _reached(head: int, onward: Callable[[int], tuple[int, ...] | list[int]]) -> set[int]:
+    found, todo = {head}, [head]
+    while todo:
+        for start in onward(todo.pop()):
+            if start not in found:
+                found.add(start)
+                todo.append(start)
+    return found

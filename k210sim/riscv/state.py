@@ -12,6 +12,12 @@ EXECUTED = 23  # instructions of the last call
 TRAPS = 24  # traps taken since reset, interrupts included
 SIZE = 32
 
+# a hart's arrays lie one after the other, as compiled code finds them (int64 each); then the host's
+# addresses of the decoded instructions and of the table behind BLOCK
+X_AT, F_AT, S_AT = 0, 64, 96
+CODE_AT, ENTRIES_AT = S_AT + SIZE, S_AT + SIZE + 1
+HART_SIZE = ENTRIES_AT + 1
+
 RAM_BASE = 0x80000000
 RAM_SIZE = 8 << 20
 RAM_HIGH = RAM_BASE >> 23  # addresses >> 23 of the RAM and of its uncached twin
