@@ -33,6 +33,7 @@ class BoardProfile:
     camera_chip : name of the camera's chip
     pins : names as in the firmware's `board_info`, to chip pin numbers
     config_type : `type` in the board's /flash/config.json
+    sd_select_pad : pad of the SD card's chip select
     reset_circuit : kflash's board name, that is, how DTR and RTS reach reset and boot pin
     """
 
@@ -47,6 +48,7 @@ class BoardProfile:
     panel: str = "SHIELD"
     camera_chip: str = "ov2640"
     pins: Mapping[str, int] = field(default_factory=dict)
+    sd_select_pad: int = 29
     reset_circuit: str = "dan"
 
     def __post_init__(self):
@@ -115,6 +117,7 @@ PROFILES: Mapping[str, BoardProfile] = MappingProxyType(
                 lcd_size=(480, 320),
                 lcd_settings={"height": 320, "width": 480, "invert": 0, "dir": 40, "lcd_type": 1},
                 panel="AMIGO",
+                sd_select_pad=26,
                 # One key is named twice: it starts the programming mode and enters.
                 pins={
                     "BOOT_KEY": 23, "LED_R": 14, "LED_G": 15, "LED_B": 17, "LED_W": 32,
@@ -133,6 +136,7 @@ PROFILES: Mapping[str, BoardProfile] = MappingProxyType(
                 lcd_freq=40_000_000,
                 lcd_type=3,
                 panel="STICK",
+                sd_select_pad=32,
                 camera_chip="ov7740",
                 pins={
                     "ISP_RX": 4, "ISP_TX": 5, "WIFI_TX": 39, "WIFI_RX": 38, "CONNEXT_A": 35,

@@ -167,6 +167,7 @@ class RiscvEngine:
         self.machine = machine = Machine(
             self.clock, self.hardware.flash, self.port.write, self._receive,
             panel=self.hardware.lcd, camera=self.hardware.camera, card=self.hardware.sd,
+            sd_select_pad=self.hardware.profile.sd_select_pad,
             strict=self.strict,
             on_reset=lambda: machine.load(boot_payload(self.hardware)),
         )  # fmt: skip

@@ -33,10 +33,10 @@ SPIN_PROBE = 16  # every how many turns a hart is looked at for spinning
 class Machine:
     """A K210 with its flash chip.
 
-    send(data), receive(n) : the serial port. panel, camera, card : what is connected besides, see
-    memory_map.Parts. on_reset() : loads the image again after a reset that the program or a
-    watchdog asked for. strict : an access nobody modelled is a DeviceError.
-    compile_blocks : compile hot code (jit.py); by default as K210SIM_JIT says
+    send(data), receive(n) : the serial port. on_reset() : loads the image again after a reset that
+    the program or a watchdog asked for. strict : an access nobody modelled is a DeviceError.
+    compile_blocks : compile hot code (jit.py); by default as K210SIM_JIT says. connected : what
+    else is connected, see memory_map.Parts
     """
 
     def __init__(
@@ -46,12 +46,10 @@ class Machine:
         send: Callable[[bytes], None],
         receive: Callable[[int], bytes],
         *,
-        panel: Any = None,
-        camera: Any = None,
-        card: Any = None,
         on_reset: Callable[[], None] = lambda: None,
         strict: bool = False,
         compile_blocks: bool | None = None,
+        **connected: Any,
     ):
         self.clock, self.strict = clock, strict
         self._on_reset = on_reset
@@ -67,7 +65,7 @@ class Machine:
         self.core = Core(self.bus.regs, self.bus.flags, self.bus.page_of,
                          jit.wanted() if compile_blocks is None else compile_blocks)  # fmt: skip
         self.harts = self.core.harts
-        parts = Parts(flash, send, receive, panel=panel, camera=camera, card=card)
+        parts = Parts(flash, send, receive, **connected)
         hooks = Hooks(
             self._raise, self._cycles_now, self._timer_hz, self._clock_changed, self._want_reset,
             self._pc,

@@ -27,9 +27,10 @@ from k210sim.devices.low_memory import LowMemory
 from k210sim.devices.plic import Plic
 from k210sim.devices.rtc import Rtc
 from k210sim.devices.serial_pads import FUNC_UART1_RX, IN_PAD, SerialPads
-from k210sim.devices.spi import Spi
+from k210sim.devices.spi import Spi, Unconnected
 from k210sim.devices.spi_flash import SpiFlash
 from k210sim.devices.spi_lcd import SpiLcd
+from k210sim.devices.spi_sd import SpiSd
 from k210sim.devices.sysctl import Sysctl
 from k210sim.devices.timer import Timer
 from k210sim.devices.uart import Uart
@@ -63,7 +64,8 @@ class Parts:
     receive: Callable[[int], bytes] = lambda count: b""
     panel: Any = None  # k210sim.lcd.panel.Panel
     camera: Any = None  # k210sim.camera.camera.Camera
-    card: Any = None  # what is in the SD slot
+    card: Any = None  # the SD slot, see devices/spi_sd.py
+    sd_select_pad: int = 29
     pins: Pins = field(default_factory=Pins)
 
 
@@ -155,23 +157,37 @@ class Chip:
             self.uarts.append(uart)
 
     def poll(self) -> None:
-        """Take what the host has sent; called now and then."""
+        """Take what the host has sent, and see whether there is a card; called now and then."""
+        if self._sd is not None and self._sd.slot.inserted != (self._spi1.slave is self._sd):
+            # an empty socket is left to the controller alone, which is faster
+            self._spi1.slave = self._sd if self._sd.slot.inserted else Unconnected()
         self.uarths.poll()
         for n, uart in enumerate(self.uarts):
             if self.pins.functions[IN_PAD] == FUNC_UART1_RX + 2 * n:
                 uart.poll()
+
+    def _charge(self, number: int, spi: Spi) -> Callable[[int], None]:
+        """For a slave of SPI0 or SPI1: lets so many clocks of the bus pass."""
+
+        def charge(clocks: int) -> None:
+            hz = max(1, self.sysctl.spi_hz(number) // spi.divider)
+            self.clock.advance_ns(clocks * 1_000_000_000 // hz)
+
+        return charge
 
     def _map_spi(self) -> None:
         bus, pump = self.bus, self.dmac.pump
         spi0 = Spi(0, on_change=pump)
         bus.map(0x52000000, spi0)
         if self._parts.panel is not None:
-            def charge(clocks: int) -> None:
-                hz = self.sysctl.spi_hz(0) // spi0.divider
-                self.clock.advance_ns(clocks * 1_000_000_000 // max(1, hz))
-
-            spi0.slave = SpiLcd(self._parts.panel, self.pins, lambda: spi0.octal, charge)
-        bus.map(0x53000000, Spi(1, on_change=pump))
+            spi0.slave = SpiLcd(self._parts.panel, self.pins, lambda: spi0.octal,
+                                self._charge(0, spi0))  # fmt: skip
+        self._spi1 = Spi(1, on_change=pump)
+        bus.map(0x53000000, self._spi1)
+        self._sd = None
+        if hasattr(self._parts.card, "block_count"):
+            self._sd = SpiSd(self.pins, self._parts.sd_select_pad, self._parts.card,
+                             self._charge(1, self._spi1))  # fmt: skip
         self.flash_commands = NorCommands(self._parts.flash)
         bus.map(0x54000000, Spi(3, SpiFlash(self.flash_commands), on_change=pump))
 
