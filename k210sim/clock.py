@@ -13,13 +13,29 @@ time relates to the host's is the mode's business:
 from __future__ import annotations
 
 import heapq
-import itertools
 import time
 from collections.abc import Callable
 
 MODES = ("real", "virtual", "max")
 PACE_S = 0.002  # how far virtual time may run ahead of the wall in `real` mode
 PACE_PIECE_S = 0.02  # longest sleep without a look at `hurry`
+
+
+class Alarm:
+    """A callback at a time. order : of alarms at the same time the lowest is first."""
+
+    __slots__ = ("at_ns", "callback", "order", "pending")
+
+    def __init__(self, at_ns: int, order: int, callback: Callable[[], None]):
+        self.at_ns, self.order, self.callback = at_ns, order, callback
+        self.pending = True
+
+    def __lt__(self, other: Alarm) -> bool:
+        return (self.at_ns, self.order) < (other.at_ns, other.order)
+
+    def cancel(self) -> None:
+        """Forget it; cancelling one that fired is harmless."""
+        self.pending = False
 
 
 class Clock:
@@ -33,9 +49,8 @@ class Clock:
             raise ValueError(f"clock mode {mode!r}: expected one of {', '.join(MODES)}")
         self.mode = mode
         self.now_ns = 0
-        self._alarms: list[tuple[int, int, Callable[[], None]]] = []
-        self._order = itertools.count()
-        self._cancelled: set[int] = set()
+        self._alarms: list[Alarm] = []
+        self._order = 0
         self._wall_start = time.monotonic_ns()
         # In `real` mode: asked while charging sleeps; True cuts the sleep short (Ctrl-C came).
         self.hurry: Callable[[], bool] = lambda: False
@@ -43,13 +58,12 @@ class Clock:
     def advance_ns(self, ns: int) -> None:
         """Let `ns` nanoseconds of device time pass, firing the alarms that fall due."""
         target = self.now_ns + int(ns)
-        while self._alarms and self._alarms[0][0] <= target:
-            at, number, callback = heapq.heappop(self._alarms)
-            if number in self._cancelled:
-                self._cancelled.discard(number)
-                continue
-            self.now_ns = max(self.now_ns, at)
-            callback()
+        while self._alarms and self._alarms[0].at_ns <= target:
+            alarm = heapq.heappop(self._alarms)
+            if alarm.pending:
+                alarm.pending = False
+                self.now_ns = max(self.now_ns, alarm.at_ns)
+                alarm.callback()
         self.now_ns = max(self.now_ns, target)
         if self.mode == "real":
             self._pace()
@@ -62,22 +76,29 @@ class Clock:
                 return
             time.sleep(min(ahead, PACE_PIECE_S))
 
-    def alarm(self, at_ns: int, callback: Callable[[], None]) -> int:
-        """Call `callback` once when virtual time reaches `at_ns`; the number is for `cancel`."""
-        number = next(self._order)
-        heapq.heappush(self._alarms, (int(at_ns), number, callback))
-        return number
+    def alarm(
+        self, at_ns: int, callback: Callable[[], None], *, order: int | None = None
+    ) -> Alarm:
+        """Call `callback` once when virtual time reaches `at_ns`; give the alarm to `cancel`.
 
-    def cancel(self, number: int) -> None:
+        order : of a saved alarm that is put back; None ranks it behind all others of its time
+        """
+        if order is None:
+            order = self._order
+        self._order = max(self._order, order + 1)
+        alarm = Alarm(int(at_ns), order, callback)
+        heapq.heappush(self._alarms, alarm)
+        return alarm
+
+    def cancel(self, alarm: Alarm) -> None:
         """Forget an alarm; cancelling one that fired is harmless."""
-        if any(n == number for _, n, _ in self._alarms):
-            self._cancelled.add(number)
+        alarm.cancel()
 
     def next_alarm_ns(self) -> int | None:
         """The time of the next alarm, or None."""
-        while self._alarms and self._alarms[0][1] in self._cancelled:
-            self._cancelled.discard(heapq.heappop(self._alarms)[1])
-        return self._alarms[0][0] if self._alarms else None
+        while self._alarms and not self._alarms[0].pending:
+            heapq.heappop(self._alarms)
+        return self._alarms[0].at_ns if self._alarms else None
 
     def ahead_of_wall_s(self) -> float:
         """In `real` mode, how many seconds virtual time is ahead of the wall; else 0."""

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from k210sim.saving import Saved
+
 N_PADS = 48
 N_GPIO = 40
 N_GPIOHS = 32
@@ -29,7 +31,7 @@ def gpio_function(gpio: int) -> int:
     return FUNC_GPIOHS0 + gpio if gpio < N_GPIOHS else FUNC_GPIO0 + gpio - N_GPIOHS
 
 
-class Pins:
+class Pins(Saved):
     """State of all pads and GPIO units.
 
     on_edge(gpio) : is told of the edges asked for. listeners : called after each change of a

@@ -8,10 +8,10 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1] / "k210sim"
 
 # What each package may import of k210sim besides itself and the base.
-BASE = {"errors", "clock", "records", "compiling"}
+BASE = {"errors", "clock", "records", "compiling", "saving"}
 PARTS = {"flash", "kpu", "camera", "lcd", "imaging", "serialport", "heap", "sd"}
 MAY_IMPORT = {
-    "errors": set(), "records": set(), "clock": set(), "compiling": set(),
+    "errors": set(), "records": set(), "clock": set(), "compiling": set(), "saving": {"clock"},
     "flash": {"kpu", "data"},
     "kpu": set(),
     "imaging": set(),

@@ -14,6 +14,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from k210sim.camera.camera import Camera
+from k210sim.saving import Saved
 
 FLIP, MIRROR = 2, 1
 
@@ -45,7 +46,7 @@ KINDS = {
 }  # fmt: skip
 
 
-class SensorRegisters:
+class SensorRegisters(Saved):
     """The control side of a camera. `camera.chip` must not be None.
 
     size : width and height of the frames that the registers ask for; None where they do not say

@@ -45,6 +45,22 @@ class Bus:
         base, device = self._by_page[address // PAGE]
         return device, address - base
 
+    def save_state(self) -> dict:
+        """The registers of all devices, and what each holds besides."""
+        used = self._used * PAGE // 4
+        return {
+            "regs": self.regs[:used].tobytes(),
+            "flags": self.flags[:used].tobytes(),
+            "devices": {name: device.save_state() for name, device in self.devices.items()},
+        }
+
+    def load_state(self, state: dict) -> None:
+        """Put back what `save_state` gave, with the same devices mapped and the clock as then."""
+        for array, kept in ((self.regs, state["regs"]), (self.flags, state["flags"])):
+            array[: self._used * PAGE // 4] = np.frombuffer(kept, array.dtype)
+        for name, device in self.devices.items():
+            device.load_state(state["devices"][name])
+
     def reset(self) -> None:
         for device in self.devices.values():
             device.reset()

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from k210sim.errors import DeviceError
+from k210sim.saving import Saved
 
 log = logging.getLogger("k210sim.devices")
 READ, WRITE = 1, 2
@@ -35,16 +36,21 @@ class Register:
     read_only: bool = False
 
 
-class Device:
+class Device(Saved):
     """Base of all devices. `size` is its window in bytes.
 
     irq(level) : its interrupt line, set by whoever maps the device
     where() : the program counter of the access, for messages
+
+    Its state (`save_state`, `load_state`) is what `Saved` says; registers that were placed on a bus
+    are the bus's to save.
     """
 
     NAME = "device"
     SIZE = 0x1000
     REGISTERS: tuple[Register, ...] = ()
+    NOT_SAVED = frozenset({"strict", "_said"})
+    OWNED = False  # the bus saves every device
 
     def __init__(self):
         self.words = np.zeros(self.SIZE // 4, np.uint32)

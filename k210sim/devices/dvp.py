@@ -18,6 +18,7 @@ import numpy as np
 
 from k210sim.camera.camera import Camera
 from k210sim.camera.registers import SensorRegisters
+from k210sim.clock import Alarm
 from k210sim.devices.device import Device, Register
 
 NAMES = ("dvp_cfg", "r_addr", "g_addr", "b_addr", "cmos_cfg", "sccb_cfg", "sccb_ctl", "axi", "sts",
@@ -47,7 +48,7 @@ class Dvp(Device):
         self._clock, self.camera, self._memory, self._hz = clock, camera, memory, hz
         present = camera is not None and camera.chip is not None
         self.sensor = SensorRegisters(camera) if present else None
-        self._alarm: int | None = None
+        self._alarm: Alarm | None = None
         self._status = 0
         self._frame = 0
         self._converting = False

@@ -11,10 +11,12 @@ master is on the bus.
 
 from __future__ import annotations
 
+import functools
 from collections import deque
 from collections.abc import Callable
-from typing import Protocol
+from typing import Any, Protocol
 
+from k210sim.clock import Alarm
 from k210sim.devices.device import Device, Register
 
 NO_ACKNOWLEDGE = 1  # of a 7-bit address
@@ -69,7 +71,7 @@ class I2c(Device):
     ):
         self.NAME = f"I2C{number}"
         self._clock, self._hz, self._chip_at, self._on_change = clock, hz, find, on_change
-        self._alarm: int | None = None
+        self._alarm: Alarm | None = None
         self._clear()
         super().__init__()
 
@@ -89,6 +91,13 @@ class I2c(Device):
         super().reset()
         self._clear()
         self._update()
+
+    def save_state(self) -> dict[str, Any]:
+        return {**super().save_state(), "addressed": self._slave is not None}
+
+    def load_state(self, state: dict[str, Any]) -> None:
+        super().load_state({name: value for name, value in state.items() if name != "addressed"})
+        self._slave = self._chip_at(self._take(0x04, 4) & 0x3FF) if state["addressed"] else None
 
     # --- the line -------------------------------------------------------------------------------
 
@@ -111,7 +120,7 @@ class I2c(Device):
             self._raw |= STARTED
         self._running = True
         self._free_ns = self._clock.now_ns + bits * self._bit_ns
-        self._alarm = self._clock.alarm(self._free_ns, lambda: self._byte(reading))
+        self._alarm = self._clock.alarm(self._free_ns, functools.partial(self._byte, reading))
 
     def _let_pass(self) -> None:
         """Let the time of the byte on the line pass."""

@@ -17,6 +17,13 @@ class KpuRegisters(Device):
     def reset(self) -> None:
         self.kpu.reset()
 
+    def save_state(self) -> dict:
+        return {"registers": super().save_state(), "kpu": self.kpu.save_state()}
+
+    def load_state(self, state: dict) -> None:
+        super().load_state(state["registers"])
+        self.kpu.load_state(state["kpu"])
+
     def read(self, offset: int, size: int) -> int:
         if offset >= WINDOW or size < 4:
             return super().read(offset, size)

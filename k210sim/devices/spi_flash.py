@@ -7,6 +7,7 @@ dummy bytes come before the data.
 from __future__ import annotations
 
 from k210sim.flash.commands import BUSY, NorCommands
+from k210sim.saving import Saved
 
 WITH_ADDRESS = {
     0x03, 0x0B, 0x3B, 0xBB, 0x6B, 0xEB, 0x02, 0x32, 0x20, 0x52, 0xD8, 0x90,
@@ -16,7 +17,7 @@ SEND_ONLY = {0x02, 0x32, 0x01, 0x31, 0x11}
 READ_ONCE = {0x9F, 0x90, 0x4B, 0xAB}
 
 
-class SpiFlash:
+class SpiFlash(Saved):
     """Takes a transaction's bytes as they come; reads are answered at once, and what changes the
     chip happens when it is released.
 

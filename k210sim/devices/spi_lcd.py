@@ -13,6 +13,7 @@ import numpy as np
 from k210sim.errors import NotSimulated
 from k210sim.lcd.panel import MEMORY_WRITE, PIXEL_FORMAT, Panel
 from k210sim.pins import Pins
+from k210sim.saving import Saved
 
 MEMORY_WRITE_ON = 0x3C
 PIXEL_COMMANDS = (MEMORY_WRITE, MEMORY_WRITE_ON)
@@ -21,7 +22,7 @@ LONGEST_PARAMETERS = 128  # no command has as many
 FUNC_SPI0_SS0 = 12
 
 
-class SpiLcd:
+class SpiLcd(Saved):
     """panel on the pads that its kind names. octal() : whether the frames go out on eight lines.
     charge(clocks) : the bus is busy for so many of its clocks"""
 

@@ -7,8 +7,10 @@ PLL0 and its dividers: `hz`).
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 
+from k210sim.clock import Alarm
 from k210sim.devices.device import Device, Register
 
 ENABLE, USER_MODE, MASKED = 1, 2, 4
@@ -32,7 +34,7 @@ class Timer(Device):
         self.NAME = f"TIMER{number}"
         self._clock, self._hz = clock, hz
         self.irqs: list[Callable[[bool], None]] = [lambda level: None] * 2
-        self._alarms: list[int | None] = [None] * 4
+        self._alarms: list[Alarm | None] = [None] * 4
         self._ends = [0] * 4
         self._raw = 0
         super().__init__()
@@ -52,7 +54,7 @@ class Timer(Device):
     def _start(self, n: int, count: int) -> None:
         self._stop(n)
         self._ends[n] = self._clock.now_ns + max(1, count) * 1_000_000_000 // self._hz()
-        self._alarms[n] = self._clock.alarm(self._ends[n], lambda: self._expire(n))
+        self._alarms[n] = self._clock.alarm(self._ends[n], functools.partial(self._expire, n))
 
     def _expire(self, n: int) -> None:
         self._alarms[n] = None

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from k210sim.clock import Alarm
 from k210sim.devices.device import Device, Register
 
 RESTART_KEY = 0x76
@@ -26,7 +27,7 @@ class Wdt(Device):
     def __init__(self, number: int, clock, hz: Callable[[], int], on_reset: Callable[[], None]):
         self.NAME = f"WDT{number}"
         self._clock, self._hz, self._on_reset = clock, hz, on_reset
-        self._alarm: int | None = None
+        self._alarm: Alarm | None = None
         self._ends = 0
         self._raised = False
         super().__init__()

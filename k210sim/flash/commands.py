@@ -12,6 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from k210sim.flash.nor import BLOCK32, BLOCK64, SECTOR, SIZE, NorFlash
+from k210sim.saving import Saved
 
 BUSY, WRITE_ENABLED = 0x01, 0x02  # status register 1
 QUAD_ENABLED = 0x02  # status register 2
@@ -28,7 +29,7 @@ class Command:
     while_busy: bool = False  # answered during an erase or program
 
 
-class NorCommands:
+class NorCommands(Saved):
     """The command decoder in front of a `NorFlash`.
 
     A command that breaks a rule (chip busy, not write-enabled, unknown opcode, address outside)

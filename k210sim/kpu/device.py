@@ -27,6 +27,7 @@ from collections.abc import Callable
 
 import numpy as np
 
+from k210sim.clock import Alarm
 from k210sim.errors import DeviceError, KmodelError, NotSimulated
 from k210sim.kpu import ai_ram
 from k210sim.kpu.forecast import DMA_OUT_NS, conv_seconds
@@ -102,7 +103,7 @@ class Kpu:
         self._read_memory, self._irq, self._data_ready = read_memory, irq, data_ready
         self._activation, self._kernels = activation, kernels
         self._plans: OrderedDict[tuple, tuple] = OrderedDict()
-        self._alarm: int | None = None
+        self._alarm: Alarm | None = None
         self._line = False
         self._clear()
 

@@ -8,6 +8,7 @@ Source: MaixPy-v1 v0.6.3 port/src/standard_lib/machine/machine_timer.c, machine_
 
 from __future__ import annotations
 
+from k210sim.clock import Alarm
 from k210sim.micropython import layout as L
 from k210sim.micropython.builtin_objects import callable_
 from k210sim.micropython.native import Arg, GuestType, NativeFunction, method
@@ -44,7 +45,7 @@ class TimerState:
         self.word = 0
         self.active = False
         self.due_ns: int | None = None
-        self._alarm: int | None = None
+        self._alarm: Alarm | None = None
 
     @property
     def interval_ns(self) -> int:

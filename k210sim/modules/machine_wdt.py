@@ -5,6 +5,7 @@ Source: MaixPy-v1 v0.6.3 port/src/standard_lib/machine/machine_wdt.c.
 
 from __future__ import annotations
 
+from k210sim.clock import Alarm
 from k210sim.micropython import layout as L
 from k210sim.micropython.native import Arg, GuestType, method
 from k210sim.modules.interrupts import post, schedule
@@ -25,7 +26,7 @@ class Watchdog:
         self.due_ns: int | None = None
         self.callback = self.word = 0
         self.told = False
-        self._alarm: int | None = None
+        self._alarm: Alarm | None = None
 
     def run(self, period_ns: int, callback: int, word: int) -> None:
         self.stop()

@@ -11,6 +11,7 @@ import numpy as np
 from k210sim.riscv import jit
 from k210sim.riscv import opcodes as op
 from k210sim.riscv import state as st
+from k210sim.saving import Saved
 
 log = logging.getLogger("k210sim.riscv")
 
@@ -46,7 +47,7 @@ def _say_if_cold() -> None:
         print("k210sim: compiling the RISC-V core (once, half a minute)", file=sys.stderr)
 
 
-class Hart:
+class Hart(Saved):
     """Registers and state of one hart."""
 
     def __init__(self, number: int):
@@ -129,6 +130,27 @@ class Core:
         for hart in self.harts:
             hart.reset()
         self.execute.forget(self.code, self.pages)
+
+    def save_state(self) -> dict:
+        """Harts, decoded instructions (code that was written over without fence.i stays what it
+        was) and RAM but for the AI RAM, which is the KPU's to save."""
+        decoded = np.flatnonzero(self.code)
+        words = jit.originals(self.code[decoded], self.entries)
+        return {
+            "harts": [hart.save_state() for hart in self.harts],
+            "ram": self.ram[: st.AI_RAM_AT].tobytes(),
+            "decoded": (decoded.astype(np.int32), words),
+            "pages": self.pages.tobytes(),
+        }
+
+    def load_state(self, state: dict) -> None:
+        for hart, kept in zip(self.harts, state["harts"], strict=True):
+            hart.load_state(kept)
+        self.ram[: st.AI_RAM_AT] = np.frombuffer(state["ram"], np.int8)
+        self.execute.forget(self.code, self.pages)
+        at, words = state["decoded"]
+        self.code[at] = words
+        self.pages[:] = np.frombuffer(state["pages"], np.uint8)
 
     def load(self, address: int, data: bytes) -> None:
         """Put bytes into RAM. Raises ValueError outside it."""

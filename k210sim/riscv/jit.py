@@ -41,6 +41,12 @@ def original(code: np.ndarray, entries: np.ndarray, offset: int) -> int:
     return int(entries[word >> 32, 2]) if word & 255 == op.BLOCK else word
 
 
+def originals(words: np.ndarray, entries: np.ndarray) -> np.ndarray:
+    """Words of the table of decoded instructions as they are without any compiled code."""
+    compiled = words & 255 == op.BLOCK
+    return np.where(compiled, entries[np.where(compiled, words >> 32, 0), 2], words)
+
+
 @dataclass(eq=False)
 class _Installed:
     region: Region

@@ -25,12 +25,13 @@ from k210sim.riscv import jit
 from k210sim.riscv import state as st
 from k210sim.riscv.core import Core, Hart
 from k210sim.riscv.memory_map import Chip, Hooks, Parts
+from k210sim.saving import Saved
 
 SLICE = 20_000  # instructions a hart runs before the other one gets its turn
 SPIN_PROBE = 16  # every how many turns a hart is looked at for spinning
 
 
-class Machine:
+class Machine(Saved):
     """A K210 with its flash chip.
 
     send(data), receive(n) : the serial port. on_reset() : loads the image again after a reset that
@@ -38,6 +39,8 @@ class Machine:
     compile_blocks : compile hot code (jit.py); by default as K210SIM_JIT says. connected : what
     else is connected, see memory_map.Parts
     """
+
+    NOT_SAVED = frozenset({"strict", "_started"})
 
     def __init__(
         self,
@@ -87,6 +90,22 @@ class Machine:
     def load(self, payload: bytes) -> None:
         """Put a firmware image where the boot ROM does."""
         self.core.load(st.RAM_BASE, payload)
+
+    def save_state(self) -> dict[str, Any]:
+        """Everything between two turns, but for what is connected to the chip."""
+        return {
+            "machine": super().save_state(),
+            "clock_ns": self.clock.now_ns,
+            "core": self.core.save_state(),
+            "bus": self.bus.save_state(),
+        }
+
+    def load_state(self, state: dict[str, Any]) -> None:
+        """Go on from a saved state: the same instructions at the same times."""
+        super().load_state(state["machine"])
+        self.clock.now_ns = state["clock_ns"]
+        self.bus.load_state(state["bus"])
+        self.core.load_state(state["core"])
 
     # --- running --------------------------------------------------------------------------------
 

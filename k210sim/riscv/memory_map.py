@@ -42,8 +42,8 @@ from k210sim.flash.nor import NorFlash
 from k210sim.kpu.ai_ram import AiRam
 from k210sim.kpu.device import Kpu
 from k210sim.pins import FUNC_UARTHS_RX, FUNC_UARTHS_TX, N_GPIOHS, Pins
+from k210sim.riscv.state import AI_RAM_AT
 
-AI_RAM_AT = 6 << 20
 IRQ_I2C0, IRQ_UART1, IRQ_TIMER0A, IRQ_WDT0, IRQ_GPIO, IRQ_DVP = 8, 11, 14, 21, 23, 24
 IRQ_KPU, IRQ_DMA0, IRQ_UARTHS, IRQ_GPIOHS0 = 25, 27, 33, 34
 BOOT_PAD = 16  # the boot key to ground, pulled up on the boards

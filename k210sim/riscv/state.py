@@ -20,6 +20,7 @@ HART_SIZE = ENTRIES_AT + 1
 
 RAM_BASE = 0x80000000
 RAM_SIZE = 8 << 20
+AI_RAM_AT = 6 << 20
 RAM_HIGH = RAM_BASE >> 23  # addresses >> 23 of the RAM and of its uncached twin
 TWIN_HIGH = 0x40000000 >> 23
 PAGE_SHIFT = 12
