@@ -87,6 +87,8 @@ class Board:
     run_main : False boots to the prompt without running main.py
     boot : `flash`, or `isp` to wait for a flashing tool when switched on, as with the boot pin
         held low
+    strict : with the riscv engine, a register that nobody modelled stops the board with
+        DeviceError instead of a line in the log
 
     Raises ConfigError for an option that cannot be used, before anything is opened.
     """
@@ -103,6 +105,7 @@ class Board:
         board: str = "bit",
         run_main: bool = True,
         boot: str = "flash",
+        strict: bool = False,
     ):
         kind = profile(board)
         if boot not in BOOTS:
@@ -127,6 +130,7 @@ class Board:
             sd=made_sd,
             seed=seed,
             run_main=run_main,
+            strict=strict,
         )
         self.serial = SerialEnd(self.port, is_dead=lambda: not self.powered)
         self.random = random.Random(seed)

@@ -20,6 +20,7 @@ class Hardware:
     camera, lcd : the camera with its source and the panel
     sd : what is in the SD slot (a folder or an image file), or None
     seed : start of everything random on this board
+    strict : a register that nobody modelled stops the board (riscv engine)
     run_main : False boots without the user's main.py, as a tool that talks raw mode would
     """
 
@@ -32,6 +33,7 @@ class Hardware:
     sd: Any = None
     seed: int = 0
     run_main: bool = True
+    strict: bool = False
 
     @property
     def flash(self) -> NorFlash:

@@ -1,13 +1,17 @@
 """The riscv engine: the firmware image in flash, executed on the simulated chip.
 
-The image decides what there is on the serial port; the host can only type and read. So `call`,
-`run_program`, `soft_reset` and snapshots work through the prompt or not at all: `run_program` uses
-the raw prompt of MicroPython, `call` runs host code between two turns of the harts.
+The image decides what there is on the serial port; the host can only type and read. So
+`run_program` and `soft_reset` work through MicroPython's prompt or not at all; `call` and
+snapshots work between two turns of the harts, at the prompt or not.
+
+Unless the clock is `real`, the chip stands still at the prompt until somebody types, timers and
+all, as on the built-in engine: time moves by what is executed, and equal input gives equal output.
 """
 
 from __future__ import annotations
 
 import concurrent.futures
+import importlib
 import threading
 import time
 from collections import deque
@@ -15,13 +19,22 @@ from collections.abc import Callable
 from typing import Any
 
 from k210sim.board.hardware import Hardware
-from k210sim.errors import InternalError, K210SimError, NotSimulated
+from k210sim.board.raw_prompt import PROMPT, RawPrompt, Stopped
+from k210sim.compiling import TimeLimit
+from k210sim.errors import ConfigError, InternalError, K210SimError, NotSimulated, TimeoutExpired
 from k210sim.flash.boot_image import BootImageError, read_boot_image
+from k210sim.repl.firmware import ProgramResult
+from k210sim.repl.interpreter import Outcome
 from k210sim.serialport.uart import BITS_PER_BYTE, WIRE_LIMIT, PortClosed
 
-PROMPT = b">>> "
+STATE_VERSION = 1
 STOP_S = 10.0
 IDLE_LOOK_S = 0.01
+PARKED_LOOK_S = 1.0
+BOOT_NS = 8_000_000_000  # device time after which a firmware is taken to show no prompt
+SETTLED_NS = 2_000_000  # how long the prompt must have been the last thing sent
+ENTER_S = 120.0  # seconds of wall time the firmware gets to show the raw prompt
+STOP_GRACE_S = 10.0  # and a program to end after Ctrl-C
 
 
 def boot_payload(hardware: Hardware) -> bytes:
@@ -43,9 +56,11 @@ class _Tail:
 
     def __init__(self):
         self.data = b""
+        self.count = 0
 
     def deliver(self, data: bytes) -> None:
         self.data = (self.data + data)[-64:]
+        self.count += len(data)
 
 
 class RiscvEngine:
@@ -60,11 +75,14 @@ class RiscvEngine:
         self.failure: BaseException | None = None
         self._jobs: deque[tuple[Callable[[], Any], concurrent.futures.Future]] = deque()
         self._tail = _Tail()
-        self._booted = threading.Event()
+        self._booted = threading.Event()  # at a prompt, or clearly without one
         self._dead = threading.Event()
         self._thread: threading.Thread | None = None
         self._payload = boot_payload(hardware)
         self._line_free_ns = 0
+        self._started_ns = self.clock.now_ns
+        self._prompt_at: tuple[int, int] | None = None  # bytes sent by then, and when
+        self._resets = 0
 
     # --- from other threads ---------------------------------------------------------------------
 
@@ -101,7 +119,8 @@ class RiscvEngine:
         return self._tail.data.endswith(PROMPT)
 
     def wait_booted(self, timeout: float | None = None) -> bool:
-        """Wait for MicroPython's prompt; True there, False when `timeout` passed or it ended."""
+        """Wait for MicroPython's prompt; True there. False when `timeout` seconds of wall time or
+        BOOT_NS of device time passed without one, or nothing can happen any more."""
         deadline = None if timeout is None else time.monotonic() + timeout
         while not self._booted.wait(IDLE_LOOK_S):
             if self._dead.is_set():
@@ -109,7 +128,7 @@ class RiscvEngine:
                 return False
             if deadline is not None and time.monotonic() > deadline:
                 return False
-        return True
+        return self.at_prompt
 
     def interrupt(self) -> None:
         self.port.host_send(b"\x03")
@@ -121,18 +140,94 @@ class RiscvEngine:
         """Run `job` while both harts stand still (at the prompt or not)."""
         if threading.current_thread() is self._thread:
             return job()
-        if not self.alive:
-            self.raise_failure()
-            raise K210SimError("the board is off; call power_on() first")
-        future: concurrent.futures.Future = concurrent.futures.Future()
-        self._jobs.append((job, future))
+        future = self._submit(job)
         try:
             return future.result(timeout)
         except concurrent.futures.CancelledError:
             raise K210SimError("the board went off") from self.failure
 
-    def run_program(self, source: bytes, **_: Any) -> Any:
-        raise NotSimulated("running a program on the riscv engine: type it at its prompt")
+    def run_program(
+        self,
+        source: bytes,
+        *,
+        filename: str = "<stdin>",
+        timeout: float | None = 10.0,
+        on_output: Callable[[bytes], None] | None = None,
+    ) -> ProgramResult:
+        """Run a program through the raw prompt, from any thread; see Firmware.run_program.
+
+        The firmware runs its own main.py when it boots; a program that still runs gets Ctrl-C
+        first. Every program is `<stdin>`. A SystemExit ends a program like its last line.
+        Raises NoPrompt when the firmware in flash is no MicroPython.
+        """
+        if filename != "<stdin>":
+            raise NotSimulated("a program with a file name on the riscv engine")
+        started, enough, expired = threading.Event(), threading.Event(), threading.Event()
+
+        def turn() -> bool:
+            if enough.is_set():
+                raise Stopped
+            resets = self._resets
+            went_on = self._turn()
+            if resets != self._resets:
+                raise Stopped
+            return went_on
+
+        def job() -> ProgramResult:
+            resets = self._resets
+            prompt = RawPrompt(self.port, self.clock, turn, lambda: self.at_prompt, on_output)
+            with prompt:
+                prompt.enter()
+                started.set()
+                try:
+                    printed, error = prompt.run(source)
+                except Stopped:
+                    if resets == self._resets:
+                        raise
+                    kind, printed, error = "reset", prompt.printed(), b""
+                else:
+                    kind = "exception" if error else "ok"
+                    prompt.leave()
+            outcome = Outcome(kind, error.replace(b"\r\n", b"\n"))
+            return ProgramResult(outcome, printed, expired.is_set(), prompt.passed_ns)
+
+        future = self._submit(job)
+        patience = TimeLimit(ENTER_S)
+        try:
+            while not (started.wait(0.02) or future.done()):
+                if patience.over:
+                    enough.set()
+            try:
+                return TimeLimit(timeout).result(future)
+            except concurrent.futures.TimeoutError:
+                expired.set()
+            grace = TimeLimit(STOP_GRACE_S)
+            while not grace.over:
+                self.port.host_send(b"\x03")
+                try:
+                    return future.result(1.0)
+                except concurrent.futures.TimeoutError:
+                    continue
+        except concurrent.futures.CancelledError:
+            raise K210SimError("the board went off") from self.failure
+        except Stopped:
+            raise TimeoutExpired("the firmware did not come to its raw prompt") from None
+        except KeyboardInterrupt:
+            self.port.host_send(b"\x03")
+            raise
+        self.stop()
+        raise TimeoutExpired(f"the program ran for more than {timeout:g} s and ignored Ctrl-C")
+
+    def _submit(self, job: Callable[[], Any]) -> concurrent.futures.Future:
+        if not self.alive:
+            self.raise_failure()
+            raise K210SimError("the board is off; call power_on() first")
+        future: concurrent.futures.Future = concurrent.futures.Future()
+        self._jobs.append((job, future))
+        self.port.wake()
+        if self._dead.is_set():
+            future.cancel()
+        return future
 
     def statistics(self) -> dict:
         if self.machine is None:
@@ -140,10 +235,27 @@ class RiscvEngine:
         return self.machine.statistics()
 
     def save_state(self) -> dict:
-        raise NotSimulated("a snapshot of the riscv engine")
+        return {
+            "version": STATE_VERSION,
+            "machine": self.machine.save_state(),
+            "tail": self._tail.data,
+            "prompt_since_ns": self._prompt_at and self._prompt_at[1],
+            "line_free_ns": self._line_free_ns,
+            "booted": self._booted.is_set(),
+        }
 
     def load_state(self, state: dict) -> None:
-        raise NotSimulated("a snapshot of the riscv engine")
+        if state["version"] != STATE_VERSION:
+            raise ConfigError(
+                f"snapshot: engine state version {state['version']}, expected {STATE_VERSION}"
+            )
+        self.machine.load_state(state["machine"])
+        self._tail.data, self._line_free_ns = state["tail"], state["line_free_ns"]
+        since = state["prompt_since_ns"]
+        self._prompt_at = None if since is None else (self._tail.count, since)
+        self._expect_more()
+        if state["booted"]:
+            self._booted.set()
 
     # --- in its thread --------------------------------------------------------------------------
 
@@ -164,29 +276,68 @@ class RiscvEngine:
     def _life(self) -> None:
         from k210sim.riscv.machine import Machine
 
-        self.machine = machine = Machine(
+        self.machine = Machine(
             self.clock, self.hardware.flash, self.port.write, self._receive,
             panel=self.hardware.lcd, camera=self.hardware.camera, card=self.hardware.sd,
             sd_select_pad=self.hardware.profile.sd_select_pad,
-            strict=self.strict,
-            on_reset=lambda: machine.load(boot_payload(self.hardware)),
+            strict=self.strict, on_reset=self._boot_again,
         )  # fmt: skip
-        machine.load(self._payload)
-        while not self.port.closed:
-            while self._jobs:
-                self._do(*self._jobs.popleft())
-            if not machine.step():
-                # nothing but the host can go on
-                time.sleep(IDLE_LOOK_S)
-                self.clock.follow_wall()
-            if not self._booted.is_set() and self.at_prompt:
+        self.machine.load(self._payload)
+        while True:
+            rest = self._rest_ns()
+            if rest is None or rest >= SETTLED_NS:
+                while self._jobs:
+                    self._do(*self._jobs.popleft())
+                rest = self._rest_ns()
+            if rest is not None and rest >= SETTLED_NS:
+                self.port.wait_input(PARKED_LOOK_S)
+                if self.port.closed:
+                    raise PortClosed
+            else:
+                self._turn()
+
+    def _boot_again(self) -> None:
+        """The program or a watchdog had the chip reset: the boot ROM's part again."""
+        self.machine.load(boot_payload(self.hardware))
+        self._resets += 1
+
+    def _turn(self) -> bool:
+        """Let the harts run a little; False when nothing but the host can go on."""
+        if self.port.closed:
+            raise PortClosed
+        went_on = self.machine.step()
+        if not went_on:
+            if self.port.pending and self._line_free_ns > self.clock.now_ns:
+                self.clock.advance_ns(self._line_free_ns - self.clock.now_ns)
+                return True
+            if self.port.wait_input(IDLE_LOOK_S):
+                time.sleep(IDLE_LOOK_S)  # it does not look at what has come
+            self.clock.follow_wall()
+        if not self._booted.is_set():
+            overdue = self.clock.now_ns - self._started_ns > BOOT_NS
+            if self.at_prompt or overdue or not went_on:
                 self._booted.set()
+        return went_on
+
+    def _rest_ns(self) -> int | None:
+        """How long the board has been at its prompt with nothing to hear; None when it is not, or
+        when its time goes on there. It stands still from SETTLED_NS on."""
+        if self.clock.mode == "real" or not self.at_prompt or self.port.pending:
+            self._prompt_at = None
+            return None
+        now = (self._tail.count, self.clock.now_ns)
+        if self._prompt_at is None or self._prompt_at[0] != now[0]:
+            self._prompt_at = now
+        return now[1] - self._prompt_at[1]
 
     def _do(self, job: Callable[[], Any], future: concurrent.futures.Future) -> None:
         if not future.set_running_or_notify_cancel():
             return
         try:
             future.set_result(job())
+        except PortClosed:
+            future.set_exception(K210SimError("the board was switched off under the program"))
+            raise
         except BaseException as error:
             future.set_exception(error)
 
@@ -197,9 +348,19 @@ class RiscvEngine:
             return b""
         self._line_free_ns = self.clock.now_ns + BITS_PER_BYTE * 1_000_000_000 // self.port.baud
         byte = self.port.read_byte()
+        self._expect_more()
         return b"" if byte is None else bytes([byte])
+
+    def _expect_more(self) -> None:
+        """Have the turn of the harts end when the next byte from the host is complete."""
+        if self.port.pending:
+            self.clock.alarm(self._line_free_ns, lambda: None)
 
 
 def make_engine(hardware: Hardware) -> RiscvEngine:
-    """The engine on this hardware, not started. Raises K210SimError when no image would start."""
-    return RiscvEngine(hardware)
+    """The engine on this hardware, not started. Raises K210SimError when no image would start.
+
+    A fresh installation compiles the core here, before any time limit of the board runs.
+    """
+    importlib.import_module("k210sim.riscv.machine")
+    return RiscvEngine(hardware, strict=hardware.strict)

@@ -16,6 +16,7 @@ from typing import Protocol
 
 from k210sim.errors import HostError
 from k210sim.pins import Pins
+from k210sim.saving import Saved
 
 BLOCK = 512
 FF = 0xFF
@@ -61,7 +62,7 @@ def crc16(data: bytes) -> bytes:
     return binascii.crc_hqx(data, 0).to_bytes(2, "big")
 
 
-class SpiSd:
+class SpiSd(Saved):
     """slot : the socket. charge(clocks) : the bus is busy for so long."""
 
     raw = True

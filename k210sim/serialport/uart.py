@@ -109,6 +109,11 @@ class UartPort:
         if interrupted and self.on_interrupt:
             self.on_interrupt()
 
+    @property
+    def pending(self) -> bool:
+        """Whether bytes from the host are on their way."""
+        return bool(self._wire or self._ring)
+
     def room(self) -> int:
         """How many bytes a host end should take from its client now."""
         return max(0, WIRE_LIMIT - len(self._wire))
@@ -241,6 +246,17 @@ class UartPort:
                 return byte
             if follow:
                 self.clock.follow_wall()
+
+    def wait_input(self, timeout: float) -> bool:
+        """Wait until a byte is there, `wake` or `close` was called, or `timeout` seconds passed;
+        whether a byte is there. The port is idle meanwhile."""
+        with self._change:
+            if not (self._wire or self._ring or self._woken or self._closed):
+                self._idle = True
+                self._change.wait(timeout)
+                self._idle = False
+            self._woken = False
+            return bool(self._wire or self._ring)
 
     def read_received(self) -> bytes:
         """All that has been received, waiting for something: for what keeps up with the line.

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import pickle
+
 import pytest
 
 from k210sim import Board
+from k210sim.board.board import ExecTimeout
 from k210sim.errors import ConfigError, K210SimError, NotSimulated
 from k210sim.flash.boot_image import wrap
 from tests.riscv.conftest import PROGRAMS
 
 BIN = (PROGRAMS / "hello.bin").read_bytes()
+PROMPT = (PROGRAMS / "prompt.bin").read_bytes()
 
 
 def board_with(tmp_path, image: bytes, **options) -> Board:
@@ -28,11 +32,57 @@ def test_the_image_in_flash_boots_and_hears_the_host(tmp_path):
         assert board.statistics()["instructions"] > 1000
         board.reset()
         board.serial.expect(rb"hello from RISC-V", 10)
-        with pytest.raises(NotSimulated):
-            board.exec("print(1)")
-        with pytest.raises(NotSimulated):
-            board.snapshot()
     assert not board.powered
+
+
+def test_a_firmware_without_a_prompt_runs_no_scripts(tmp_path):
+    with board_with(tmp_path, wrap((PROGRAMS / "harts.bin").read_bytes())) as board:
+        with pytest.raises(ConfigError, match="no MicroPython prompt"):
+            board.exec("print(1)")
+        board.serial.expect(b"end\n", 10)
+
+
+def test_a_program_runs_through_the_raw_prompt(tmp_path):
+    with board_with(tmp_path, wrap(PROMPT)) as board:
+        came = []
+        good = board.exec("pfirst\npsecond", on_output=came.append)
+        assert (good.stdout, good.ok, good.exit_reason) == ("first\nsecond\n", True, "ok")
+        assert b"".join(came) == good.output == b"first\r\nsecond\r\n"
+        bad = board.exec("pbefore\neValueError: x")
+        assert (bad.stdout, bad.error, bad.ok) == ("before\n", "ValueError: x\n", False)
+        assert bad.output == b"before\r\nValueError: x\r\n"
+        assert board.exec("m\npbehind the mark").stdout == "\x04behind the mark\n"
+        assert board.exec("p" + 300 * "long ").stdout == 300 * "long " + "\n"
+        with pytest.raises(ExecTimeout) as error:
+            board.exec("pstarted\nl", timeout=0.3)
+        assert error.value.result.stdout == "started\n"
+        assert error.value.result.error == "KeyboardInterrupt: \n"
+        with pytest.raises(ConfigError, match="control byte 0x04"):
+            board.exec(b"p\x04")
+        last = board.exec("plast\nr")
+        assert (last.stdout, last.exit_reason) == ("last\n", "reset")
+        assert board.exec("pagain").stdout == "again\n"
+        board.serial.write(b"typed")
+        board.serial.expect(rb">>> typed", 10)
+
+
+def test_a_typed_at_board_gives_way_and_snapshots_continue_alike(tmp_path):
+    with board_with(tmp_path, wrap(PROMPT)) as board:
+        saved = pickle.loads(pickle.dumps(board.snapshot()))
+        times = [(board.exec("t"), board.clock.now_ns)]
+        board.serial.write(b"left at the prompt")
+        board.serial.expect(rb"at the prompt", 10)
+        for _ in range(2):
+            board.restore(saved)
+            times.append((board.exec("t"), board.clock.now_ns))
+        assert times[0] == times[1] == times[2]
+        assert board.exec("t").stdout != times[0][0].stdout
+    with board_with(tmp_path, wrap(PROMPT)) as board:
+        assert (board.exec("t"), board.clock.now_ns) == times[0]
+        board.restore(saved)
+        assert (board.exec("t"), board.clock.now_ns) == times[0]
+    with Board() as other, pytest.raises(ConfigError, match="riscv"):
+        other.restore(saved)
 
 
 @pytest.mark.parametrize(
