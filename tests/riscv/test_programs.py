@@ -85,6 +85,12 @@ def test_a_picture_on_the_lcd(rig):
     assert 0.02e9 < board.clock.now_ns < 0.2e9
 
 
+def test_a_kpu_layer_gives_what_plain_c_gives(rig):
+    got = {name: int(value, 16) for name, value in rig("kpu").lines().items()}
+    assert got["wrong"] == got["streamed wrong"] == 0
+    assert got["low"] and got["high"]  # all segments of the activation were used
+
+
 def test_two_harts_share_memory_without_losing_a_step(rig):
     got = rig("harts").lines()
     assert [int(got[name], 16) for name in ("amo", "lr sc", "lock", "woken")] == [40000] * 3 + [1]
