@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from k210sim.devices.cells import ROW
 from k210sim.devices.device import Device
 
 PAGE = 4096
@@ -15,12 +16,14 @@ class Bus:
     """All devices by address.
 
     regs, flags : the words of all mapped pages and what the core may do with each (see
-        device.READ, device.WRITE). page_of : index of a page's words, -1 where there is nothing
+        cells.py). page_of : index of a page's words, -1 where there is nothing
+    rows : cells that the core works on, a row a page; the last one is everybody's
     """
 
     def __init__(self):
         self.regs = np.zeros(MAX_PAGES * PAGE // 4, np.uint32)
         self.flags = np.zeros(MAX_PAGES * PAGE // 4, np.uint8)
+        self.rows = np.zeros((MAX_PAGES, ROW), np.int64)
         self.page_of = np.full(TOP // PAGE, -1, np.int16)
         self.devices: dict[str, Device] = {}
         self._by_page: dict[int, tuple[int, Device]] = {}
@@ -35,7 +38,7 @@ class Bus:
                 first = self._used * PAGE // 4
                 span = slice(first, first + min(PAGE, device.SIZE) // 4)
                 if device.SIZE <= PAGE:
-                    device.place(self.regs[span], self.flags[span])
+                    device.place(self.regs[span], self.flags[span], self.rows[self._used])
             self._used += 1
         self.devices[device.NAME] = device
         return device

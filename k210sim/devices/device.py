@@ -13,18 +13,19 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from k210sim.devices.cells import KIND_SHIFT, PLAIN, READ, ROW, WRITE
 from k210sim.errors import DeviceError
 from k210sim.saving import Saved
 
 log = logging.getLogger("k210sim.devices")
-READ, WRITE = 1, 2
 
 
 @dataclass(frozen=True)
 class Register:
     """A register, or `count` of them `stride` bytes apart; handlers then get the index first.
 
-    name : as in the vendor's SDK. width : bytes, 4 or 8. Read-only ones ignore writes.
+    name : as in the vendor's SDK. width : bytes, 4 or 8. Read-only ones ignore writes. kind : how
+    the compiled core serves it, see cells.py
     """
 
     offset: int
@@ -34,6 +35,7 @@ class Register:
     count: int = 1
     stride: int = 4
     read_only: bool = False
+    kind: int = PLAIN
 
 
 class Device(Saved):
@@ -56,6 +58,8 @@ class Device(Saved):
         self.words = np.zeros(self.SIZE // 4, np.uint32)
         self._cells = memoryview(self.words)  # the same, faster for single words
         self.flags = np.zeros(self.SIZE // 4, np.uint8)
+        self.row = np.zeros(ROW, np.int64)
+        self._row = memoryview(self.row)
         self.irq: Callable[[bool], None] = lambda level: None
         self.where: Callable[[], int] = lambda: 0
         self.strict = False
@@ -72,14 +76,15 @@ class Device(Saved):
         writer = getattr(self, f"write_{register.name}", None)
         flags = (0 if reader else READ) | (0 if writer or register.read_only else WRITE)
         self._places[offset] = (register, args, reader, writer)
+        flags |= register.kind << KIND_SHIFT
         for word in range(register.width // 4):
             self.flags[offset // 4 + word] = flags
 
-    def place(self, words: np.ndarray, flags: np.ndarray) -> None:
-        """Keep the registers in these arrays from now on."""
-        flags[:], words[:] = self.flags, self.words
-        self.words, self.flags = words, flags
-        self._cells = memoryview(words)
+    def place(self, words: np.ndarray, flags: np.ndarray, row: np.ndarray) -> None:
+        """Keep the registers, and what the compiled core knows besides, in these arrays."""
+        flags[:], words[:], row[:] = self.flags, self.words, self.row
+        self.words, self.flags, self.row = words, flags, row
+        self._cells, self._row = memoryview(words), memoryview(row)
 
     def reset(self) -> None:
         """Declared values everywhere; devices that hold more extend this."""

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from k210sim.devices import cells as c
 from k210sim.devices.device import Device, Register
 
 CHANNELS = 6
@@ -28,15 +29,16 @@ _DTYPES = (np.uint8, np.uint16, np.uint32, np.uint64)
 class Dmac(Device):
     """ram : uint8 view of RAM. bus : has `at(address)`. irqs[channel](level) are set by the mapper.
 
-    A device takes part when it has `dma_read(count)` and `dma_write(values)`.
+    A device takes part when it has `dma_read(count)` and `dma_write(values)`, a list, or an array
+    where the device has DMA_ARRAYS.
     """
 
     NAME = "DMAC"
     REGISTERS = (
         Register(0x00, "id", width=8, read_only=True),
         Register(0x08, "compver", width=8, read_only=True),
-        Register(0x10, "cfg", width=8),
-        Register(0x18, "chen", width=8),
+        Register(0x10, "cfg", width=8, kind=c.DMAC_CFG),
+        Register(0x18, "chen", width=8, kind=c.DMAC_CHEN),
         Register(0x30, "intstatus", width=8),
         Register(0x38, "com_intclear", width=8),
         Register(0x40, "com_intstatus_en", width=8),
@@ -44,7 +46,9 @@ class Dmac(Device):
         Register(0x50, "com_intstatus", width=8, read_only=True),
         Register(0x58, "reset", width=8),
         *(
-            Register(0x100 + offset, f"ch_{name}", width=8, count=CHANNELS, stride=0x100)
+            Register(0x100 + offset, f"ch_{name}", width=8, count=CHANNELS, stride=0x100,
+                     read_only=name == "intstatus",
+                     kind=c.DMAC_INTCLEAR if name == "intclear" else c.PLAIN)
             for offset, name in _CHANNEL
         ),
     )
@@ -53,16 +57,22 @@ class Dmac(Device):
         self.ram, self.bus = ram, bus
         self.irqs = [lambda level: None] * CHANNELS
         self._waiting: set[int] = set()
+        self._common = bus.rows[-1]
         super().__init__()
 
     def reset_channels(self) -> None:
         super().reset()
         self._waiting.clear()
+        self._tell()
         for irq in self.irqs:
             irq(False)
 
     def reset(self) -> None:
         self.reset_channels()
+
+    def _tell(self) -> None:
+        """Let the core know whether a channel waits: then accesses to devices may move it."""
+        self._common[c.DMA_WAITS] = len(self._waiting)
 
     def _channel(self, number: int, name: str) -> int:
         return (number << 8) + _OFFSETS[name]
@@ -96,6 +106,7 @@ class Dmac(Device):
                     enabled &= ~(1 << n)
                     self._waiting.discard(n)
         self._put(0x18, 8, enabled)
+        self._tell()
         self.pump()
 
     def write_ch_intclear(self, number: int, value: int) -> None:
@@ -129,6 +140,7 @@ class Dmac(Device):
                 if n in self._waiting and self._transfer(n):
                     moved = True
                     self._waiting.discard(n)
+                    self._tell()
                     self._put(0x18, 8, self._take(0x18, 8) & ~(1 << n))
                     status = self._channel(n, "intstatus")
                     self._put(status, 8, self._take(status, 8) | DONE)
@@ -173,11 +185,12 @@ class Dmac(Device):
             raw = np.frombuffer(values.tobytes(), np.uint8)
             memory[:] = raw[-values.itemsize :] if fixed else raw
             return True
-        write = getattr(self._device(address), "dma_write", None)
+        device = self._device(address)
+        write = getattr(device, "dma_write", None)
         if write is None:
             self._refuse(n, f"writing to 0x{address:08x}")
             return False
-        write(values.tolist())
+        write(values if getattr(device, "DMA_ARRAYS", False) else values.tolist())
         return True
 
     def memory(self, address: int, size: int):

@@ -4,16 +4,19 @@ Ref: kendryte-standalone-sdk lib/drivers/include/spi.h and spi.c (which field li
 between SPI3 and the others). Transfers take no time of their own here; a slave may charge some.
 The FIFOs have no limit, so nothing is ever lost in them. Frames go out with the highest byte
 first unless `endian` is set (our guess for what that register does).
+
+The FIFOs' first frames lie in cells that the compiled core works on too (cells.py, hot.py), so that
+a controller with nobody behind it rarely gets here.
 """
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable
 from typing import Protocol
 
 import numpy as np
 
+from k210sim.devices import cells as c
 from k210sim.devices.device import Device, Register
 
 BOTH, SEND, RECEIVE, EEPROM = 0, 1, 2, 3  # ctrlr0's transfer modes
@@ -26,6 +29,10 @@ NAMES = {
     0x100: "xip_incr_inst", 0x104: "xip_wrap_inst", 0x108: "xip_ctrl", 0x10C: "xip_ser",
     0x110: "xrxoicr", 0x114: "xip_cnt_time_out", 0x118: "endian",
 }  # fmt: skip
+
+
+KINDS = {"ssienr": c.SPI_SSIENR, "ser": c.SPI_SER}
+NONE = np.zeros(0, np.uint32)
 
 
 class Slave(Protocol):
@@ -74,33 +81,41 @@ class Spi(Device):
 
     REGISTERS = (
         Register(0x00, "ctrlr0"),
-        *(Register(offset, name) for offset, name in NAMES.items()),
-        Register(0x20, "txflr"), Register(0x24, "rxflr"), Register(0x28, "sr"),
+        *(Register(offset, name, kind=KINDS.get(name, c.PLAIN)) for offset, name in NAMES.items()),
+        Register(0x20, "txflr", kind=c.SPI_TXFLR), Register(0x24, "rxflr", kind=c.SPI_RXFLR),
+        Register(0x28, "sr", kind=c.SPI_SR),
         Register(0x30, "isr", read_only=True), Register(0x34, "risr", read_only=True),
-        Register(0x60, "dr", count=36),
+        Register(0x60, "dr", count=36, kind=c.SPI_DR),
     )  # fmt: skip
+    DMA_ARRAYS = True
 
     def __init__(self, number: int, slave: Slave | None = None,
                  on_change: Callable[[], None] = lambda: None):
         self.NAME = f"SPI{number}"
-        self.slave: Slave = slave or Unconnected()
         self._on_change = on_change
         at3 = number == 3
         self._dfs, self._frf, self._tmod = (0, 22, 10) if at3 else (16, 21, 8)
-        self._clear()
+        self._rest = {c.SENT: b"", c.GOT: b""}  # frames behind those in the cells, as uint32
         super().__init__()
+        self.row[c.AT_3] = at3
+        self.slave = slave or Unconnected()
 
-    def _clear(self) -> None:
-        self._sent: list[int] = []  # frames not on the wire yet
-        self._rx: deque[int] = deque()
-        self._selected = False
-        self._phase_done = False  # instruction and address are out
+    @property
+    def slave(self) -> Slave:
+        return self._slave
+
+    @slave.setter
+    def slave(self, slave: Slave) -> None:
+        self._slave = slave
+        self.row[c.OPEN_LINE] = isinstance(slave, Unconnected)
 
     def reset(self) -> None:
         super().reset()
-        if self._selected:
+        if self.row[c.SELECTED]:
             self.slave.release()
-        self._clear()
+        self.row[c.SELECTED] = self.row[c.PHASE_DONE] = 0
+        self._keep(c.SENT, NONE)
+        self._keep(c.GOT, NONE)
 
     # --- what ctrlr0 and its kin say ------------------------------------------------------------
 
@@ -134,133 +149,182 @@ class Spi(Device):
     def active(self) -> bool:
         return bool(self._cells[2] & 1 and self._cells[4])
 
+    # --- FIFOs ----------------------------------------------------------------------------------
+
+    def _count(self, fifo: int) -> int:
+        row = self._row
+        return row[fifo + c.END] - row[fifo + c.START] + len(self._rest[fifo]) // 4
+
+    def _keep(self, fifo: int, frames: np.ndarray) -> None:
+        """Let a FIFO hold these frames."""
+        row, here = self._row, frames[: c.DEPTH]
+        self.row[fifo + c.FRAMES : fifo + c.FRAMES + here.size] = here
+        row[fifo + c.START], row[fifo + c.END] = 0, here.size
+        self._rest[fifo] = frames[c.DEPTH :].tobytes()
+        row[c.BEYOND] = int(any(self._rest.values()))
+
+    def _take_frames(self, fifo: int, count: int | None = None) -> np.ndarray:
+        """The first `count` frames of a FIFO, or all; they leave it."""
+        row = self._row
+        first = fifo + c.FRAMES
+        frames = self.row[first + row[fifo + c.START] : first + row[fifo + c.END]].astype(np.uint32)
+        if self._rest[fifo]:
+            frames = np.concatenate((frames, np.frombuffer(self._rest[fifo], np.uint32)))
+        if count is None or count >= frames.size:
+            self._keep(fifo, NONE)
+            return frames
+        self._keep(fifo, frames[count:])
+        return frames[:count]
+
+    def _append(self, fifo: int, frames: np.ndarray) -> None:
+        if frames.size:
+            before = self._take_frames(fifo)
+            self._keep(fifo, np.concatenate((before, frames)) if before.size else frames)
+
     # --- registers ------------------------------------------------------------------------------
 
     def write_ssienr(self, value: int) -> None:
         self._put(0x08, 4, value & 1)
         self._changed()
         if not value & 1:
-            self._sent.clear()
-            self._rx.clear()
+            self._keep(c.SENT, NONE)
+            self._keep(c.GOT, NONE)
 
     def write_ser(self, value: int) -> None:
         self._put(0x10, 4, value)
         self._changed()
 
     def _changed(self) -> None:
-        if self.active and not self._selected:
-            self._selected, self._phase_done = True, False
+        row, active = self._row, self.active
+        if active and not row[c.SELECTED]:
+            row[c.SELECTED], row[c.PHASE_DONE] = 1, 0
             self.slave.select(int(self.words[4]))
             self._flow()
             self._on_change()
-        elif not self.active and self._selected:
+        elif not active and row[c.SELECTED]:
             self._flow()
-            self._selected = False
+            row[c.SELECTED] = 0
             self.slave.release()
 
     def read_sr(self) -> int:
         # not busy, transmit FIFO not full and empty, receive FIFO not empty if anything is there
         self._flow()
-        return 0x06 | (0x08 if self._rx else 0)
+        return 0x06 | (0x08 if self._count(c.GOT) else 0)
 
     def write_sr(self, value: int) -> None:
         """Read-only."""
 
     def read_txflr(self) -> int:
         self._flow()
-        return 0 if self.active else len(self._sent)
+        return 0 if self.active else self._count(c.SENT)
+
+    def write_txflr(self, value: int) -> None:
+        """Read-only."""
 
     def read_rxflr(self) -> int:
         self._flow()
-        return len(self._rx)
+        return self._count(c.GOT)
+
+    def write_rxflr(self, value: int) -> None:
+        """Read-only."""
 
     def read_dr(self, index: int) -> int:
         self._flow()
-        return self._rx.popleft() if self._rx else 0
+        row = self._row
+        start = row[c.GOT + c.START]
+        if start == row[c.GOT + c.END]:
+            return 0
+        value = row[c.GOT + c.FRAMES + start]
+        row[c.GOT + c.START] = start + 1
+        if start + 1 == row[c.GOT + c.END]:
+            self._keep(c.GOT, np.frombuffer(self._rest[c.GOT], np.uint32))
+        return value
 
     def write_dr(self, index: int, value: int) -> None:
-        self._sent.append(value)
+        self._append(c.SENT, np.array([value], np.uint32))
 
     # --- for a DMA channel ----------------------------------------------------------------------
 
-    def dma_write(self, values: list[int]) -> None:
+    def dma_write(self, values: np.ndarray) -> None:
         """Frames for the transmit FIFO."""
-        self._sent.extend(values)
+        self._append(c.SENT, np.asarray(values, np.uint64).astype(np.uint32))
         self._flow()
 
-    def dma_read(self, count: int) -> list[int] | None:
+    def dma_read(self, count: int) -> np.ndarray | None:
         """`count` received frames, or None while there are not as many."""
         self._flow()
-        if len(self._rx) < count:
-            return None
-        return [self._rx.popleft() for _ in range(count)]
+        return None if self._count(c.GOT) < count else self._take_frames(c.GOT, count)
 
     # --- the wire -------------------------------------------------------------------------------
 
     def _flow(self) -> None:
         """Do what the frames waiting make possible."""
-        if not self._selected or not self._sent and (self._phase_done or not self.wide):
+        row = self._row
+        if not row[c.SELECTED]:
+            return
+        wide = self.wide
+        if not self._count(c.SENT) and (row[c.PHASE_DONE] or not wide):
             return
         mode = self.mode
-        if self.wide:
-            if not self._phase_done and not self._take_phase():
+        if wide:
+            if not row[c.PHASE_DONE] and not self._take_phase():
                 return
             if mode in (RECEIVE, EEPROM):
+                self._keep(c.SENT, NONE)
+                row[c.PHASE_DONE] = 0
                 self._get(self._field(0x04, 0, 16) + 1)
-                self._sent.clear()
-                self._phase_done = False
                 return
-        elif mode in (RECEIVE, EEPROM):
+        frames = self._take_frames(c.SENT)
+        if mode in (RECEIVE, EEPROM):
             if mode == EEPROM:
-                self.slave.exchange(self._pack(self._sent))
-            self._sent.clear()
+                self.slave.exchange(self._pack(frames))
             self._get(self._field(0x04, 0, 16) + 1)
-            return
-        if self._sent:
-            answer = self.slave.exchange(self._pack(self._sent))
+        elif frames.size:
+            answer = self.slave.exchange(self._pack(frames))
             if mode == BOTH:
-                self._rx.extend(self._unpack(answer))
-            self._sent.clear()
+                self._append(c.GOT, self._unpack(answer))
 
     def _take_phase(self) -> bool:
         """Send the instruction and address frames if they are there."""
         instruction_bits = INSTRUCTION_BITS[self._field(0xF4, 8, 2)]
         address_bits = 4 * self._field(0xF4, 2, 4)
         needed = (1 if instruction_bits else 0) + (1 if address_bits else 0)
-        if len(self._sent) < needed or not self._sent:
+        if self._count(c.SENT) < max(1, needed):
             return False
-        instruction = self._sent.pop(0) & ((1 << instruction_bits) - 1) if instruction_bits else 0
-        address = self._sent.pop(0) & ((1 << address_bits) - 1) if address_bits else None
+        head = self._take_frames(c.SENT, needed).tolist()
+        instruction = head.pop(0) & ((1 << instruction_bits) - 1) if instruction_bits else 0
+        address = head.pop(0) & ((1 << address_bits) - 1) if address_bits else None
         if self.slave.raw:
-            head = instruction.to_bytes(-(-instruction_bits // 8), "big")
-            head += (address or 0).to_bytes(-(-address_bits // 8), "big")
-            self.slave.exchange(head)
+            phase = instruction.to_bytes(-(-instruction_bits // 8), "big")
+            phase += (address or 0).to_bytes(-(-address_bits // 8), "big")
+            self.slave.exchange(phase)
         else:
             if address is not None and address_bits == 32:
                 address >>= 8  # the last byte tells the chip how to go on reading
             self.slave.command(instruction, address)
-        self._phase_done = True
+        self._row[c.PHASE_DONE] = 1
         return True
 
     def _get(self, frames: int) -> None:
         size = -(-self.frame_bits // 8)
-        self._rx.extend(self._unpack(self.slave.receive(frames * size)))
+        self._append(c.GOT, self._unpack(self.slave.receive(frames * size)))
 
-    def _pack(self, frames: list[int]) -> bytes:
+    def _pack(self, frames: np.ndarray) -> bytes:
+        """The bytes of frames, in the order in which they go over the wire."""
         size = -(-self.frame_bits // 8)
-        if size == 1:
-            return bytes(frame & 0xFF for frame in frames)
-        little = int(self.words[0x118 // 4]) & 1
-        if size != 3:
-            order = "<" if little else ">"
-            return np.array(frames, np.uint64).astype(f"{order}u{size}").tobytes()
-        mask = (1 << 8 * size) - 1
-        order = "little" if little else "big"
-        return b"".join((frame & mask).to_bytes(size, order) for frame in frames)
+        little = self._field(0x118, 0, 1)
+        if size == 3:
+            four = frames.astype("<u4" if little else ">u4").view(np.uint8).reshape(-1, 4)
+            return (four[:, :3] if little else four[:, 1:]).tobytes()
+        return frames.astype(f"{'<' if little else '>'}u{size}").tobytes()
 
-    def _unpack(self, data: bytes):
+    def _unpack(self, data: bytes) -> np.ndarray:
+        """The other way round."""
         size = -(-self.frame_bits // 8)
-        if size == 1:
-            return data
-        order = "little" if int(self.words[0x118 // 4]) & 1 else "big"
-        return [int.from_bytes(data[i : i + size], order) for i in range(0, len(data), size)]
+        little = self._field(0x118, 0, 1)
+        if size == 3:
+            four = np.zeros((len(data) // 3, 4), np.uint8)
+            three = np.frombuffer(data, np.uint8).reshape(-1, 3)
+            (four[:, :3] if little else four[:, 1:])[:] = three
+            return four.view("<u4" if little else ">u4").ravel().astype(np.uint32)
+        return np.frombuffer(data, f"{'<' if little else '>'}u{size}").astype(np.uint32)

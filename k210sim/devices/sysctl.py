@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from k210sim.devices import cells as c
 from k210sim.devices.device import Device, Register
 
 CRYSTAL_HZ = 26_000_000
@@ -23,12 +24,17 @@ RESETS = {"clk_freq": CRYSTAL_HZ, "pll_lock": LOCKED,
           "clk_en_cent": 0xFFFFFFFF, "clk_en_peri": 0xFFFFFFFF}  # fmt: skip
 
 
+CLOCK_REGISTERS = ("pll0", "pll1", "clk_sel0", "clk_th0")
+
+
 class Sysctl(Device):
     """on_clock() is called when a clock may have changed, on_reset() for a soft reset."""
 
     NAME = "SYSCTL"
     REGISTERS = tuple(
-        Register(4 * i, name, reset=RESETS.get(name, 0)) for i, name in enumerate(NAMES)
+        Register(4 * i, name, reset=RESETS.get(name, 0),
+                 kind=c.KEEPS if name in CLOCK_REGISTERS else c.PLAIN)
+        for i, name in enumerate(NAMES)
     )
 
     def __init__(self, on_clock: Callable[[], None], on_reset: Callable[[], None]):

@@ -42,10 +42,8 @@ class Uarths(Device):
             self._fifo.extend(self._receive(FIFO - len(self._fifo)))
             self._update()
 
-    def read_txdata(self) -> int:
-        return 0
-
     def write_txdata(self, value: int) -> None:
+        # the register keeps reading 0: there is room
         if self._take(0x08, 4) & 1:
             self._send(bytes([value & 0xFF]))
 

@@ -8,6 +8,7 @@ import time
 
 import numpy as np
 
+from k210sim.devices.bus import Bus
 from k210sim.riscv import jit
 from k210sim.riscv import opcodes as op
 from k210sim.riscv import state as st
@@ -53,7 +54,7 @@ class Hart(Saved):
     def __init__(self, number: int):
         self.number = number
         self.all = np.zeros(st.HART_SIZE, np.int64)
-        self.x = self.all[st.X_AT : st.X_AT + 33]
+        self.x = self.all[st.X_AT : st.F_AT]  # see execute.py
         self.f = self.all[st.F_AT : st.S_AT]
         self.s = self.all[st.S_AT : st.CODE_AT]
         self.state = memoryview(self.s)  # the same, faster for single values
@@ -91,13 +92,11 @@ class Hart(Saved):
 class Core:
     """RAM, decoded instructions and two harts.
 
-    regs, flags, page_of : the registers of devices as `execute.run` sees them (devices/bus.py).
-    compile_blocks : whether hot code is compiled (jit.py); what programs see is the same
+    bus : the registers of devices, as `execute.run` sees them. compile_blocks : whether hot code is
+    compiled (jit.py); what programs see is the same
     """
 
-    def __init__(
-        self, regs: np.ndarray, flags: np.ndarray, page_of: np.ndarray, compile_blocks: bool = False
-    ):
+    def __init__(self, bus: Bus, compile_blocks: bool = False):
         self.execute = load_execute()
         self.ram = np.zeros(st.RAM_SIZE, np.int8)
         self.code = np.zeros(st.RAM_SIZE // 2, np.int64)
@@ -109,7 +108,8 @@ class Core:
             hart.all[st.ENTRIES_AT] = self.entries.ctypes.data
         memory = (
             self.ram, self.ram.view(np.int16), self.ram.view(np.int32), self.ram.view(np.int64),
-            self.code, self.pages, regs, flags, page_of, self.entries,
+            self.code, self.pages, bus.regs, bus.flags, bus.page_of,
+            bus.rows, self.entries,
         )  # fmt: skip
         self._arguments = [
             (h.s, h.x, h.f, h.f.view(np.float64), h.f.view(np.float32), *memory)

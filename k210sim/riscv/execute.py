@@ -1,13 +1,14 @@
 """The interpreter's loop, compiled.
 
-A hart is three arrays: x (33 registers, the last one takes what is written to x0), f (32 bit
-patterns) and s (see state.py). RAM is one array of 8 MiB seen at 0x80000000 and, uncached, at
-0x40000000. Registers of devices that just hold a value are read and written here; `flags` says
-which (1 read, 2 write); all other accesses end the call with LOAD or STORE, and the machine
-serves them. Whatever a program does, every index stays inside its array.
+A hart is three arrays: x (registers; number 32 takes what is written to x0, those above are there
+so that six bits of a decoded word are always inside), f (32 bit patterns) and s (see state.py). RAM
+is one array of 8 MiB seen at 0x80000000 and, uncached, at 0x40000000. Registers of devices that
+just hold a value are read and written here, as `flags` says (devices/cells.py), and hot.py serves
+those used most; all other accesses end the call with LOAD or STORE, and the machine serves them.
+Whatever a program does, every index stays inside its array.
 
-Editing decode.py, softfloat.py, float_ops.py, csr.py or state.py does not make numba compile this
-file anew; `touch` it (an installed package gets new time stamps anyway).
+Editing hot.py, decode.py, softfloat.py, float_ops.py, csr.py or state.py does not make numba
+compile this file anew; `touch` it (an installed package gets new time stamps anyway).
 """
 
 from __future__ import annotations
@@ -15,6 +16,8 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
+from k210sim.devices import hot
+from k210sim.devices.cells import KIND_SHIFT
 from k210sim.riscv import csr, float_ops
 from k210sim.riscv import opcodes as op
 from k210sim.riscv import state as st
@@ -26,6 +29,11 @@ SIGN = -0x8000000000000000
 MASK = st.RAM_SIZE - 1
 LAST = st.RAM_SIZE - 2
 FAULT, MISALIGNED, SERVE = 1, 2, 3
+# RAM and its twin differ in one bit of address - TWIN. What no aligned access inside may have set:
+TWIN = st.TWIN_HIGH << 23
+OUTSIDE_1, OUTSIDE_2, OUTSIDE_4, OUTSIDE_8 = (
+    ~(st.RAM_BASE - TWIN | st.RAM_SIZE - size) for size in (1, 2, 4, 8)
+)
 
 
 @njit("int64(int16[::1], int64[::1], uint8[::1], int64)", cache=True)
@@ -52,9 +60,12 @@ def forget(code, pages):
             pages[page] = 0
 
 
-@njit("Tuple((int64, int64))(int64, int64, int8[::1], uint32[::1], uint8[::1], int16[::1])",
-      cache=True)  # fmt: skip
-def load(address, size, ram, regs, flags, page_of):
+@njit(
+    "Tuple((int64, int64))(int64, int64, int8[::1], uint32[::1], uint8[::1], int16[::1],"
+    " int64[:, ::1])",
+    cache=True,
+)
+def load(address, size, ram, regs, flags, page_of, rows):
     """(0 or why not, value without sign) of a load that is not the plain case."""
     if address & (size - 1):
         return np.int64(MISALIGNED), np.int64(0)
@@ -72,11 +83,18 @@ def load(address, size, ram, regs, flags, page_of):
         return np.int64(0), np.int64(regs[at])
     if size == 8 and flags[at] & 1 and flags[at + 1] & 1:
         return np.int64(0), np.int64(regs[at]) | (np.int64(regs[at + 1]) << 32)
+    if size == 4 and flags[at] >> KIND_SHIFT:
+        served, value = hot.load(np.int64(flags[at] >> KIND_SHIFT), at, regs, rows)
+        if served:
+            return np.int64(0), value
     return np.int64(SERVE), np.int64(0)
 
 
-@njit("int64(int64, int64, int64, int8[::1], uint32[::1], uint8[::1], int16[::1])", cache=True)
-def store(address, size, value, ram, regs, flags, page_of):
+@njit(
+    "int64(int64, int64, int64, int8[::1], uint32[::1], uint8[::1], int16[::1], int64[:, ::1])",
+    cache=True,
+)
+def store(address, size, value, ram, regs, flags, page_of, rows):
     """0 or why not, for a store that is not the plain case."""
     if address & (size - 1):
         return np.int64(MISALIGNED)
@@ -95,6 +113,9 @@ def store(address, size, value, ram, regs, flags, page_of):
     if size == 8 and flags[at] & 2 and flags[at + 1] & 2:
         regs[at] = np.uint32(value & 0xFFFFFFFF)
         regs[at + 1] = np.uint32((value >> 32) & 0xFFFFFFFF)
+        return np.int64(0)
+    kind = np.int64(flags[at] >> KIND_SHIFT)
+    if size >= 4 and kind and hot.store(kind, at, size, value, regs, rows):
         return np.int64(0)
     return np.int64(SERVE)
 
@@ -188,11 +209,12 @@ def atomic(s, x, rd, address, operand, f5, size, r32, r64):
 @njit(
     "int64(int64, int64[::1], int64[::1], int64[::1], float64[::1], float32[::1], int8[::1],"
     " int16[::1], int32[::1], int64[::1], int64[::1], uint8[::1], uint32[::1], uint8[::1],"
-    " int16[::1], int64[:, ::1])",
+    " int16[::1], int64[:, ::1], int64[:, ::1])",
     cache=True,
     nogil=True,
 )
-def run(budget, s, x, f, fd, fs, r8, r16, r32, r64, code, pages, regs, flags, page_of, entries):
+def run(budget, s, x, f, fd, fs, r8, r16, r32, r64, code, pages, regs, flags, page_of, rows,
+        entries):  # fmt: skip
     """Execute up to `budget` instructions; returns DONE, LOAD, STORE or WAIT.
 
     s[EXECUTED] is their number, the one that a LOAD or STORE leaves to the machine not included.
@@ -204,14 +226,18 @@ def run(budget, s, x, f, fd, fs, r8, r16, r32, r64, code, pages, regs, flags, pa
     csr.take_interrupt(s)
     pc = s[st.PC]
     float_on = s[st.MSTATUS] & st.MSTATUS_FS != 0
+    base = np.int64(st.RAM_BASE)  # of where the code lies, RAM or its twin
     while n < budget:
-        high = pc >> 23
-        if high != st.RAM_HIGH and high != st.TWIN_HIGH:
-            s[st.PC] = pc
-            csr.trap(s, np.int64(st.FETCH_FAULT), pc)
-            pc = s[st.PC]
-            n += 1
-            continue
+        if (pc - base) & ~MASK:
+            high = pc >> 23
+            if high == st.RAM_HIGH or high == st.TWIN_HIGH:
+                base = pc & ~MASK
+            else:
+                s[st.PC] = pc
+                csr.trap(s, np.int64(st.FETCH_FAULT), pc)
+                pc = s[st.PC]
+                n += 1
+                continue
         off = pc & MASK
         w = code[off >> 1]
         if (w - 1) & 255 >= op.BLOCK - 1:
@@ -219,7 +245,7 @@ def run(budget, s, x, f, fd, fs, r8, r16, r32, r64, code, pages, regs, flags, pa
                 w = fetch(r16, code, pages, off)
             else:
                 entry = w >> 32
-                if high == st.RAM_HIGH:
+                if base == st.RAM_BASE:
                     after = call_region(entries[entry, 0], entries[entry, 1], x, r8, n, budget)
                     if after != n:
                         n = after
@@ -236,8 +262,6 @@ def run(budget, s, x, f, fd, fs, r8, r16, r32, r64, code, pages, regs, flags, pa
         size = np.int64(0)
         cause = np.int64(-1)
         value = np.int64(0)
-        if rd > op.NO_RD:
-            rd = np.int64(op.NO_RD)
         if c == op.ADDI:
             x[rd] = a + imm
         elif c == op.ADD:
@@ -272,60 +296,52 @@ def run(budget, s, x, f, fd, fs, r8, r16, r32, r64, code, pages, regs, flags, pa
             x[rd] = pc + imm
         elif c == op.LB or c == op.LBU:
             address = a + imm
-            high = address >> 23
-            if high == st.RAM_HIGH or high == st.TWIN_HIGH:
+            if (address - TWIN) & OUTSIDE_1 == 0:
                 value = np.int64(r8[address & MASK])
                 x[rd] = value if c == op.LB else value & 255
             else:
                 slow, size = 1, np.int64(1)
         elif c == op.LH or c == op.LHU:
             address = a + imm
-            high = address >> 23
-            if (high == st.RAM_HIGH or high == st.TWIN_HIGH) and address & 1 == 0:
+            if (address - TWIN) & OUTSIDE_2 == 0:
                 value = np.int64(r16[(address & MASK) >> 1])
                 x[rd] = value if c == op.LH else value & 0xFFFF
             else:
                 slow, size = 1, np.int64(2)
         elif c == op.LW or c == op.LWU:
             address = a + imm
-            high = address >> 23
-            if (high == st.RAM_HIGH or high == st.TWIN_HIGH) and address & 3 == 0:
+            if (address - TWIN) & OUTSIDE_4 == 0:
                 value = np.int64(r32[(address & MASK) >> 2])
                 x[rd] = value if c == op.LW else value & 0xFFFFFFFF
             else:
                 slow, size = 1, np.int64(4)
         elif c == op.LD:
             address = a + imm
-            high = address >> 23
-            if (high == st.RAM_HIGH or high == st.TWIN_HIGH) and address & 7 == 0:
+            if (address - TWIN) & OUTSIDE_8 == 0:
                 x[rd] = r64[(address & MASK) >> 3]
             else:
                 slow, size = 1, np.int64(8)
         elif c == op.SB:
             address = a + imm
-            high = address >> 23
-            if high == st.RAM_HIGH or high == st.TWIN_HIGH:
+            if (address - TWIN) & OUTSIDE_1 == 0:
                 r8[address & MASK] = np.int8(b)
             else:
                 slow, size, value = 2, np.int64(1), b
         elif c == op.SH:
             address = a + imm
-            high = address >> 23
-            if (high == st.RAM_HIGH or high == st.TWIN_HIGH) and address & 1 == 0:
+            if (address - TWIN) & OUTSIDE_2 == 0:
                 r16[(address & MASK) >> 1] = np.int16(b)
             else:
                 slow, size, value = 2, np.int64(2), b
         elif c == op.SW:
             address = a + imm
-            high = address >> 23
-            if (high == st.RAM_HIGH or high == st.TWIN_HIGH) and address & 3 == 0:
+            if (address - TWIN) & OUTSIDE_4 == 0:
                 r32[(address & MASK) >> 2] = np.int32(b)
             else:
                 slow, size, value = 2, np.int64(4), b
         elif c == op.SD:
             address = a + imm
-            high = address >> 23
-            if (high == st.RAM_HIGH or high == st.TWIN_HIGH) and address & 7 == 0:
+            if (address - TWIN) & OUTSIDE_8 == 0:
                 r64[(address & MASK) >> 3] = b
             else:
                 slow, size, value = 2, np.int64(8), b
@@ -452,15 +468,13 @@ def run(budget, s, x, f, fd, fs, r8, r16, r32, r64, code, pages, regs, flags, pa
         elif c >= op.FLW and c <= op.FMADD and float_on:
             if c == op.FLD:
                 address = a + imm
-                high = address >> 23
-                if (high == st.RAM_HIGH or high == st.TWIN_HIGH) and address & 7 == 0:
+                if (address - TWIN) & OUTSIDE_8 == 0:
                     f[rd & 31] = r64[(address & MASK) >> 3]
                 else:
                     slow, size = 1, np.int64(8)
             elif c == op.FLW:
                 address = a + imm
-                high = address >> 23
-                if (high == st.RAM_HIGH or high == st.TWIN_HIGH) and address & 3 == 0:
+                if (address - TWIN) & OUTSIDE_4 == 0:
                     f[rd & 31] = np.int64(r32[(address & MASK) >> 2]) | BOX
                 else:
                     slow, size = 1, np.int64(4)
@@ -491,7 +505,7 @@ def run(budget, s, x, f, fd, fs, r8, r16, r32, r64, code, pages, regs, flags, pa
         if slow:
             address = a + imm
             if slow == 1:
-                why, value = load(address, size, r8, regs, flags, page_of)
+                why, value = load(address, size, r8, regs, flags, page_of, rows)
                 if why == 0:
                     if c == op.FLW:
                         f[rd & 31] = value | BOX
@@ -503,7 +517,7 @@ def run(budget, s, x, f, fd, fs, r8, r16, r32, r64, code, pages, regs, flags, pa
                         shift = 64 - 8 * size
                         x[rd] = (value << shift) >> shift
             else:
-                why = store(address, size, value, r8, regs, flags, page_of)
+                why = store(address, size, value, r8, regs, flags, page_of, rows)
             if why == SERVE:
                 s[st.EXIT_ADDRESS] = address
                 s[st.EXIT_SIZE] = size

@@ -65,8 +65,7 @@ class Machine(Saved):
         self._turn = 0
         self._base_ns, self._base_cycles, self._hz = clock.now_ns, 0, CRYSTAL_HZ
         self.bus = Bus()
-        self.core = Core(self.bus.regs, self.bus.flags, self.bus.page_of,
-                         jit.wanted() if compile_blocks is None else compile_blocks)  # fmt: skip
+        self.core = Core(self.bus, jit.wanted() if compile_blocks is None else compile_blocks)
         self.harts = self.core.harts
         parts = Parts(flash, send, receive, **connected)
         hooks = Hooks(

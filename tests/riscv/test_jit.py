@@ -61,7 +61,7 @@ class Pair:
         self.cores = []
         for _ in range(2):
             bus = Bus()
-            core = Core(bus.regs, bus.flags, bus.page_of)
+            core = Core(bus)
             core.load(BASE, np.array(words, "<u4").tobytes())
             pattern = np.arange(1024, dtype=np.uint64) * np.uint64(0x9E3779B97F4A7C15)
             core.load(DATA, pattern.tobytes())
@@ -79,7 +79,7 @@ class Pair:
     def compile(self) -> None:
         """Decode what the program reaches, on a copy of it, then compile all of that."""
         bus = Bus()
-        scout = Core(bus.regs, bus.flags, bus.page_of)
+        scout = Core(bus)
         scout.ram[:] = self.plain.ram
         for mine, other in zip(
             (scout.harts[0].x, scout.harts[0].f, scout.harts[0].s),
