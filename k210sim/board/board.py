@@ -119,7 +119,11 @@ class Board:
         made_camera = parts.make_camera(camera, kind, self.clock, seed)
         made_lcd = parts.make_lcd(kind)
         made_sd = parts.make_sd(sd)
-        storage = parts.open_flash(flash_image, kind, self.clock)
+        try:
+            storage = parts.open_flash(flash_image, kind, self.clock)
+        except K210SimError:
+            made_sd.eject()
+            raise
         self.hardware = Hardware(
             profile=kind,
             clock=self.clock,
@@ -147,6 +151,7 @@ class Board:
             self.engine_name = engines.choose(engine, self.hardware)
         except ConfigError:
             storage.close(save=False)
+            made_sd.eject()
             raise
 
     # --- power ----------------------------------------------------------------------------------
@@ -225,6 +230,7 @@ class Board:
                 self.power_off()
             finally:
                 self.hardware.storage.close()
+                self.hardware.sd.eject()
 
     def reset(self, *, wait: bool = True, isp: bool = False) -> None:
         """The reset button: everything but flash and the time starts anew.
@@ -335,6 +341,11 @@ class Board:
     def camera(self):
         return self.hardware.camera
 
+    @property
+    def sd(self):
+        """The SD slot: `insert(path)` and `eject()` at any time, `inserted`."""
+        return self.hardware.sd
+
     def snapshot(self) -> Snapshot:
         """The state of the whole board. The device must be (or come) at its prompt."""
         engine = self._running_engine()
@@ -382,6 +393,7 @@ class Board:
             if self._engine is not None:
                 self._engine.stop()
             self.hardware.storage.commit()
+            self.hardware.sd.flush()
 
     def _hold(self) -> None:
         """The reset line is pulled."""

@@ -18,7 +18,7 @@ class Hardware:
 
     storage : the flash chip's backing file; `flash` is the chip itself
     camera, lcd : the camera with its source and the panel
-    sd : what is in the SD slot (a folder or an image file), or None
+    sd : the SD slot (k210sim.sd.slot), with a card in it or empty
     seed : start of everything random on this board
     strict : a register that nobody modelled stops the board (riscv engine)
     run_main : False boots without the user's main.py, as a tool that talks raw mode would

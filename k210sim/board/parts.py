@@ -9,7 +9,6 @@ from typing import Any
 
 from k210sim.board.profiles import BoardProfile
 from k210sim.clock import Clock
-from k210sim.errors import ConfigError, NotSimulated
 from k210sim.flash.storage import FlashStorage
 
 FACTORY = "factory:"  # flash_image for a factory image in memory
@@ -82,14 +81,7 @@ def make_lcd(profile: BoardProfile):
 
 
 def make_sd(sd: str | Path | None):
-    """The card in the slot: a folder, which must exist; image files are not simulated yet."""
-    if sd is None:
-        return None
-    path = Path(sd)
-    if not path.exists():
-        raise ConfigError(f"--sd {path}: no such folder or image file")
-    if not path.is_dir():
-        raise NotSimulated("an SD card image", "give a folder")
-    from k210sim.sd.folder import FolderCard
+    """The SD slot, with an image file or a folder as the card in it, or empty."""
+    from k210sim.sd.slot import SdSlot
 
-    return FolderCard(path)
+    return SdSlot(sd)

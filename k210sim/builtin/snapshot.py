@@ -39,8 +39,11 @@ class _Names:
             "qstrs": vm.qstrs, "system_heap": vm.system_heap, "clock": vm.clock,
             "firmware": board.firmware, "hardware": board.hardware, "port": board.port,
             "flash": board.flash, "storage": board.storage, "camera": board.camera,
-            "lcd": board.lcd, "profile": board.profile,
+            "lcd": board.lcd, "profile": board.profile, "sd": board.sd,
         }  # fmt: skip
+        card = board.sd.card
+        if card is not None:
+            named["sd card", card.name] = card
         for address, guest_type in vm.types.items():
             if not guest_type.is_user:
                 named["type", address] = guest_type
@@ -78,6 +81,9 @@ class _Unpickler(pickle.Unpickler):
 
     def persistent_load(self, pid: Any) -> Any:
         if pid[0] == "name":
+            if pid[1] not in self._names.objects:
+                raise NotSimulated("restoring this snapshot",
+                                   f"{' '.join(map(str, pid[1]))} is not in the slot")
             return self._names.objects[pid[1]]
         _, at, shape, strides, dtype = pid
         return np.ndarray(shape, np.dtype(dtype), self._names.ram.data, at, strides)

@@ -24,12 +24,12 @@ from k210sim.modules.vfs import (
     ROOT,
     FileSystems,
 )
-from k210sim.modules.vfs_fat import VfsFat, card_object
+from k210sim.modules.vfs_fat import VfsFat, mount_card
 from k210sim.modules.vfs_spiffs import VfsSpiffs, flash_object
 from k210sim.repl.wording import MACHINE, Release
 
 R_DUPTERM = 7  # root pointer of the runtime
-FLASH_MOUNT, SD_MOUNT = b"/flash", b"/sd"
+FLASH_MOUNT = b"/flash"
 ROOT_LISTING_BYTES = 32
 RNG_SEED = (0xEDA4BABA, 69, 233, 0)
 _MASK = 0xFFFFFFFF
@@ -247,7 +247,7 @@ def mount(vm, args, kw):
     readonly, make = vm.parse_args(args[2:], kw, _MOUNT_ARGS)
     path = text_data(vm, point)
     if vm.load_method_maybe(fs, vm.intern("mount")) is None:
-        raise vm.not_simulated("uos.mount() of a block device")
+        fs = vm.type_of_class(VfsFat).make_new(vm, 0, [fs], {})  # a block device
     vm.call_method(fs, "mount", readonly, make)
     existing, _ = vm.vfs.lookup(text_data(vm, point))
     if existing is not NOWHERE and existing is not ROOT and (
@@ -302,9 +302,9 @@ def _start(vm):
     volume = board_volume(vm)
     if volume is not None:
         vm.vfs.mount(flash_object(vm, volume), FLASH_MOUNT)
-    card = getattr(vm.board, "sd", None)
-    if card is not None:
-        vm.vfs.current = vm.vfs.mount(card_object(vm, card), SD_MOUNT)
+    slot = getattr(vm.board, "sd", None)
+    if slot is not None:
+        mount_card(vm, slot)
 
 
 def board_volume(vm):

@@ -11,48 +11,117 @@ from __future__ import annotations
 import os
 import shutil
 import stat
-from dataclasses import dataclass
 from pathlib import Path
 
 from k210sim.errors import HostError
+from k210sim.sd.fat_layout import (
+    CREATE_ALWAYS,
+    CREATE_NEW,
+    DENIED,
+    DISK_ERR,
+    EXIST,
+    FORBIDDEN,
+    INVALID_NAME,
+    LONGEST_NAME,
+    NO_FILE,
+    NO_PATH,
+    OPEN_ALWAYS,
+    WRITE,
+    Entry,
+    FatFailure,
+)
 
-# Results of the FAT library, by its own numbers.
-DISK_ERR, NO_FILE, NO_PATH, INVALID_NAME, DENIED, EXIST, INVALID_OBJECT = 1, 4, 5, 6, 7, 8, 9
-
-READ, WRITE, CREATE_NEW, CREATE_ALWAYS, OPEN_ALWAYS = 0x01, 0x02, 0x04, 0x08, 0x10
-LONGEST_NAME = 255
+TEMPORARY = ".k210sim-"  # how names of files begin that are being written
 CLUSTER = 32768
 CARD_BYTES = 4 << 30  # the size that is shown: a card of 4 GiB
 EPOCH_2000 = 946684800  # seconds from 1970 to 2000
-_FORBIDDEN = frozenset('"*:<>?|\x7f\\/')
 
 
-class FatFailure(HostError):
-    """An operation failed; `result` is one of the numbers above."""
+class FolderFile:
+    """An open file of a FolderCard; the same methods as a FatFile's, FatFailure when they fail."""
 
-    def __init__(self, result: int, detail: str = ""):
-        self.result = result
-        super().__init__(f"SD card: result {result}{': ' if detail else ''}{detail}")
+    def __init__(self, card: FolderCard, file, mode: int):
+        self._card, self._file, self.mode = card, file, mode
 
+    @property
+    def size(self) -> int:
+        return os.fstat(self._file.fileno()).st_size
 
-@dataclass
-class Entry:
-    """A file or folder: its name, size in bytes, seconds since 2000 of its last change."""
+    def read(self, length: int = -1) -> bytes:
+        return self._do(self._file.read, length)
 
-    name: str
-    is_dir: bool
-    size: int
-    changed: int
+    def write(self, data) -> int:
+        """How much fitted on the host's disk."""
+        view, done = memoryview(data).cast("B"), 0
+        while done < len(view):
+            try:
+                done += self._do(self._file.write, view[done:])
+            except FatFailure:
+                if self._card.gone:
+                    raise
+                break
+        return done
+
+    def tell(self) -> int:
+        return self._do(self._file.tell)
+
+    def seek(self, target: int) -> int:
+        """Beyond its end a file grows when it is open for writing; else the end is the limit."""
+        target, size = max(target, 0), self.size
+        if not self.mode & WRITE:
+            target = min(target, size)
+        elif target > size:
+            self._do(self._file.truncate, target)
+        return self._do(self._file.seek, target)
+
+    def flush(self) -> None:
+        self._do(self._file.flush)
+
+    def close(self) -> None:
+        self._file.close()
+
+    def _do(self, action, *args):
+        if self._card.gone:
+            raise FatFailure(DISK_ERR, "the card was taken out")
+        try:
+            return action(*args)
+        except OSError as error:
+            raise FatFailure(DISK_ERR, str(error.strerror)) from error
 
 
 class FolderCard:
     """The folder `root`, which must exist. `cwd` is the current folder inside, as a list."""
+
+    encoding = "utf-8"  # of the guest's names
+    cluster_bytes = CLUSTER
 
     def __init__(self, root: str | Path):
         self.root = Path(root).resolve()
         if not self.root.is_dir():
             raise HostError(f"SD card {root}: expected a folder")
         self.cwd: list[str] = []
+        self.name = str(self.root)
+        self.gone = False
+        self._as_blocks = None
+
+    # --- the card in its slot -------------------------------------------------------------------
+    def blocks(self):
+        """The folder as a card of blocks, for who talks to the card and not to its files."""
+        if self._as_blocks is None:
+            from k210sim.sd.folder_blocks import FolderBlocks
+
+            self._as_blocks = FolderBlocks(self.root)
+        return self._as_blocks
+
+    def flush(self) -> None:
+        if self._as_blocks is not None:
+            self._as_blocks.flush()
+
+    def close(self) -> None:
+        """The card is taken out: everything fails from now on."""
+        self.gone = True
+        if self._as_blocks is not None:
+            self._as_blocks.close()
 
     # --- paths ----------------------------------------------------------------------------------
     def split(self, path: str) -> list[str]:
@@ -65,7 +134,7 @@ class FolderCard:
                 del names[-1:]
                 continue
             part = part.rstrip(". ")
-            if (not part or len(part) > LONGEST_NAME or _FORBIDDEN & set(part)
+            if (not part or len(part) > LONGEST_NAME or FORBIDDEN & set(part)
                     or any(ord(c) < 32 or 0xD800 <= ord(c) < 0xE000 for c in part)):
                 raise FatFailure(INVALID_NAME, path)
             names.append(part)
@@ -87,6 +156,8 @@ class FolderCard:
 
     def _folder(self, names: list[str]) -> str:
         """The host path of a folder; NO_PATH where one of the names is none."""
+        if self.gone:
+            raise FatFailure(DISK_ERR, "the card was taken out")
         at = str(self.root)
         for name in names:
             entry = self._child(at, name)
@@ -126,12 +197,15 @@ class FolderCard:
         try:
             with os.scandir(folder) as entries:
                 for entry in entries:
+                    if entry.is_symlink() or entry.name.startswith(TEMPORARY) or not (
+                            entry.is_file(follow_symlinks=False)
+                            or entry.is_dir(follow_symlinks=False)):
+                        continue
                     try:
                         self.split("/" + entry.name)
                     except FatFailure:
                         continue
-                    if self._child(folder, entry.name) is not None:
-                        found.append(self._entry(entry))
+                    found.append(self._entry(entry))
         except OSError as error:
             raise FatFailure(DISK_ERR, str(error.strerror)) from error
         return sorted(found, key=lambda e: e.name)
@@ -146,7 +220,7 @@ class FolderCard:
         return self._entry(entry)
 
     def open(self, path: str, mode: int):
-        """A host file, unbuffered, for the mode bits above."""
+        """A file, for the mode bits of `fat_layout`."""
         folder, name, entry = self._find(path)
         if entry is not None and entry.is_dir(follow_symlinks=False):
             raise FatFailure(NO_FILE if not mode & WRITE else DENIED, name)
@@ -165,7 +239,11 @@ class FolderCard:
             number = os.open(target, flags, 0o644)
         except OSError as error:
             raise FatFailure(DENIED, str(error.strerror)) from error
-        return os.fdopen(number, "r+b" if mode & WRITE else "rb", buffering=0)
+        opened = os.fdopen(number, "r+b" if mode & WRITE else "rb", buffering=0)
+        file = FolderFile(self, opened, mode)
+        if mode & OPEN_ALWAYS:
+            file.seek(file.size)
+        return file
 
     def mkdir(self, path: str) -> None:
         folder, name, entry = self._find(path)

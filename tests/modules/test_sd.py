@@ -10,7 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from k210sim.errors import HostError
-from k210sim.sd.folder import FatFailure, FolderCard
+from k210sim.sd.fat_layout import FatFailure
+from k210sim.sd.folder import FolderCard
+from k210sim.sd.slot import SdSlot
 
 
 @pytest.fixture
@@ -29,7 +31,7 @@ def folder(tmp_path):
 @pytest.fixture
 def machine(folder):
     machine = Machine({"/boot.py": b""})
-    machine.board.sd = FolderCard(folder)
+    machine.board.sd = SdSlot(folder)
     machine.restart()
     machine.run("import uos\nuos.chdir('/sd')")
     return machine
@@ -37,7 +39,7 @@ def machine(folder):
 
 def test_the_card_is_mounted_after_flash_and_current(folder):
     machine = Machine()
-    machine.board.sd = FolderCard(folder)
+    machine.board.sd = SdSlot(folder)
     machine.vm.start()
     assert machine.run("import uos\nprint(uos.listdir('/'), uos.getcwd(), uos.listdir())") == \
         "['flash', 'sd'] /sd ['Hello.TXT', 'lib']\n"
