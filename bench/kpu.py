@@ -142,10 +142,16 @@ def _collect(net, x):
     return layers
 
 
+def plan_of(net, index):
+    """The prepared kernels of a layer that has run."""
+    placed = net._plans[index]
+    return (placed[0] if isinstance(placed, list) else placed).plan
+
+
 def conv_ms(model, x, repeats: int) -> float:
     """Milliseconds of the KPU layers alone: sums, batch norm, activation, pool."""
     layers = _convs(model, x)
-    plans = [(model.net._plans[index], source) for index, _, source in layers]
+    plans = [(plan_of(model.net, index), source) for index, _, source in layers]
     return best(lambda: [plan.run(source) for plan, source in plans], repeats) if plans else 0.0
 
 
@@ -159,10 +165,11 @@ def plain_ms(model, x) -> float:
         weights = np.ascontiguousarray(p.weights.reshape(p.out_shape[0], -1, p.taps), np.int64)
         args = np.array([p.pad_value, p.arg_x, p.shr_x], np.int64)
         out = np.empty((p.out_shape[0], *p.in_shape[1:]), np.uint8)
+        norm = p.norm.astype(np.int64)
         started = time.perf_counter()
-        plain_kpu.layer(source, weights, p.depthwise, args, p.norm, np.ascontiguousarray(rows), out)
+        plain_kpu.layer(source, weights, p.depthwise, args, norm, np.ascontiguousarray(rows), out)
         total += time.perf_counter() - started
         got = pool(out, p.pool, p.out_shape)
-        if not np.array_equal(got, model.net._plans[index].run(source)):
+        if not np.array_equal(got, plan_of(model.net, index).run(source)):
             raise AssertionError(f"layer {index}: plain loops and kernels differ")
     return total * 1e3

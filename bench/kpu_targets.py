@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from bench import dot_peak, int8_peer
-from bench.kpu import _convs, _input, best, models, plain_ms
+from bench.kpu import _convs, _input, best, models, plain_ms, plan_of
 from k210sim.kpu.kernels import table, tiles
 from k210sim.kpu.kernels.dot_conv import DotConv
 from k210sim.kpu.warmup import warmup
@@ -38,7 +38,7 @@ def measure(options):
             if ratio < 3:
                 yield _row(f"{name}: times faster than the chip", 3, ratio)
             slowest = min(slowest, (name, ratio), key=lambda pair: pair[1])
-            layers = [(model.net._plans[i], body, s) for i, body, s in _convs(model, x)]
+            layers = [(plan_of(model.net, i), body, s) for i, body, s in _convs(model, x)]
             if not layers:
                 continue
             one = best(lambda found=layers: [p.run(s) for p, _, s in found], repeats)

@@ -45,6 +45,13 @@ def check_map(line: int, shape: tuple[int, int, int]) -> int:
     return end
 
 
+def place(line: int, shape: tuple[int, int, int]) -> np.ndarray:
+    """Where the pixels of a map at `line` are, as the kernels take it (kernels/maps.py)."""
+    group, row_lines, pitch = layout(shape[2])
+    return np.array([line * LINE, group, pitch, row_lines * LINE * shape[1], row_lines * LINE],
+                    np.int64)
+
+
 class AiRam:
     """The memory itself: `data` is uint8[2 MiB]. Starts as zeros (the chip's starts undefined)."""
 

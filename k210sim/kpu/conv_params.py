@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -20,7 +21,7 @@ NO_SEGMENTS = np.zeros((0, 5), np.int64)
 @dataclass
 class ConvParams:
     """in_shape (C, H, W); weights uint8 or uint16 [out, in, taps] ([C, taps] if depthwise);
-    norm int64[out, 4] = const, mul, shift, add; segments int64[n, 5], see `segments`."""
+    norm int32 or int64 [out, 4] = const, mul, shift, add; segments int64[n, 5], see `segments`."""
 
     in_shape: tuple[int, int, int]
     out_shape: tuple[int, int, int]
@@ -35,39 +36,75 @@ class ConvParams:
     segments: np.ndarray
     rule: int
 
-    def __post_init__(self):
-        """Tables for the float64 path: fnorm float64[out, 2] = mul / 2**shift, add; fseg
-        float64[n, 4] = threshold, start, mul / 2**shift, bias; spans int64[out, 2] = the segments
-        a channel can reach, or -1 where only the integer path is exact. Channels that need few
-        lines (step_lines.py) have spans of lines, counted from LINES, whose rows follow the
-        segments in fseg; its last row then begins with the limits of y."""
+    # Tables of the float64 path (conv2d.py): fnorm float64[out, 2] = mul / 2**shift, add; fseg
+    # float64[n, 4] = threshold, start, mul / 2**shift, bias; spans int32[out, 2] = the segments a
+    # channel can reach, or -1 where only the integer path is exact. Channels that need few lines
+    # (step_lines.py) have spans of lines, counted from LINES, whose rows follow the segments in
+    # fseg; its last row then begins with the limits of y. Made when first asked for.
+
+    @property
+    def fnorm(self) -> np.ndarray:
         _, mul, shift, add = (self.norm[:, k] for k in range(4))
-        self.fnorm = np.stack([mul * 2.0**-shift, add.astype(np.float64)], axis=1)
+        return np.stack([mul * 2.0**-shift, add.astype(np.float64)], axis=1)
+
+    @property
+    def fseg(self) -> np.ndarray:
+        return self._tables[0]
+
+    @property
+    def spans(self) -> np.ndarray:
+        return self._tables[1]
+
+    @cached_property
+    def _tables(self) -> list:
         seg = self.segments
-        self.fseg = np.stack([seg[:, 0], seg[:, 1], seg[:, 2] * 2.0 ** -np.minimum(seg[:, 3], 62),
-                              seg[:, 4]], axis=1).astype(np.float64)
-        self.spans = self._spans()
+        fseg = np.stack([seg[:, 0], seg[:, 1], seg[:, 2] * 2.0 ** -np.minimum(seg[:, 3], 62),
+                         seg[:, 4]], axis=1).astype(np.float64)
+        tables = [fseg, self._spans()]
         if self.rule == RULES["even"]:
-            self._take_lines()
-        if (self.spans[:, 0] >= 0).all():
+            self._take_lines(tables)
+        if (tables[1][:, 0] >= 0).all():
             self.segments = NO_SEGMENTS  # the integer path is never taken: nobody reads them
+        return tables
+
+    def longer(self, at: slice = slice(None)) -> tuple:
+        """norm, segments, fnorm, fseg, spans of some channels, as the kernels take them."""
+        return (self.norm[at].astype(np.int64), self.segments, self.fnorm[at], self.fseg,
+                self.spans[at].astype(np.int64))
+
+    def forget_tables(self) -> None:
+        """Free what only conv2d.py's ways would read."""
+        self.norm, self.segments = np.zeros((0, 4), np.int64), NO_SEGMENTS
+
+    def sums(self) -> tuple[np.ndarray, np.ndarray]:
+        """int64 bounds of each output channel's sum of products and inputs, without the constant.
+        """
+        flat = self.weights.reshape(self.out_shape[0], -1)
+        low = np.empty(len(flat), np.int64)
+        high = low.copy()
+        exact = self.arg_x % (1 << self.shr_x) == 0
+        # Where the shift is exact the factor adds to every weight: tight bounds.
+        factor = self.arg_x >> self.shr_x if exact else 0
+        if flat.dtype == np.uint8:
+            from k210sim.kpu.kernels import staircase
+
+            staircase.reach(np.ascontiguousarray(flat), factor, low, high)
+        else:
+            whole = flat.astype(np.int64) + factor
+            low, high = (limit(whole, 0).sum(axis=1) * 255 for limit in (np.minimum, np.maximum))
+        if not exact:
+            reach = (self.arg_x * 255 * flat.shape[1]) >> self.shr_x
+            low, high = low + min(0, reach), high + max(0, reach)
+        return low, high
 
     def bounds(self) -> tuple[np.ndarray, np.ndarray]:
-        """Smallest and largest sum (before batch norm) of each output channel, as Python ints."""
-        flat = self.weights.reshape(self.out_shape[0], -1).astype(np.int64)
-        const = self.norm[:, 0]
-        if self.arg_x % (1 << self.shr_x) == 0:
-            # The shift is exact, so the factor adds to every weight: tight bounds.
-            whole = flat + (self.arg_x >> self.shr_x)
-            low = np.minimum(whole, 0).sum(axis=1) * 255 + const
-            return low, np.maximum(whole, 0).sum(axis=1) * 255 + const
-        reach = (self.arg_x * 255 * flat.shape[1]) >> self.shr_x
-        high = flat.sum(axis=1) * 255 + const
-        return const + min(0, reach), high + max(0, reach)
+        """Smallest and largest sum (before batch norm) of each output channel."""
+        low, high = self.sums()
+        return low + self.norm[:, 0], high + self.norm[:, 0]
 
     def _spans(self) -> np.ndarray:
         seg = self.segments
-        spans = np.full((self.out_shape[0], 2), -1, np.int64)
+        spans = np.full((self.out_shape[0], 2), -1, np.int32)
         for o, (low, high) in enumerate(zip(*self.bounds(), strict=True)):
             mul, shift, add = (int(v) for v in self.norm[o, 1:])
             ends = [((int(v) * mul) >> shift) + add for v in (low, high)]
@@ -86,14 +123,15 @@ class ConvParams:
 
     def _ends(self) -> tuple[np.ndarray, np.ndarray]:
         """Smallest and largest value after the batch norm, of channels with a span."""
-        ends = [((np.asarray(v, np.int64) * self.norm[:, 1]) >> self.norm[:, 2]) + self.norm[:, 3]
+        ends = [((v * self.norm[:, 1]) >> self.norm[:, 2]) + self.norm[:, 3]
                 for v in self.bounds()]
         return np.minimum(*ends), np.maximum(*ends)
 
-    def _take_lines(self) -> None:
+    def _take_lines(self, tables: list) -> None:
+        fseg, spans = tables
         # Sums of products and inputs alone must fit 32 bits.
-        low, high = (np.asarray(v, np.int64) - self.norm[:, 0] for v in self.bounds())
-        chosen = (self.spans[:, 0] >= 0) & (low >= -(2**31)) & (high < 2**31)
+        low, high = self.sums()
+        chosen = (spans[:, 0] >= 0) & (low >= -(2**31)) & (high < 2**31)
         if not chosen.any():
             return
         bottom, top = (ends[chosen] for ends in self._ends())
@@ -104,10 +142,10 @@ class ConvParams:
         end = np.searchsorted(table[1:, 0], top, "right") + 1
         few = end - first <= MOST_LINES
         rows = np.flatnonzero(chosen)[few]
-        base = LINES + len(self.fseg)
-        self.spans[rows] = np.stack([first[few] + base, end[few] + base], axis=1)
+        base = LINES + len(fseg)
+        spans[rows] = np.stack([first[few] + base, end[few] + base], axis=1)
         limits = [table[0, 1], table[0, 2], 0.0, 0.0]
-        self.fseg = np.ascontiguousarray(np.vstack([self.fseg, table[:, [0, 3, 4, 5]], limits]))
+        tables[0] = np.ascontiguousarray(np.vstack([fseg, table[:, [0, 3, 4, 5]], limits]))
 
     @classmethod
     def from_layer(cls, regs: LayerRegs, weights, bn, act: bytes, rule: str = "even") -> ConvParams:
@@ -137,6 +175,8 @@ class ConvParams:
         const = ((regs.arg_w * sums) >> regs.shr_w) + regs.arg_add * terms
         table = BatchNorm.unpack(bn)
         norm = np.stack([const, table.mul, table.shift, table.add], axis=1)
+        if np.array_equal(norm, norm.astype(np.int32)):
+            norm = norm.astype(np.int32)  # half the memory; kernels widen it for a run
         return cls(regs.in_shape, regs.out_shape, taps, regs.depthwise, regs.pool_type,
                    regs.pad_value, regs.arg_x, regs.shr_x, weights, np.ascontiguousarray(norm),
                    segments(Activation.unpack(act), rule), RULES[rule])

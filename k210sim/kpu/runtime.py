@@ -37,6 +37,7 @@ from k210sim.kpu.kmodel import layers as kl
 from k210sim.kpu.kmodel import v3
 from k210sim.kpu.kmodel.header import Refusal, describe_word, identify
 from k210sim.kpu.memory import MainMemory
+from k210sim.kpu.placed import PlacedConv
 
 # Sizes `set_layers` gives to output 0, by the last layer's type; conv and add_padding apart.
 OUTPUT_SIZES = {
@@ -107,6 +108,7 @@ class Net:
         self._kernels, self.threads = kernels, check_threads(threads)
         self._plans: dict[int, object] = {}
         self._forced: set[int] = set()
+        self._keep = False  # whether a layer's output is wanted, not only its effect
 
     @classmethod
     def from_bytes(cls, data: bytes, **options) -> Net:
@@ -234,7 +236,7 @@ class Net:
         input or a layer that cannot run.
         """
         self._place_input(np.asarray(x))
-        results = []
+        results, self._keep = [], keep_layers
         for index, body in enumerate(self.model.layers[: self.layer_count]):
             try:
                 value = self._execute(index, body)
@@ -279,17 +281,17 @@ class Net:
         return layer(body, self)
 
     def _convolve(self, index, body):
-        regs = body.regs
-        plan = self._plans.get(index)
-        if plan is None:
-            ai_ram.check_map(regs.image_src_addr, regs.in_shape)
-            ai_ram.check_map(regs.image_dst_addr, regs.out_shape)
-            plan = self._plans[index] = self._prepare(body)
-        out = plan.run(self.ai_ram.read_map(regs.image_src_addr, regs.in_shape), self.threads)
-        self.ai_ram.write_map(regs.image_dst_addr, out)
-        if body.flags & kl.MAIN_MEM_OUT or index in self._forced:
+        layer = self._plans.get(index)
+        if layer is None:
+            ai_ram.check_map(body.regs.image_src_addr, body.regs.in_shape)
+            ai_ram.check_map(body.regs.image_dst_addr, body.regs.out_shape)
+            layer = self._plans[index] = PlacedConv(self._prepare(body), body.regs)
+        layer.run(self.ai_ram, self.threads)
+        wanted = body.flags & kl.MAIN_MEM_OUT or index in self._forced
+        out = layer.output(self.ai_ram) if wanted or self._keep else None
+        if wanted:
             count = out.size
-            if self.cpu_copy and regs.out_width % ai_ram.LINE == 0:
+            if self.cpu_copy and body.regs.out_width % ai_ram.LINE == 0:
                 count -= 1
             self.main.put(body.main_mem_out_address, out.reshape(-1)[:count],
                           "main_mem_out_address")

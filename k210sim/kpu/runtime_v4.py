@@ -24,6 +24,7 @@ from k210sim.kpu.kmodel import nodes as nd
 from k210sim.kpu.kmodel import v4
 from k210sim.kpu.kmodel.header import Refusal, describe_word, identify
 from k210sim.kpu.memory import MainMemory
+from k210sim.kpu.placed import PlacedConv
 from k210sim.kpu.runtime import LayerResult
 
 MAX_OUTPUTS = 16
@@ -41,6 +42,7 @@ class NetV4:
         self.constants = np.frombuffer(model.constants, np.uint8)
         self._kernels, self._plans, self.threads = kernels, {}, check_threads(threads)
         self._slots: dict[int, tuple[int, int, int]] = {}
+        self._keep = False  # whether a node's output is wanted, not only its effect
 
     @classmethod
     def from_bytes(cls, data: bytes, **options) -> NetV4:
@@ -154,7 +156,7 @@ class NetV4:
     def run(self, x: np.ndarray, keep_layers: bool = False) -> list[LayerResult]:
         """Run all nodes on input 0; returns every node's result if asked."""
         self._place_input(np.asarray(x))
-        results = []
+        results, self._keep = [], keep_layers
         for index, node in enumerate(self.model.nodes):
             try:
                 value = self._execute(index, node)
@@ -191,22 +193,20 @@ class NetV4:
         return operation(node, self)
 
     def _convolve(self, index, node):
-        regs = node.regs
-        in_lines, out_lines = (ai_ram.map_lines(s) for s in (regs.in_shape, regs.out_shape))
-        if not 1 <= node.batches <= ai_ram.LINES:
-            raise KmodelError(f"{node.batches} batches", field="batches")
-        last = node.batches - 1
-        ai_ram.check_map(regs.image_src_addr + last * in_lines, regs.in_shape)
-        ai_ram.check_map(regs.image_dst_addr + last * out_lines, regs.out_shape)
-        plan = self._plans.get(index)
-        if plan is None:
-            plan = self._plans[index] = self._prepare(node)
-        parts = []
-        for n in range(node.batches):
-            x = self.ai_ram.read_map(regs.image_src_addr + n * in_lines, regs.in_shape)
-            out = plan.run(x, self.threads)
-            self.ai_ram.write_map(regs.image_dst_addr + n * out_lines, out)
-            parts.append(out)
+        layers = self._plans.get(index)
+        if layers is None:
+            if not 1 <= node.batches <= ai_ram.LINES:
+                raise KmodelError(f"{node.batches} batches", field="batches")
+            # The last maps reach farthest: a broken file is refused before anything is prepared.
+            PlacedConv(None, node.regs, node.batches - 1)
+            plan = self._prepare(node)
+            layers = self._plans[index] = [PlacedConv(plan, node.regs, n)
+                                           for n in range(node.batches)]
+        for layer in layers:
+            layer.run(self.ai_ram, self.threads)
+        if not (self._keep or node.main_out.size > 0):
+            return None
+        parts = [layer.output(self.ai_ram) for layer in layers]
         result = parts[0] if len(parts) == 1 else np.stack(parts)
         if node.main_out.size > 0:
             self.write(node.main_out, result)

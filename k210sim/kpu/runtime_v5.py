@@ -17,6 +17,7 @@ from k210sim.errors import KmodelError
 from k210sim.kpu import ai_ram
 from k210sim.kpu.kernels.tiles import check_threads
 from k210sim.kpu.kmodel import stackvm, v5
+from k210sim.kpu.placed import PlacedConv
 from k210sim.kpu.runtime import LayerResult
 
 MAX_ELEMENTS = 8 << 20
@@ -208,16 +209,17 @@ class NetV5:
         memory = _K210Memory(self, module, record, inputs, outputs)
         for number, op in enumerate(self._ops(module, function)):
             try:
-                value = self._operation(op, memory, (module, function, number))
+                value = self._operation(op, memory, (module, function, number),
+                                        results is not None)
             except KmodelError as error:
                 error.args = (f"{error.args[0]}, in {op.NAME} {number} of function {function}",)
                 raise
             if results is not None:
                 results.append(LayerResult(len(results), op.NAME, np.array(value)))
 
-    def _operation(self, op, memory, key):
+    def _operation(self, op, memory, key, wanted):
         if op.opcode == 2:
-            return self._convolve(op, memory, key)
+            return self._convolve(op, memory, key, wanted)
         if op.opcode == 3:
             dtype = v5.DATATYPES[op.src.datatype] if op.src.datatype < 11 else "u1"
             source = _strided(memory.cells(op.src), dtype, op.shape, op.src_strides)
@@ -252,23 +254,20 @@ class NetV5:
         cells[: out.size] = out.reshape(-1)
         return out
 
-    def _convolve(self, op, memory, key):
-        regs = op.regs
-        in_lines, out_lines = (ai_ram.map_lines(s) for s in (regs.in_shape, regs.out_shape))
-        if not 1 <= op.batches <= ai_ram.LINES:
-            raise KmodelError(f"{op.batches} batches", field="batches")
-        last = op.batches - 1
-        ai_ram.check_map(regs.image_src_addr + last * in_lines, regs.in_shape)
-        ai_ram.check_map(regs.image_dst_addr + last * out_lines, regs.out_shape)
-        plan = self._plans.get(key)
-        if plan is None:
-            plan = self._plans[key] = self._prepare(op, memory)
-        parts = []
-        for n in range(op.batches):
-            out = plan.run(self.ai_ram.read_map(regs.image_src_addr + n * in_lines, regs.in_shape),
-                           self.threads)
-            self.ai_ram.write_map(regs.image_dst_addr + n * out_lines, out)
-            parts.append(out)
+    def _convolve(self, op, memory, key, wanted):
+        layers = self._plans.get(key)
+        if layers is None:
+            if not 1 <= op.batches <= ai_ram.LINES:
+                raise KmodelError(f"{op.batches} batches", field="batches")
+            # The last maps reach farthest: a broken file is refused before anything is prepared.
+            PlacedConv(None, op.regs, op.batches - 1)
+            plan = self._prepare(op, memory)
+            layers = self._plans[key] = [PlacedConv(plan, op.regs, n) for n in range(op.batches)]
+        for layer in layers:
+            layer.run(self.ai_ram, self.threads)
+        if not (wanted or op.main_out.size):
+            return None
+        parts = [layer.output(self.ai_ram) for layer in layers]
         result = parts[0] if len(parts) == 1 else np.stack(parts)
         if op.main_out.size:
             cells = memory.cells(op.main_out)

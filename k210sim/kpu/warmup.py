@@ -13,7 +13,10 @@ import time
 from collections.abc import Callable
 
 FILES = (
-    ("conv2d", "convolutions and activation"),
+    ("staircase", "activation"),
+    ("maps", "feature maps"),
+    ("conv2d", "convolutions"),
+    ("depthwise", "depthwise layers"),
     ("pool2d", "pools"),
     ("quant", "byte layers"),
     ("dense", "float layers"),

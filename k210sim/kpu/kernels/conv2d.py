@@ -233,46 +233,32 @@ def input_sums(x, offsets, runs, arg_x, shr_x, extra, sx):
 
 
 @njit("void(int32[:, ::1], int64, int64[::1], int64, int64[:, ::1], int64[:, ::1], "
-      "float64[:, ::1], float64[:, ::1], int64[:, ::1], int64, uint8[:, ::1])",
+      "float64[:, ::1], float64[:, ::1], int64[:, ::1], int64, int32[:, ::1], uint8[:, ::1])",
       cache=True, nogil=True)
-def finish_rows(acc, count, sx, base, norm, seg, fnorm, fseg, spans, rule, out):
-    """Batch norm and activation of ready sums: acc[o, 0:count] into out[o, base:base + count]."""
+def finish_rows(acc, count, extra, base, norm, seg, fnorm, fseg, spans, rule, ints, out):
+    """Batch norm and activation of acc[o, 0:count] + extra (none if empty) into out[o,
+    base:base + count], for the channels staircase.py has not done (`ints` is its table)."""
     y = np.empty(TILE, np.int64)
     yf = np.empty(TILE, np.float64)
     vf = np.empty(TILE, np.float64)
-    narrow = np.empty(count, np.int32)
-    for j in range(count):
-        narrow[j] = np.int32(sx[base + j])
-    last = fseg.shape[0] - 1
-    magic = 1.5 * 2.0**52
+    terms = np.zeros(count, np.int64)
+    for j in range(min(count, extra.shape[0])):
+        terms[j] = extra[j]
     for o in range(norm.shape[0]):
-        if spans[o, 0] >= LINES and spans[o, 1] - spans[o, 0] == 1:
-            # The most frequent case of `finish`, here to save its call; the sums fit 32 bits.
-            s = spans[o, 0] - LINES
-            bottom, top = fseg[last, 0], fseg[last, 1]
-            a, b, c = fseg[s, 1], fseg[s, 2], fseg[s, 3]
-            f, plus, fixed = fnorm[o, 0], fnorm[o, 1], np.float64(norm[o, 0])
-            sums = acc[o]
-            row = out[o, base : base + count]
-            for j in range(count):
-                total = np.int32(sums[j] + narrow[j])
-                x = np.floor((np.float64(total) + fixed) * f) + plus
-                x = x if x > bottom else bottom
-                x = x if x < top else top
-                row[j] = np.uint8(np.int32(((x * a + b) + magic) - c))
+        if ints[o, 4] > ints[o, 3]:
             continue
         const, mul, shift, add = norm[o, 0], norm[o, 1], norm[o, 2], norm[o, 3]
         for first in range(0, count, TILE):
             n = min(count - first, np.int64(TILE))
-            at = base + first
+            row = out[o, base + first : base + first + n]
             if spans[o, 0] >= 0:
-                finish(acc[o, first : first + n], n, sx, at, const, fnorm[o], fseg, spans[o, 0],
-                       spans[o, 1], rule, yf, vf, out[o])
+                finish(acc[o, first : first + n], n, terms[first : first + n], 0, const, fnorm[o],
+                       fseg, spans[o, 0], spans[o, 1], rule, yf, vf, row)
                 continue
             for j in range(n):
-                total = np.int64(acc[o, first + j]) + sx[at + j] + const
+                total = np.int64(acc[o, first + j]) + terms[first + j] + const
                 y[j] = ((total * mul) >> shift) + add
-            activate(y, n, seg, rule, out[o], at)
+            activate(y, n, seg, rule, row, 0)
 
 
 @njit(["void(uint8[:, ::1], uint8[:, ::1], int64, int64[:, ::1], int32[:, ::1], int64[::1], "

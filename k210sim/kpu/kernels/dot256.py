@@ -3,42 +3,21 @@
 As kernels/dot512.py, with the shorter encoding processors without AVX-512 have.
 """
 
-import numpy as np
-from numba import njit
+from numba import cfunc
 
 from k210sim.kpu.kernels import dot_code
-from k210sim.kpu.kernels.conv2d import finish_rows
 
 ROWS = 6  # output channels of one register tile
 VECTORS = 2  # registers of 8 positions: 6 * 2 sums + 2 inputs + 1 weight fit the 16 registers
 STEP = VECTORS * 8
+SIGNED = False  # weights are bytes without the factor of the input sum
 dot_tile = dot_code.tile(8, ROWS, VECTORS, "{vex} vpdpbusd $3, $2, $0", "=x,0,x,x", True)
 
 
-@njit("void(uint8[:, :, ::1], int64[::1], int8[:, :, :, ::1], int64, int64, int32[:, ::1])",
-      cache=True, nogil=True)
-def sums(x, offsets, weights, base, count, acc):
-    """acc[o, 0:count] for positions [base, base + count), count a multiple of 64.
-
-    x from `interleave`; offsets: bytes, one per channel group and tap; weights: int8
-    [blocks of 6, len(offsets), 6, 4]; acc: int32 [6 * blocks, at least count].
-    """
-    x_at = np.int64(x.ctypes.data) + 4 * base
-    table = np.int64(offsets.ctypes.data)
-    steps = np.int64(offsets.shape[0])
-    rows = np.int64(acc.shape[1] * 4)
+@cfunc(dot_code.SUMS, cache=True)
+def sums(x, offsets, steps, weights, blocks, count, acc, row):
+    """See dot_code.SUMS."""
     for p in range(0, count, STEP):
-        for block in range(weights.shape[0]):
-            dot_tile(x_at + 4 * p, table, steps,
-                     np.int64(weights.ctypes.data) + block * steps * 4 * ROWS,
-                     np.int64(acc.ctypes.data) + block * ROWS * rows + 4 * p, rows)
-
-
-@njit("void(uint8[:, :, ::1], int64[::1], int8[:, :, :, ::1], int64[:, ::1], int32[:, ::1], "
-      "int64[::1], int64[:, ::1], int64[:, ::1], float64[:, ::1], float64[:, ::1], "
-      "int64[:, ::1], int64, uint8[:, ::1])", cache=True, nogil=True)
-def layer(x, offsets, weights, chunks, acc, sx, norm, seg, fnorm, fseg, spans, rule, out):
-    """Sums, batch norm and activation of all chunks (first position, count)."""
-    for k in range(chunks.shape[0]):
-        sums(x, offsets, weights, chunks[k, 0], chunks[k, 1], acc)
-        finish_rows(acc, chunks[k, 1], sx, chunks[k, 0], norm, seg, fnorm, fseg, spans, rule, out)
+        for block in range(blocks):
+            dot_tile(x + 4 * p, offsets, steps, weights + block * steps * 4 * ROWS,
+                     acc + block * ROWS * row + 4 * p, row)

@@ -1,4 +1,4 @@
-"""Code generation for register tiles of dot products, and the layouts they read.
+"""Code generation for register tiles of dot products, and the layer around them.
 
 The instructions are written as inline assembly, since LLVM's names for them changed their
 signatures between versions.
@@ -9,6 +9,14 @@ import numpy as np
 from llvmlite import ir
 from numba import njit, types
 from numba.extending import intrinsic
+
+from k210sim.kpu.kernels import conv2d, maps, staircase
+
+# What a set's `sums` is, all int64: address of the first position's word; address of the byte
+# offsets, one per group of channels and tap, and how many they are; address of the weights
+# [blocks, offsets, ROWS] in words; blocks; positions, a multiple of STEP; address of the int32
+# sums, ROWS * blocks rows, and the bytes from one to the next.
+SUMS = types.void(*[types.int64] * 8)
 
 llvm.initialize_native_asmparser()  # without it LLVM ends the process at inline assembly
 
@@ -92,37 +100,81 @@ def tile(lanes: int, rows: int, vectors: int, code: str, constraints: str, fused
     return dot_tile
 
 
-@njit("void(uint8[:, ::1], uint8[:, :, ::1])", cache=True, nogil=True)
-def interleave(planes, out):
-    """uint8 (C, pitch) to (ceil(C / 4), pitch, 4); missing channels are 0."""
-    channels = planes.shape[0]
-    for g in range(out.shape[0]):
-        a = planes[4 * g]
-        if 4 * g + 3 < channels:
-            b, c, d = planes[4 * g + 1], planes[4 * g + 2], planes[4 * g + 3]
-            for p in range(planes.shape[1]):
-                out[g, p, 0] = a[p]
-                out[g, p, 1] = b[p]
-                out[g, p, 2] = c[p]
-                out[g, p, 3] = d[p]
-            continue
-        for p in range(planes.shape[1]):
-            for i in range(4):
-                out[g, p, i] = planes[4 * g + i, p] if 4 * g + i < channels else 0
+@intrinsic
+def call_sums(typingctx, function, x, offsets, steps, weights, blocks, count, acc, row):
+    """Call a function of type SUMS by its address."""
+    signature = types.void(*[types.int64] * 9)
+
+    def codegen(context, builder, sig, args):
+        i64 = ir.IntType(64)
+        kind = ir.FunctionType(ir.VoidType(), [i64] * 8)
+        builder.call(builder.inttoptr(args[0], kind.as_pointer()), args[1:])
+        return context.get_dummy_value()
+
+    return signature, codegen
 
 
-@njit("void(uint8[:, ::1], int16[:, :, ::1])", cache=True, nogil=True)
-def interleave_wide(planes, out):
-    """uint8 (C, pitch) to int16 (ceil(C / 2), pitch, 2); a missing channel is 0."""
-    channels = planes.shape[0]
-    for g in range(out.shape[0]):
-        a = planes[2 * g]
-        if 2 * g + 1 < channels:
-            b = planes[2 * g + 1]
-            for p in range(planes.shape[1]):
-                out[g, p, 0] = np.int16(a[p])
-                out[g, p, 1] = np.int16(b[p])
+@njit("void(int32[:, ::1], int32[:, ::1], int64, int64[:, ::1], int64, boolean)", cache=True,
+      nogil=True)
+def keep_greater(acc, other, count, extra, n, start):
+    """acc[:, 0:count] = the greater of it and `other`, phase n of a pool, both with their terms of
+    `extra` (int64[phases, positions], or none); `start`: acc is phase 0 and has none yet."""
+    for o in range(acc.shape[0]):
+        best, more = acc[o, 0:count], other[o, 0:count]
+        if extra.shape[1] == 0:
+            for p in range(count):
+                best[p] = max(best[p], more[p])
+        elif start:
+            for p in range(count):
+                best[p] = max(np.int32(best[p] + np.int32(extra[0, p])),
+                              np.int32(more[p] + np.int32(extra[n, p])))
         else:
-            for p in range(planes.shape[1]):
-                out[g, p, 0] = np.int16(a[p])
-                out[g, p, 1] = np.int16(0)
+            for p in range(count):
+                best[p] = max(best[p], np.int32(more[p] + np.int32(extra[n, p])))
+
+
+@njit("void(int64, uint8[::1], int64[::1], int64[::1], int64[:, ::1], int64[:, ::1], int64[::1], "
+      "int64[::1], int64[:, ::1], uint8[::1], int32[:, ::1], int32[:, :, ::1], int64[:, ::1], "
+      "uint8[:, ::1], int32[:, ::1], float32[:, ::1], float32[:, ::1], float32[:, ::1], "
+      "int64[:, ::1], int64[:, ::1], float64[:, ::1], float64[:, ::1], int64[:, ::1], "
+      "uint8[::1], int64[::1], int64, int64, int64)", cache=True, nogil=True)
+def layer(function, source, source_place, shape, planes, taps, frame, numbers, steps, weights, x,
+          acc, extra, result, ints, floats, lines, pieces, norm, seg, fnorm, fseg, spans, target,
+          target_place, channel, first, end):
+    """Bands [first, end) of a layer, from map to map: words, sums, greatest over the phases of a
+    pool, batch norm and activation, pixels.
+
+    function: address of a set's `sums`. taps: int64[phases, taps] in positions and steps:
+    int64[phases, n] in bytes, offsets of what each output phase adds up. numbers: int64[12] = wide,
+    multiple of positions, rows of a band, rows below it, rows and columns of the output, arg_x,
+    shr_x, what was taken off the weights, activation rule, whether channels need the tables of
+    conv2d.py (norm to spans), ROWS. weights: of some blocks; channel: their first output channel.
+    ints to pieces: staircase.fit. x, acc [1 or 2, rows, positions], extra [phases, positions or 0]
+    and result [rows, positions] are room to work in.
+    """
+    wide, step = numbers[0] != 0, numbers[1]
+    row = np.int64(acc.shape[2] * 4)
+    blocks = np.int64(acc.shape[1]) // numbers[11]
+    none = np.zeros(0, np.int64)
+    for band in range(first, end):
+        y = band * numbers[2]
+        rows = min(numbers[2], numbers[4] - y)
+        maps.words(source, source_place, shape, frame, planes, wide, y, rows + numbers[3], x)
+        count = (rows - 1) * frame[3] + numbers[5]
+        count = (count + step - 1) // step * step
+        added = none
+        if extra.shape[1] > 0:
+            maps.word_sums(x, wide, taps, count, numbers[6], numbers[7], numbers[8], extra)
+            if steps.shape[0] == 1:
+                added = extra[0, 0:count]
+        for n in range(steps.shape[0]):
+            call_sums(function, np.int64(x.ctypes.data), np.int64(steps[n].ctypes.data),
+                      np.int64(steps.shape[1]), np.int64(weights.ctypes.data), blocks, count,
+                      np.int64(acc[min(n, 1)].ctypes.data), row)
+            if n > 0:
+                keep_greater(acc[0], acc[1], count, extra, n, n == 1)
+        staircase.finish(acc[0], count, added, 0, ints, floats, lines, pieces, numbers[9], result)
+        if numbers[10] != 0:
+            conv2d.finish_rows(acc[0], count, added, 0, norm, seg, fnorm, fseg, spans, numbers[9],
+                               ints, result)
+        maps.store(result, frame[3], channel, y, rows, numbers[5], target_place, target)

@@ -6,9 +6,10 @@ import importlib
 
 import numpy as np
 
-from k210sim.kpu.kernels import conv2d, portable, tiles
+from k210sim.kpu.kernels import maps, portable, stairs, tiles
 
-BLOCK_BYTES = 256 * 1024
+BAND_BYTES = 384 * 1024
+MAXIMA = {1: 2, 3: 4}  # pool type -> block size
 
 
 def host_has(*features: str) -> bool:
@@ -25,64 +26,143 @@ def host_has(*features: str) -> bool:
     return all(known.get(name) for name in features)
 
 
-class DotConv(portable.PortableConv):
-    """`kernels` names the file with ROWS, sums and layer; `wide`: 16-bit pairs, else bytes."""
+class DotConv:
+    """`kernels` names the file with ROWS, STEP, SIGNED and sums; `wide`: 16-bit pairs, else bytes;
+    shift: what is taken off every weight to make it fit.
 
-    def __init__(self, p, kernels: str, wide: bool):
+    A decimating pool computes only the pixels it keeps. A maximum pool is taken on the sums where
+    every channel's activation is proved to rise (stairs.py): its blocks' pixels are phases of the
+    output, each computed as a decimating pool of its own.
+    """
+
+    def __init__(self, p, kernels: str, wide: bool, shift: int | None = None):
+        self.p = p
         self.kernels = importlib.import_module(f"k210sim.kpu.kernels.{kernels}")
         self.wide = wide
-        super().__init__(p)
+        self.group = 2 if wide else 4
+        self.shift = (0 if wide else 128) if shift is None else shift
+        self.stairs = stairs.Stairs(p)
+        self._place_pixels()
+        self._lay_out_weights()
+        if self.stairs.complete:
+            p.forget_tables()
+        self.work = p.weights.size * p.in_shape[1] * p.in_shape[2]
+
+    def _place_pixels(self):
+        """Which planes, taps and bands there are (maps.py, dot_code.layer)."""
+        p, k = self.p, self.kernels
+        channels, height, width = p.in_shape
+        border = 1 if p.taps == 9 else 0
+        stride, phases, self.pool_after = 1, [(0, 0)], None
+        if p.pool in portable.PICKS:
+            stride, column = portable.PICKS[p.pool]
+            phases = [(0, column)]
+        elif p.pool in MAXIMA and self.stairs.complete:
+            stride = MAXIMA[p.pool]
+            phases = [(a, b) for a in range(stride) for b in range(stride)]
+        else:
+            self.pool_after = p.pool
+        rows, columns = height // stride, width // stride
+        row = -(-(width + 2 * border) // stride)
+        taps = [(r, c) for r in range(3) for c in range(3)] if border else [(0, 0)]
+        used, offsets = {}, []
+        for a, b in phases:
+            for y, x in ((a + r, b + c) for r, c in taps):
+                number = used.setdefault((y % stride, x % stride), len(used))
+                offsets.append((number, y // stride, x // stride))
+        below = max(y for _, y, _ in offsets)
+        self.groups = -(-channels // self.group)
+        self.blocks = -(-p.out_shape[0] // k.ROWS)
+        self.copies = min(2, len(phases))
+        # Words, sums and bytes of a band should stay in the second cache.
+        each = row * (self.groups * len(used) * 4 + self.blocks * k.ROWS * (4 * self.copies + 1))
+        band = min(rows, max(1, BAND_BYTES // each - below))
+        band = -(-rows // -(-rows // band))  # bands of about the same height
+        self.bands = -(-rows // band)
+        self.positions = -(-((band - 1) * row + columns) // k.STEP) * k.STEP
+        plane = max((band + below) * row, self.positions + below * row + 2)
+        # An odd number of cache lines from one group to the next spreads them over the cache.
+        self.pitch = len(used) * plane + (16 - len(used) * plane) % 32
+        self.taps = np.array([n * plane + y * row + x for n, y, x in offsets],
+                             np.int64).reshape(len(phases), -1)
+        self.planes = np.array(list(used), np.int64)
+        self.frame = np.array([border, p.pad_value, stride, row, plane], np.int64)
+        self.numbers = np.array([self.wide, k.STEP, band, below, rows, columns, p.arg_x, p.shr_x,
+                                 self.shift, p.rule, not self.stairs.complete, k.ROWS], np.int64)
+        self.shape = np.array(p.in_shape, np.int64)
 
     def _lay_out_weights(self):
-        p, rows = self.p, self.kernels.ROWS
-        self.group, self.shift = (2, 0) if self.wide else (4, 128)
-        # Wide weights are kept as bytes, half the memory, and widened at every run.
-        dtype = np.uint8 if self.wide else np.int8
+        p, rows, groups = self.p, self.kernels.ROWS, self.groups
         channels, out = p.in_shape[0], p.out_shape[0]
-        groups, blocks = -(-channels // self.group), -(-out // rows)
-        laid = np.zeros((blocks * rows, groups * self.group, p.taps), dtype)
+        # Wide weights are kept as bytes, half the memory, and widened at every run.
+        dtype = np.uint8 if self.wide or not self.shift else np.int8
+        laid = np.zeros((self.blocks * rows, groups * self.group, p.taps), dtype)
         laid[:out, :channels] = (p.weights.astype(np.int16) - self.shift).astype(dtype)
-        laid = laid.reshape(blocks, rows, groups, self.group, p.taps)
-        self.weights = np.ascontiguousarray(laid.transpose(0, 2, 4, 1, 3)).reshape(
-            blocks, groups * p.taps, rows, self.group)
-        starts = np.arange(groups) * self.in_pitch
-        self.steps = ((starts[:, None] + self.offsets) * 4).reshape(-1).astype(np.int64)
-        size = min(4096, max(256, BLOCK_BYTES // 4 // (blocks * rows) // 64 * 64))
-        self.chunks = portable.split(self.runs, size)
+        laid = laid.reshape(self.blocks, rows, groups, self.group, p.taps)
+        self.weights = np.ascontiguousarray(laid.transpose(0, 2, 4, 1, 3)).reshape(self.blocks, -1)
+        starts = np.arange(groups) * self.pitch
+        self.steps = ((starts[:, None] + self.taps[:, None, :]) * 4).reshape(
+            len(self.taps), -1).astype(np.int64)
+        # The factor of the input sum goes into the weights where they have room for it.
+        factor = self.stairs.factor
+        folded = (self.kernels.SIGNED and factor is not None and abs(factor) < 1 << 14
+                  and self.stairs.narrow)
+        self.factor = factor if folded else 0
+        self.adds = not folded and bool(p.arg_x or self.shift)
 
-    def sums(self, planes, result, threads):
-        """Fill `result` (uint8 planes after the activation) from the framed input planes."""
+    def run(self, x: np.ndarray, threads: int = 1) -> np.ndarray:
+        """uint8 (C, H, W) in, uint8 (C, H, W) after the pool out."""
+        p = self.p
+        out = np.empty(p.out_shape, np.uint8)
+        self.run_cells(np.ascontiguousarray(x).reshape(-1), tiles.plain(p.in_shape),
+                       out.reshape(-1), tiles.plain(p.out_shape), threads)
+        return out
+
+    def run_cells(self, source, source_place, target, target_place, threads: int = 1) -> None:
+        """From one place in flat bytes to another (maps.py); they must not overlap."""
+        p = self.p
+        if self.pool_after is None:
+            self._run(source, source_place, target, target_place, threads)
+            return
+        whole = np.empty((p.out_shape[0], *p.in_shape[1:]), np.uint8)
+        self._run(source, source_place, whole.reshape(-1), tiles.plain(p.in_shape), threads)
+        pooled = np.empty(p.out_shape, np.uint8)
+        flat = whole.reshape(len(whole), -1)
+        portable.pool_planes(flat, p.in_shape[2], p.pool, pooled)
+        maps.store(pooled.reshape(len(pooled), -1), p.out_shape[2], 0, 0, p.out_shape[1],
+                   p.out_shape[2], target_place, target)
+
+    def _run(self, source, source_place, target, target_place, threads):
         from k210sim.kpu.kernels import dot_code
 
-        p, group, rows = self.p, self.group, self.kernels.ROWS
-        dtype = np.int16 if self.wide else np.uint8
-        x = tiles.scratch("words", (-(-len(planes) // group), self.in_pitch, group), dtype)
-        mix = dot_code.interleave_wide if self.wide else dot_code.interleave
-        tiles.run(lambda a, b: mix(planes[a * group : b * group], x[a:b]), len(x), threads)
-        sx = tiles.scratch("sx", (self.out_pitch,), np.int64)
-        longest = int(self.chunks[:, 1].max())
-        weights = self.weights
-        if self.wide:
-            weights = tiles.scratch("weights", weights.shape, np.int16)
-            weights[...] = self.weights
+        s, rows, out = self.stairs, self.kernels.ROWS, self.p.out_shape[0]
+        weights = self._weights()
+        address = self.kernels.sums.address
 
-        def add_up(a, b):
-            conv2d.input_sums(planes, self.offsets, self.chunks[a:b], p.arg_x, p.shr_x, self.shift,
-                              sx)
+        def work(bands, blocks):
+            at = slice(blocks[0] * rows, min(blocks[1] * rows, out))
+            count = (blocks[1] - blocks[0]) * rows
+            x = tiles.scratch("words", (self.groups, self.pitch), np.int32)
+            acc = tiles.scratch("acc", (self.copies, count, self.positions), np.int32)
+            extra = tiles.scratch("extra", (len(self.taps), self.positions if self.adds else 0),
+                                  np.int64)
+            result = tiles.scratch("result", (at.stop - at.start, self.positions), np.uint8)
+            dot_code.layer(address, source, source_place, self.shape, self.planes, self.taps,
+                           self.frame, self.numbers, self.steps,
+                           weights[blocks[0] : blocks[1]].reshape(-1), x, acc, extra, result,
+                           *s.rows(at), *s.longer(self.p, at), target,
+                           target_place, at.start, *bands)
 
-        def work(chunks, first, end):
-            acc = tiles.scratch("acc", ((end - first) * rows, longest), np.int32)
-            at = slice(first * rows, end * rows)
-            self.kernels.layer(x, self.steps, weights[first:end], chunks, acc, sx, p.norm[at],
-                               p.segments, p.fnorm[at], p.fseg, p.spans[at], p.rule, result[at])
-
-        blocks = len(self.weights)
-        if len(self.chunks) >= 4 * threads:
-            def both(a, b):
-                add_up(a, b)
-                work(self.chunks[a:b], 0, blocks)
-
-            tiles.run(both, len(self.chunks), threads)
+        threads = tiles.worth(self.work, threads)
+        if self.bands >= 2 * threads:
+            tiles.run(lambda a, b: work((a, b), (0, self.blocks)), self.bands, threads)
         else:
-            tiles.run(add_up, len(self.chunks), threads)
-            tiles.run(lambda a, b: work(self.chunks, a, b), blocks, threads)
+            tiles.run(lambda a, b: work((0, self.bands), (a, b)), self.blocks, threads)
+
+    def _weights(self) -> np.ndarray:
+        """uint8 [blocks, bytes]: the weights as the kernel reads them."""
+        if not self.wide:
+            return self.weights.view(np.uint8)
+        weights = tiles.scratch("weights", self.weights.shape, np.int16)
+        np.add(self.weights, np.int16(self.factor), out=weights, casting="unsafe")
+        return weights.view(np.uint8)

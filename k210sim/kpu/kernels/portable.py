@@ -102,14 +102,13 @@ class PortableConv:
             b = min(end, a + group)
             planes = self._frame(x[a:b], "channels")
             result = tiles.scratch("bytes", (b - a, self.out_pitch), np.uint8)
+            norm, *rest = p.longer(slice(a, b))
             if self.folded:
                 conv2d.depthwise3x3(planes, self.weights[a:b], self.offsets, self.runs,
-                                    p.norm[a:b], p.fnorm[a:b], p.fseg, p.spans[a:b], p.rule,
-                                    result, 0, b - a)
+                                    norm, *rest[1:], p.rule, result, 0, b - a)
             else:
                 conv2d.depthwise(planes, self.weights[a:b], self.offsets, self.runs, p.arg_x,
-                                 p.shr_x, p.norm[a:b], p.segments, p.fnorm[a:b], p.fseg,
-                                 p.spans[a:b], p.rule, result, 0, b - a)
+                                 p.shr_x, norm, *rest, p.rule, result, 0, b - a)
             pool_planes(result, self.row, p.pool, out[a:b])
 
     def sums(self, planes, result, threads):
@@ -118,7 +117,7 @@ class PortableConv:
         sx = tiles.scratch("sx", (self.out_pitch,), np.int64)
         conv2d.input_sums(planes, self.offsets, self.runs, p.arg_x, p.shr_x, 0, sx)
         chunks = split(self.runs, conv2d.TILE * 4)
-        rest = (sx, p.norm, p.segments, p.fnorm, p.fseg, p.spans, p.rule, result)
+        rest = (sx, *p.longer(), p.rule, result)
 
         def work(runs, first, end):
             acc = tiles.scratch("acc", (4, conv2d.TILE), self.acc_type)

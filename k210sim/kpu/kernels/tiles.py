@@ -17,6 +17,7 @@ import numpy as np
 from k210sim.errors import ConfigError
 
 MAX_THREADS = 64
+WORTH = 2_000_000  # products below which waking another thread costs more than it saves
 _pools: dict[tuple[int, int], ThreadPoolExecutor] = {}
 _own = threading.local()
 
@@ -26,6 +27,17 @@ def check_threads(count: int) -> int:
     if not isinstance(count, int) or not 1 <= count <= MAX_THREADS:
         raise ConfigError(f"threads {count!r}: expected 1 to {MAX_THREADS}")
     return count
+
+
+def worth(work: int, threads: int) -> int:
+    """How many threads a layer of so many products pays for."""
+    return threads if work >= WORTH else 1
+
+
+def plain(shape) -> np.ndarray:
+    """The place (maps.py) of a C-contiguous (C, H, W) map at byte 0."""
+    _, height, width = shape
+    return np.array([0, 1, 0, height * width, width], np.int64)
 
 
 def run(work: Callable[[int, int], None], count: int, threads: int, step: int = 1) -> None:

@@ -1,0 +1,143 @@
+"""Feature maps between where they lie and the kernels' working layouts.
+
+A place tells where the pixels of a map are in flat bytes: int64[5] = byte of the first pixel,
+channels that share a group, bytes between them, bytes between groups, bytes between rows. So a map
+can be read from the AI RAM, whose lines narrow channels share (ai_ram.py), as from plain planes.
+
+Working layout: a band of the map with its border, split by the stride of a decimating pool. Plane
+(a, b) holds pixels (stride * i + a, stride * j + b) of the framed map, `row` positions from one of
+its rows to the next. So the taps of neighbouring outputs are neighbours, whatever the stride.
+frame: int64[5] = border, pad value, stride, row, positions of a plane.
+Source: as ai_ram.py.
+"""
+
+import numpy as np
+from numba import njit
+
+
+@njit("int64(int64[::1], int64)", cache=True, nogil=True)
+def byte_of(place, channel):
+    """The byte of a channel's first pixel."""
+    return place[0] + channel // place[1] * place[3] + channel % place[1] * place[2]
+
+
+@njit("void(uint8[::1], int64[::1], int64[::1], int64[::1], int64[:, ::1], boolean, int64, int64, "
+      "int32[:, ::1])", cache=True, nogil=True)
+def words(cells, place, shape, frame, planes, wide, first, rows, out):
+    """A band of `rows` plane rows from row `first` on; out[g]: a group of channels side by side in
+    every position's word.
+
+    wide: two channels of 16 bits, else four of 8. planes: int64[n, 2] = (a, b) of each plane.
+    Channels that are missing are 0.
+    """
+    border, pad, stride = frame[0], np.int32(frame[1]), frame[2]
+    height, width = shape[1], shape[2]
+    group = np.int64(2) if wide else np.int64(4)
+    step = np.int32(16) if wide else np.int32(8)
+    for g in range(out.shape[0]):
+        c = g * group
+        last = shape[0] - 1
+        mask = np.int32(-1)
+        if c + group > shape[0]:
+            mask = np.int32((np.int64(1) << (step * (shape[0] - c))) - 1)
+        at0, at1 = byte_of(place, c), byte_of(place, min(c + 1, last))
+        at2, at3 = byte_of(place, min(c + 2, last)), byte_of(place, min(c + 3, last))
+        around = pad | (pad << step)
+        if not wide:
+            around |= around << 16
+        around &= mask
+        for n in range(planes.shape[0]):
+            left = planes[n, 1] - border
+            begin = np.int64(0)
+            while left + begin * stride < 0:
+                begin += 1
+            stop = min((width - left + stride - 1) // stride, frame[3])
+            for i in range(rows):
+                start = n * frame[4] + i * frame[3]
+                line = out[g, start : start + frame[3]]
+                y = (first + i) * stride + planes[n, 0] - border
+                if y < 0 or y >= height:
+                    for j in range(line.shape[0]):
+                        line[j] = around
+                    continue
+                for j in range(begin):
+                    line[j] = around
+                for j in range(max(stop, begin), line.shape[0]):
+                    line[j] = around
+                count = stop - begin
+                if count <= 0:
+                    continue
+                line = line[begin:stop]
+                x = y * place[4] + left + begin * stride
+                size = (count - 1) * stride + 1
+                row0, row1 = cells[at0 + x : at0 + x + size], cells[at1 + x : at1 + x + size]
+                if wide:
+                    if stride == 1:
+                        for j in range(count):
+                            line[j] = (np.int32(row0[j]) | (np.int32(row1[j]) << 16)) & mask
+                    else:
+                        for j in range(count):
+                            line[j] = (np.int32(row0[j * stride])
+                                       | (np.int32(row1[j * stride]) << 16)) & mask
+                    continue
+                row2, row3 = cells[at2 + x : at2 + x + size], cells[at3 + x : at3 + x + size]
+                if stride == 1:
+                    for j in range(count):
+                        line[j] = (np.int32(row0[j]) | (np.int32(row1[j]) << 8)
+                                   | (np.int32(row2[j]) << 16) | (np.int32(row3[j]) << 24)) & mask
+                else:
+                    for j in range(count):
+                        k = j * stride
+                        line[j] = (np.int32(row0[k]) | (np.int32(row1[k]) << 8)
+                                   | (np.int32(row2[k]) << 16) | (np.int32(row3[k]) << 24)) & mask
+
+
+@njit("void(int32[:, ::1], boolean, int64, int64, int32[::1])", cache=True, nogil=True)
+def add_channels(x, wide, at, count, total):
+    """total[0:count] = the sums over channels at the positions from `at` on."""
+    for p in range(count):
+        total[p] = 0
+    for g in range(x.shape[0]):
+        line = x[g, at : at + count]
+        if wide:
+            for p in range(count):
+                total[p] += (line[p] & np.int32(0xFFFF)) + (line[p] >> np.int32(16))
+        else:
+            for p in range(count):
+                v = line[p]
+                pairs = (v & np.int32(0xFF00FF)) + ((v >> np.int32(8)) & np.int32(0xFF00FF))
+                total[p] += (pairs & np.int32(0xFFFF)) + (pairs >> np.int32(16))
+
+
+@njit("void(int32[:, ::1], boolean, int64[:, ::1], int64, int64, int64, int64, int64[:, ::1])",
+      cache=True, nogil=True)
+def word_sums(x, wide, taps, count, arg_x, shr_x, extra, out):
+    """out[n, p] = ((arg_x * s) >> shr_x) + extra * s for `count` positions, where s is the sum of x
+    over channels and the taps of output phase n. taps: int64[phases, taps], offsets in positions;
+    `extra` is what a kernel took off every weight."""
+    total = np.empty(count + taps.max(), np.int32)
+    add_channels(x, wide, 0, np.int64(total.shape[0]), total)
+    for n in range(taps.shape[0]):
+        terms = out[n, 0:count]
+        for p in range(count):
+            terms[p] = 0
+        for t in range(taps.shape[1]):
+            part = total[taps[n, t] : taps[n, t] + count]
+            for p in range(count):
+                terms[p] += np.int64(part[p])
+        for p in range(count):
+            terms[p] = ((arg_x * terms[p]) >> shr_x) + extra * terms[p]
+
+
+@njit("void(uint8[:, ::1], int64, int64, int64, int64, int64, int64[::1], uint8[::1])", cache=True,
+      nogil=True)
+def store(rows, row, channel, first, count, width, place, cells):
+    """Channels from `channel` on, one row of `rows` each, into map rows first to first + count."""
+    for c in range(rows.shape[0]):
+        at = byte_of(place, channel + c) + first * place[4]
+        line = rows[c]
+        for i in range(count):
+            source = line[i * row : i * row + width]
+            target = cells[at + i * place[4] : at + i * place[4] + width]
+            for j in range(width):
+                target[j] = source[j]

@@ -1,0 +1,39 @@
+"""A KPU layer between two maps of the AI RAM.
+
+The kernels read and write the chip's own layout, so nothing is copied between; a layer whose maps
+overlap, or whose kernel set works on plain maps only, goes through copies. Both give the same
+bytes: the whole input is read before the first output is written, or none of it is touched.
+"""
+
+from __future__ import annotations
+
+from k210sim.kpu import ai_ram
+
+
+class PlacedConv:
+    """`plan`: a prepared layer of a kernel set; `batch`: which of the maps that lie in a row."""
+
+    def __init__(self, plan, regs, batch: int = 0):
+        """Raises KmodelError when a map leaves the AI RAM."""
+        self.plan = plan
+        self.source = regs.image_src_addr + batch * ai_ram.map_lines(regs.in_shape)
+        self.target = regs.image_dst_addr + batch * ai_ram.map_lines(regs.out_shape)
+        self.in_shape, self.out_shape = regs.in_shape, regs.out_shape
+        source_end = ai_ram.check_map(self.source, regs.in_shape)
+        target_end = ai_ram.check_map(self.target, regs.out_shape)
+        self.direct = (hasattr(plan, "run_cells")
+                       and (source_end <= self.target or target_end <= self.source))
+        self.source_place = ai_ram.place(self.source, regs.in_shape)
+        self.target_place = ai_ram.place(self.target, regs.out_shape)
+
+    def run(self, ram: ai_ram.AiRam, threads: int) -> None:
+        """Convolve from map to map."""
+        if self.direct:
+            self.plan.run_cells(ram.data, self.source_place, ram.data, self.target_place, threads)
+            return
+        out = self.plan.run(ram.read_map(self.source, self.in_shape), threads)
+        ram.write_map(self.target, out)
+
+    def output(self, ram: ai_ram.AiRam):
+        """A copy of the output map, uint8 (C, H, W)."""
+        return ram.read_map(self.target, self.out_shape)

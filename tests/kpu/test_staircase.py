@@ -1,0 +1,199 @@
+"""Batch norm and activation in float32 against the plain twin, and the layers built on it."""
+
+import naive
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from test_kpu_kernels import run_layer
+
+from k210sim.kpu import ai_ram
+from k210sim.kpu.conv_params import segments
+from k210sim.kpu.kernels import dot_conv, maps, staircase, table, tiles
+from k210sim.kpu.kmodel.writer import activation_table
+from k210sim.kpu.layer_regs import Activation, BatchNorm
+from k210sim.kpu.placed import PlacedConv
+
+COMMON = settings(deadline=None, max_examples=60)
+
+
+def fit(norm, low, high, act, rule):
+    seg = segments(act, rule)
+    lines = np.zeros((staircase.MOST, 3), np.float32)
+    pieces = np.zeros((len(seg), 4), np.float32)
+    ints = np.zeros((len(norm), 5), np.int32)
+    floats = np.zeros((len(norm), 2), np.float32)
+    staircase.fit(np.array(norm, np.int64), np.array(low, np.int64), np.array(high, np.int64), seg,
+                  int(rule == "up"), lines, pieces, ints, floats)
+    return lines, pieces, ints, floats
+
+
+def check(norm, low, high, act, rule="even", seed=0):
+    """Bytes of proved channels at random sums and around every step; returns the row kinds."""
+    lines, pieces, ints, floats = fit(norm, low, high, act, rule)
+    rows = list(zip(act.x_start, act.mul, act.shift, act.bias, strict=True))
+    rng = np.random.default_rng(seed)
+    sums = [rng.integers(a, b + 1, 40) for a, b in zip(low, high, strict=True)]
+    for o, (const, mul, shift, add) in enumerate(norm):
+        # Sums near the segments' starts and near a few steps.
+        y = np.concatenate([np.clip(act.x_start, -(2**30), 2**30), rng.integers(-99, 99, 4)])
+        near = (((y - add) << shift) // max(1, mul) - const)[:, None] + np.arange(-2, 3)
+        sums[o] = np.clip(np.concatenate([sums[o], near.ravel(), ints[o, 1:3] - const,
+                                          ints[o, 1:3] - const - 1]), low[o], high[o])
+    acc = np.array(sums, np.int64).astype(np.int32)
+    extra = rng.integers(-50, 50, acc.shape[1])
+    out = np.zeros((len(norm), acc.shape[1] + 3), np.uint8)
+    staircase.finish(acc - extra.astype(np.int32), acc.shape[1], extra, 2, ints, floats, lines,
+                     pieces, int(rule == "up"), out)
+    for o, (const, mul, shift, add) in enumerate(norm):
+        if ints[o, 3] == ints[o, 4]:
+            assert not out[o].any()
+            continue
+        want = [naive.activate(naive.normalise(int(v) + const, mul, shift, add), rows, rule)
+                for v in acc[o]]
+        assert out[o, 2:-1].tolist() == want
+        assert out[o, 0] == out[o, 1] == out[o, -1] == 0
+    return [(int(b - a), a >= staircase.PIECES) for a, b in ints[:, 3:]]
+
+
+NORMS = st.lists(st.tuples(st.integers(-(2**20), 2**20), st.integers(0, 2**22 - 1),
+                           st.integers(0, 15), st.integers(-(2**20), 2**20)), min_size=1,
+                 max_size=4)
+
+
+@COMMON
+@given(norm=NORMS, seed=st.integers(0, 2**32 - 1), slope=st.integers(1, 2**15 - 1),
+       shift=st.integers(0, 30), rule=st.sampled_from(("even", "up")))
+def test_a_rectifier_equals_its_twin(norm, seed, slope, shift, rule):
+    starts = [-(2**35), 0] + [2**35 - 15 + i for i in range(14)]
+    act = Activation(starts, [0, slope] + [0] * 14, [0, shift] + [0] * 14, [0] * 2 + [255] * 14)
+    low, high = [-(2**21)] * len(norm), [2**21] * len(norm)
+    check(norm, low, high, act, rule, seed)
+
+
+@COMMON
+@given(norm=NORMS, seed=st.integers(0, 2**32 - 1), rule=st.sampled_from(("even", "up")),
+       steep=st.integers(0, 15), rising=st.booleans())
+def test_any_table_gives_its_bytes_or_nothing(norm, seed, rule, steep, rising):
+    rng = np.random.default_rng(seed)
+    starts = np.sort(rng.integers(-(2**22), 2**22, 16))
+    starts[0] = -(2**35)
+    slopes = rng.integers(0 if rising else -(2**steep), 2**steep + 1, 16)
+    slopes[0] = 0
+    bias = rng.integers(0, 256, 16)
+    act = Activation(starts, slopes, np.full(16, 18), np.sort(bias) if rising else bias)
+    check(norm, [-(2**20)] * len(norm), [2**20] * len(norm), act, rule, seed)
+
+
+def test_what_the_models_need_is_proved():
+    """A rectifier is one line, a leaky table lines or its segments, a falling one nothing."""
+    norm = [(1000, 70000, 15, -3000), (0, 0, 15, 9), (5, 300000, 12, 77)]
+    low, high = [-400000] * 3, [500000] * 3
+    starts = [-(2**35), 0] + [2**35 - 15 + i for i in range(14)]
+    relu = Activation(starts, [0, 32] + [0] * 14, [0, 15] + [0] * 14, [0] * 2 + [255] * 14)
+    assert check(norm, low, high, relu) == [(1, False)] * 3
+    kinds = check(norm, low, high, activation_table("leaky", 10))
+    assert all(count for count, _ in kinds)
+    jagged = Activation([-(2**35)] + [500 * i for i in range(15)], [0] + [33] * 15, [0] + [10] * 15,
+                        [0] + [17 * i for i in range(15)])
+    assert any(by_pieces for _, by_pieces in check(norm, low, high, jagged))
+    falls = Activation([-(2**35), 0, 1000] + [2**35 - 13 + i for i in range(13)], [0] * 16,
+                       [0] * 16, [0, 90, 30] + [255] * 13)
+    assert check(norm, low, high, falls) == [(0, False), (0, False), (0, False)]
+
+
+DOT_SETS = [name for name in table.available() if name != "portable"]
+
+
+@pytest.mark.skipif(not DOT_SETS, reason="this host has the portable set only")
+@COMMON
+@given(seed=st.integers(0, 2**32 - 1), pool=st.integers(0, 9), k=st.sampled_from((1, 3)),
+       height=st.integers(4, 21), width=st.integers(4, 37), channels=st.integers(1, 9),
+       out=st.integers(1, 14), signed=st.booleans(), threads=st.integers(1, 3))
+def test_every_pool_on_sums_equals_the_portable_set(seed, pool, k, height, width, channels, out,
+                                                    signed, threads):
+    """With the factor of the input sum in the weights and, as for byte weights, beside them."""
+    rng = np.random.default_rng(seed)
+    x = rng.integers(0, 256, (channels, height, width), dtype=np.uint8)
+    weights = rng.integers(0, 256, (out, channels, k, k)).astype(np.uint8)
+    bn = BatchNorm(rng.integers(0, 5000, out), 8, rng.integers(-200000, 200000, out))
+    act = activation_table("relu", 9) if seed % 2 else activation_table("leaky", 10)
+    options = dict(kind=pool, pad_value=int(rng.integers(0, 256)), arg_x=-119 << 9, shr_x=9,
+                   arg_w=-7, shr_w=1)
+    results = []
+    for name in (DOT_SETS[0], "portable"):
+        kernels = table.load(name)
+
+        class Threaded:
+            @staticmethod
+            def prepare(params, kernels=kernels):
+                plan = kernels.prepare(params)
+                if isinstance(plan, dot_conv.DotConv) and not signed:
+                    plan.factor, plan.adds = 0, True
+                plan.work = tiles.WORTH
+                return type("Plan", (), {"run": lambda _, v: plan.run(v, threads)})()
+
+        results.append(run_layer(Threaded, x, weights, bn, act, **options))
+    assert np.array_equal(*results)
+
+
+@COMMON
+@given(seed=st.integers(0, 2**32 - 1), height=st.integers(1, 9), width=st.integers(1, 70),
+       channels=st.integers(1, 9), wide=st.booleans(), stride=st.sampled_from((1, 2, 4)),
+       border=st.integers(0, 1))
+def test_words_hold_the_framed_map(seed, height, width, channels, wide, stride, border):
+    rng = np.random.default_rng(seed)
+    ram = ai_ram.AiRam()
+    ram.data[:] = rng.integers(0, 256, ram.data.size, dtype=np.uint8)
+    x = rng.integers(0, 256, (channels, height, width), dtype=np.uint8)
+    ram.write_map(3, x)
+    framed = np.pad(x, ((0, 0), (border, border), (border, border)), constant_values=77)
+    planes = np.array([(a, b) for a in range(stride) for b in range(stride)], np.int64)
+    row, rows = (-(-(size + 2 * border) // stride) for size in (width, height))
+    group, dtype = (2, np.uint16) if wide else (4, np.uint8)
+    out = np.zeros((-(-channels // group), len(planes) * rows * row), np.int32)
+    frame = np.array([border, 77, stride, row, rows * row], np.int64)
+    maps.words(ram.data, ai_ram.place(3, x.shape), np.array(x.shape, np.int64), frame, planes, wide,
+               0, rows, out)
+    got = out.view(dtype).reshape(len(out), len(planes), rows, row, group)
+    for n, (a, b) in enumerate(planes):
+        part = framed[:, a::stride, b::stride]
+        for c in range(channels):
+            seen = got[c // group, n, : part.shape[1], : part.shape[2], c % group]
+            assert np.array_equal(seen, part[c])
+    if channels % group:
+        assert not got[-1, ..., channels % group :].any()
+    pixels = np.zeros((channels, height * width), np.uint8)
+    pixels[:] = x.reshape(channels, -1)
+    other = ai_ram.AiRam()
+    maps.store(pixels, width, 0, 0, height, width, ai_ram.place(5, x.shape), other.data)
+    want = ai_ram.AiRam()
+    want.write_map(5, x)
+    assert np.array_equal(other.data, want.data)
+
+
+@pytest.mark.parametrize("shift", [0, 40, 10000])
+@pytest.mark.parametrize("depth", [False, True])
+def test_maps_that_overlap_are_read_before_they_are_written(shift, depth):
+    """A layer in place or over a part of its input gives what it gives with room between."""
+    rng = np.random.default_rng(shift)
+    x = rng.integers(0, 256, (8, 12, 20), dtype=np.uint8)
+    weights = rng.integers(0, 256, (8, 3, 3) if depth else (8, 8, 3, 3)).astype(np.uint8)
+    made = []
+
+    class Keep:
+        @staticmethod
+        def prepare(params):
+            made.append(table.default().prepare(params))
+            return made[0]
+
+    bn = BatchNorm(np.full(8, 900), 8, np.zeros(8, np.int64))
+    want = run_layer(Keep, x, weights, bn, activation_table("relu", 9), depthwise=depth)
+    regs = type("Regs", (), {"image_src_addr": 100, "image_dst_addr": 100 + shift,
+                             "in_shape": x.shape, "out_shape": x.shape})
+    ram = ai_ram.AiRam()
+    ram.write_map(100, x)
+    layer = PlacedConv(made[0], regs)
+    assert layer.direct == (shift == 10000 and hasattr(made[0], "run_cells"))
+    layer.run(ram, 1)
+    assert np.array_equal(layer.output(ram), want)
