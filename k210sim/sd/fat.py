@@ -90,7 +90,12 @@ class FatVolume:
         names = fat_names.split(path, self.cwd)
         if not names:
             return Entry("", True, 0, 0)
-        return _entry(self._need(self._find(names)[1], names))
+        return _entry(self.find(path))
+
+    def find(self, path: str) -> Item:
+        """A file or folder where it stands; NO_FILE or NO_PATH where there is nothing."""
+        names = self._names(path)
+        return self._need(self._find(names)[1], names)
 
     def open(self, path: str, mode: int) -> FatFile:
         """A file, for the mode bits of `fat_layout`."""
