@@ -1,12 +1,12 @@
 """`ucryptolib`: AES in the modes ECB, CBC and GCM, done by the chip.
 
 The object keeps the address of the key, not a copy, and starts from its own IV at every call.
-GCM gives no tag. AES itself is written after FIPS 197, the modes after NIST SP 800-38A and
-800-38D. Source of names, checks and messages: MaixPy v0.6.3 port/src/moducryptolib_maix.c.
+GCM gives no tag. Source of names, checks and messages: MaixPy v0.6.3 port/src/moducryptolib_maix.c.
 """
 
 from __future__ import annotations
 
+from k210sim import cipher
 from k210sim.micropython.layout import RAM_BASE
 from k210sim.micropython.native import GuestModule, GuestType, NativeFunction, method
 from k210sim.micropython.textargs import (
@@ -20,115 +20,19 @@ from k210sim.micropython.vstr import built_string
 module = GuestModule("ucryptolib")
 
 GCM, CBC, ECB = 1, 2, 3
-BLOCK = 16
+BLOCK = cipher.BLOCK
+_MODES = {GCM: cipher.GCM, CBC: cipher.CBC, ECB: cipher.ECB}
 OBJECT_BYTES = 40  # type, key address, IV (16), mode, key length
 _TWO_OR_THREE = NativeFunction("aes", None, 2, 3)
-
-
-def _times(a: int, b: int) -> int:
-    """Product in the field of AES."""
-    product = 0
-    while b:
-        if b & 1:
-            product ^= a
-        a = a << 1 ^ (0x11B if a & 0x80 else 0)
-        b >>= 1
-    return product
-
-
-def _make_sbox() -> bytes:
-    inverse = [0] * 256
-    power, logs = [1], {1: 0}
-    for i in range(1, 255):
-        power.append(_times(power[-1], 3))
-        logs[power[-1]] = i
-    for a in range(1, 256):
-        inverse[a] = power[-logs[a] % 255]
-    out = bytearray()
-    for b in inverse:
-        doubled = b * 0x101
-        out.append((doubled ^ doubled >> 4 ^ doubled >> 5 ^ doubled >> 6 ^ doubled >> 7) & 0xFF
-                   ^ 0x63)
-    return bytes(out)
-
-
-SBOX = _make_sbox()
-_INVERSE = bytes(SBOX.index(i) for i in range(256))
-_MIX = {n: bytes(_times(i, n) for i in range(256)) for n in (2, 3, 9, 11, 13, 14)}
-_SHIFT = bytes((r + 4 * ((c + r) % 4)) for c in range(4) for r in range(4))
-_UNSHIFT = bytes((r + 4 * ((c - r) % 4)) for c in range(4) for r in range(4))
-
-
-class Aes:
-    """A key (16, 24 or 32 bytes) ready for use on blocks of 16 bytes."""
-
-    def __init__(self, key: bytes):
-        n = len(key) // 4
-        words = [key[4 * i : 4 * i + 4] for i in range(n)]
-        constant = 1
-        for i in range(n, 4 * (n + 7)):
-            word = words[-1]
-            if i % n == 0:
-                word = bytes(SBOX[b] for b in word[1:] + word[:1])
-                word = bytes((word[0] ^ constant,)) + word[1:]
-                constant = _times(constant, 2)
-            elif n == 8 and i % n == 4:
-                word = bytes(SBOX[b] for b in word)
-            words.append(bytes(a ^ b for a, b in zip(word, words[-n], strict=True)))
-        self._keys = [b"".join(words[i : i + 4]) for i in range(0, len(words), 4)]
-
-    def encrypt(self, block: bytes) -> bytes:
-        state = _xor(block, self._keys[0])
-        two, three = _MIX[2], _MIX[3]
-        for key in self._keys[1:-1]:
-            s = bytes(SBOX[state[i]] for i in _SHIFT)
-            mixed = bytearray()
-            for c in range(0, 16, 4):
-                a, b, d, e = s[c : c + 4]
-                mixed += bytes((two[a] ^ three[b] ^ d ^ e, a ^ two[b] ^ three[d] ^ e,
-                                a ^ b ^ two[d] ^ three[e], three[a] ^ b ^ d ^ two[e]))
-            state = _xor(mixed, key)
-        return _xor(bytes(SBOX[state[i]] for i in _SHIFT), self._keys[-1])
-
-    def decrypt(self, block: bytes) -> bytes:
-        state = _xor(block, self._keys[-1])
-        nine, eleven, thirteen, fourteen = _MIX[9], _MIX[11], _MIX[13], _MIX[14]
-        for key in self._keys[-2:0:-1]:
-            s = _xor(bytes(_INVERSE[state[i]] for i in _UNSHIFT), key)
-            mixed = bytearray()
-            for c in range(0, 16, 4):
-                a, b, d, e = s[c : c + 4]
-                mixed += bytes((
-                    fourteen[a] ^ eleven[b] ^ thirteen[d] ^ nine[e],
-                    nine[a] ^ fourteen[b] ^ eleven[d] ^ thirteen[e],
-                    thirteen[a] ^ nine[b] ^ fourteen[d] ^ eleven[e],
-                    eleven[a] ^ thirteen[b] ^ nine[d] ^ fourteen[e]))
-            state = bytes(mixed)
-        return _xor(bytes(_INVERSE[state[i]] for i in _UNSHIFT), self._keys[0])
-
-
-def _xor(a: bytes, b: bytes) -> bytes:
-    return bytes(x ^ y for x, y in zip(a, b, strict=True))
 
 
 def transform(mode: int, key: bytes, iv: bytes, data: bytes, encrypt: bool, checkpoint=None
               ) -> bytes:
     """`data` (whole blocks) encrypted or decrypted; `iv` is 16 bytes (GCM uses the first 12)."""
-    cipher = Aes(key)
-    out, previous = bytearray(), iv
+    stream = cipher.Stream(_MODES[mode], key, iv, encrypt)
+    out = bytearray()
     for number, at in enumerate(range(0, len(data), BLOCK)):
-        block = data[at : at + BLOCK]
-        if mode == GCM:
-            counter = iv[:12] + (number + 2).to_bytes(4, "big")
-            out += _xor(block, cipher.encrypt(counter))
-        elif mode == ECB:
-            out += cipher.encrypt(block) if encrypt else cipher.decrypt(block)
-        elif encrypt:
-            previous = cipher.encrypt(_xor(block, previous))
-            out += previous
-        else:
-            out += _xor(cipher.decrypt(block), previous)
-            previous = block
+        out += stream.block(data[at : at + BLOCK])
         if checkpoint is not None and number & 0xFF == 0xFF:
             checkpoint()
     return bytes(out)
