@@ -58,6 +58,7 @@ class Dmac(Device):
         self.irqs = [lambda level: None] * CHANNELS
         self._waiting: set[int] = set()
         self._common = bus.rows[-1]
+        self._pumping = False
         super().__init__()
 
     def reset_channels(self) -> None:
@@ -130,9 +131,19 @@ class Dmac(Device):
     # --- transfers ------------------------------------------------------------------------------
 
     def pump(self) -> None:
-        """Do the transfers that are possible now; one may make another possible."""
-        if not self._take(0x10, 8) & 1:
+        """Do the transfers that are possible now; one may make another possible.
+
+        A device that calls this while a transfer goes on is served after it.
+        """
+        if self._pumping or not self._take(0x10, 8) & 1:
             return
+        self._pumping = True
+        try:
+            self._pump()
+        finally:
+            self._pumping = False
+
+    def _pump(self) -> None:
         moved = True
         while moved and self._waiting:
             moved = False

@@ -16,7 +16,11 @@ EXTERNAL = 1 << 11
 
 
 class Plic(Device):
-    """raise_interrupt(hart, bit, level); `line(source)` gives a device its interrupt line."""
+    """raise_interrupt(hart, bit, level).
+
+    `line(source)` gives a device its interrupt line, `pulse(source)` is for one that only says when
+    something happens: such an interrupt is pending until it is claimed.
+    """
 
     NAME = "PLIC"
     SIZE = 0x204000
@@ -32,7 +36,7 @@ class Plic(Device):
     def __init__(self, raise_interrupt: Callable[[int, int, bool], None]):
         self._raise = raise_interrupt
         self._levels = 0
-        self._claimed = 0
+        self._claimed = self._pulses = 0
         for context in range(CONTEXTS):
             self._bind(context)
         super().__init__()
@@ -51,7 +55,7 @@ class Plic(Device):
 
     def reset(self) -> None:
         super().reset()
-        self._levels = self._claimed = 0
+        self._levels = self._claimed = self._pulses = 0
         self.update()
 
     def line(self, source: int) -> Callable[[bool], None]:
@@ -63,6 +67,12 @@ class Plic(Device):
                 self.update()
 
         return irq
+
+    def pulse(self, source: int) -> None:
+        """An interrupt that nobody takes back."""
+        self._levels |= 1 << source
+        self._pulses |= 1 << source
+        self.update()
 
     def read_pending(self, index: int) -> int:
         return (self._levels & ~self._claimed) >> 32 * index & 0xFFFFFFFF
@@ -86,6 +96,8 @@ class Plic(Device):
     def _claim(self, context: int) -> int:
         source = self._best(context)
         self._claimed |= 1 << source & ~1
+        self._levels &= ~(self._pulses & 1 << source)
+        self._pulses &= ~(1 << source)
         self.update()
         return source
 

@@ -1,8 +1,8 @@
 """SYSCTL: clocks, resets, power, and which peripheral each DMA channel serves.
 
 Ref: kendryte-standalone-sdk lib/drivers/include/sysctl.h. PLLs lock at once. clk_freq's value is
-that header's note (the crystal's 26 MHz). Clock gates and peripheral resets are kept but have no
-effect on the devices.
+that header's note (the crystal's 26 MHz). Clock gates are kept and have no effect on the devices;
+peripheral resets reach those in `resets`.
 """
 
 from __future__ import annotations
@@ -28,7 +28,10 @@ CLOCK_REGISTERS = ("pll0", "pll1", "clk_sel0", "clk_th0")
 
 
 class Sysctl(Device):
-    """on_clock() is called when a clock may have changed, on_reset() for a soft reset."""
+    """on_clock() is called when a clock may have changed, on_reset() for a soft reset.
+
+    resets : what to do when a peripheral's bit in peri_reset is set, by bit
+    """
 
     NAME = "SYSCTL"
     REGISTERS = tuple(
@@ -39,6 +42,7 @@ class Sysctl(Device):
 
     def __init__(self, on_clock: Callable[[], None], on_reset: Callable[[], None]):
         self._on_clock, self._on_reset = on_clock, on_reset
+        self.resets: dict[int, Callable[[], None]] = {}
         super().__init__()
         self.reset()
 
@@ -70,6 +74,13 @@ class Sysctl(Device):
         if value & 1:
             self._on_reset()
 
+    def write_peri_reset(self, value: int) -> None:
+        started = value & ~self._at("peri_reset")
+        self._put(4 * NAMES.index("peri_reset"), 4, value)
+        for bit, reset in self.resets.items():
+            if started >> bit & 1:
+                reset()
+
     def _pll(self, name: str) -> int:
         value = self._at(name)
         if value >> 21 & 1 == 0 or value >> 20 & 1:  # no power, or in reset
@@ -97,6 +108,16 @@ class Sysctl(Device):
     def apb1_hz(self) -> int:
         """The clock of DVP, AES and OTP."""
         return self.cpu_hz // ((self._at("clk_sel0") >> 6 & 7) + 1)
+
+    def timer_hz(self, number: int) -> int:
+        """What the channels of a timer count: the crystal or PLL0, divided."""
+        from_pll = self._at("clk_sel0") >> 13 + number & 1
+        threshold = self._at("clk_th2") >> 8 * number & 0xFF
+        return max(1, (self._pll("pll0") if from_pll else CRYSTAL_HZ) // (2 * (threshold + 1)))
+
+    def wdt_hz(self, number: int) -> int:
+        """What a watchdog counts."""
+        return CRYSTAL_HZ // (2 * ((self._at("clk_th6") >> 8 * number & 0xFF) + 1))
 
     def i2c_hz(self, number: int) -> int:
         """The clock of an I2C controller."""

@@ -69,8 +69,7 @@ class Machine(Saved):
         self.harts = self.core.harts
         parts = Parts(flash, send, receive, **connected)
         hooks = Hooks(
-            self._raise, self._cycles_now, self._timer_hz, self._clock_changed, self._want_reset,
-            self._pc,
+            self._raise, self._cycles_now, self._clock_changed, self._want_reset, self._pc,
         )  # fmt: skip
         self.chip = chip = Chip(self.bus, clock, self.core.ram.view(np.uint8), parts, hooks,
                                 strict=strict)  # fmt: skip
@@ -253,9 +252,6 @@ class Machine(Saved):
         self._base_cycles = now
         self._hz = self.sysctl.cpu_hz
         self.kpu.hz = self.sysctl.kpu_hz
-
-    def _timer_hz(self) -> int:
-        return CRYSTAL_HZ // 2
 
     # --- what devices need ----------------------------------------------------------------------
 

@@ -6,6 +6,7 @@ Ref: kendryte-standalone-sdk lib/bsp/include/platform.h (addresses), lib/drivers
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -13,20 +14,24 @@ from typing import Any
 import numpy as np
 
 from k210sim.clock import Clock
+from k210sim.devices.aes import Aes
 from k210sim.devices.bus import Bus
 from k210sim.devices.clint import Clint
 from k210sim.devices.device import Unmodelled
 from k210sim.devices.dmac import CHANNELS, Dmac
 from k210sim.devices.dvp import Dvp
+from k210sim.devices.fft import Fft
 from k210sim.devices.fpioa import Fpioa
 from k210sim.devices.gpio import Gpio
 from k210sim.devices.gpiohs import Gpiohs
 from k210sim.devices.i2c import I2c
 from k210sim.devices.kpu import KpuRegisters
 from k210sim.devices.low_memory import LowMemory
+from k210sim.devices.otp import Otp
 from k210sim.devices.plic import Plic
 from k210sim.devices.rtc import Rtc
 from k210sim.devices.serial_pads import FUNC_UART1_RX, IN_PAD, SerialPads
+from k210sim.devices.sha256 import Sha256
 from k210sim.devices.spi import Spi, Unconnected
 from k210sim.devices.spi_flash import SpiFlash
 from k210sim.devices.spi_lcd import SpiLcd
@@ -44,14 +49,12 @@ from k210sim.kpu.device import Kpu
 from k210sim.pins import FUNC_UARTHS_RX, FUNC_UARTHS_TX, N_GPIOHS, Pins
 from k210sim.riscv.state import AI_RAM_AT
 
-IRQ_I2C0, IRQ_UART1, IRQ_TIMER0A, IRQ_WDT0, IRQ_GPIO, IRQ_DVP = 8, 11, 14, 21, 23, 24
-IRQ_KPU, IRQ_DMA0, IRQ_UARTHS, IRQ_GPIOHS0 = 25, 27, 33, 34
+IRQ_I2C0, IRQ_UART1, IRQ_TIMER0A, IRQ_RTC, IRQ_WDT0, IRQ_GPIO = 8, 11, 14, 20, 21, 23
+IRQ_DVP, IRQ_KPU, IRQ_FFT, IRQ_DMA0, IRQ_UARTHS, IRQ_GPIOHS0 = 24, 25, 26, 27, 33, 34
 BOOT_PAD = 16  # the boot key to ground, pulled up on the boards
 UNMODELLED = {
     "SPI slave": 0x50240000,
     "I2S0": 0x50250000, "I2S1": 0x50260000, "I2S2": 0x50270000,
-    "SHA256": 0x502C0000, "OTP": 0x50420000, "AES": 0x50450000,
-    "FFT": 0x42000000,
 }  # fmt: skip
 
 
@@ -73,14 +76,12 @@ class Parts:
 class Hooks:
     """What devices ask of the machine around them.
 
-    raise_interrupt(hart, bit, level); cycles() : CPU clocks since power-on; timer_hz() : clock of
-    timers and watchdogs; clock_changed(), reset() : SYSCTL or a watchdog says so; pc() : of the
-    access being served
+    raise_interrupt(hart, bit, level); cycles() : CPU clocks since power-on; clock_changed(),
+    reset() : SYSCTL or a watchdog says so; pc() : of the access being served
     """
 
     raise_interrupt: Callable[[int, int, bool], None]
     cycles: Callable[[], int]
-    timer_hz: Callable[[], int]
     clock_changed: Callable[[], None]
     reset: Callable[[], None]
     pc: Callable[[], int] = field(default=lambda: 0)
@@ -101,6 +102,7 @@ class Chip:
         self._map_uarts()
         self._map_spi()
         self._map_camera()
+        self._map_engines()
         self._map_kpu(ram)
         for name, base in UNMODELLED.items():
             bus.map(base, Unmodelled(name))
@@ -128,7 +130,7 @@ class Chip:
 
     def _map_simple(self) -> None:
         """Pins, timers and what has nothing connected."""
-        bus, hooks, clock = self.bus, self._hooks, self.clock
+        bus, hooks, clock, sysctl = self.bus, self._hooks, self.clock, self.sysctl
         bus.map(0x502B0000, Fpioa(self.pins))
         gpiohs = Gpiohs(self.pins)
         bus.map(0x38001000, gpiohs)
@@ -137,14 +139,16 @@ class Chip:
         bus.map(0x50200000, gpio)
         gpio.irq = self.plic.line(IRQ_GPIO)
         for n in range(3):
-            timer = Timer(n, clock, hooks.timer_hz)
+            timer = Timer(n, clock, functools.partial(sysctl.timer_hz, n))
             bus.map(0x502D0000 + 0x10000 * n, timer)
             timer.irqs = [self.plic.line(IRQ_TIMER0A + 2 * n + half) for half in range(2)]
         for n in range(2):
-            wdt = Wdt(n, clock, hooks.timer_hz, hooks.reset)
+            wdt = Wdt(n, clock, functools.partial(sysctl.wdt_hz, n), hooks.reset)
             bus.map(0x50400000 + 0x10000 * n, wdt)
             wdt.irq = self.plic.line(IRQ_WDT0 + n)
-        bus.map(0x50460000, Rtc(clock))
+        rtc = Rtc(clock)
+        bus.map(0x50460000, rtc)
+        rtc.pulse = functools.partial(self.plic.pulse, IRQ_RTC)
 
     def _map_uarts(self) -> None:
         self.uarts = []
@@ -201,6 +205,18 @@ class Chip:
             i2c = I2c(n, self.clock, lambda n=n: sysctl.i2c_hz(n), self.dvp.find, self.dmac.pump)
             bus.map(0x50280000 + 0x10000 * n, i2c)
             i2c.irq = self.plic.line(IRQ_I2C0 + n)
+
+    def _map_engines(self) -> None:
+        """What computes, and the fuses."""
+        pump, resets = self.dmac.pump, self.sysctl.resets
+        fft = Fft(pump)
+        fft.irq = self.plic.line(IRQ_FFT)
+        for base, device, reset_bit in (
+            (0x42000000, fft, 4), (0x50450000, Aes(pump), 19), (0x502C0000, Sha256(), 26),
+        ):  # fmt: skip
+            self.bus.map(base, device)
+            resets[reset_bit] = device.reset
+        self.bus.map(0x50420000, Otp())
 
     def _map_kpu(self, ram: np.ndarray) -> None:
         ai_ram = AiRam()

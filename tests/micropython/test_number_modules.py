@@ -14,8 +14,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from k210sim.cipher import Aes
 from k210sim.errors import NotSimulated
-from k210sim import cipher
 from k210sim.modules import regex, ucryptolib, urandom
 from k210sim.modules.inflate import BadData, Inflater
 from tests.micropython.number_vm import make_vm, run
@@ -320,7 +320,7 @@ for f in (lambda: uzlib.decompress(b"bad"), lambda: uzlib.decompress(b""),
 ])
 def test_aes_vectors_of_the_standard(key, cipher):
     plain = bytes.fromhex("00112233445566778899aabbccddeeff")
-    aes = cipher.Aes(bytes.fromhex(key))
+    aes = Aes(bytes.fromhex(key))
     assert aes.encrypt(plain).hex() == cipher
     assert aes.decrypt(bytes.fromhex(cipher)) == plain
 
