@@ -169,7 +169,10 @@ def _ends(board, link, tcp, rfc2217, serial_log) -> Iterator[dict[str, str]]:
             terminal = PtyEnd(board.port, link=link)
             stack.callback(terminal.close)
             control = ControlEnd(
-                terminal.name, board.set_lines, lambda isp: board.reset(wait=False, isp=isp)
+                terminal.name,
+                board.set_lines,
+                lambda isp: board.reset(wait=False, isp=isp),
+                lambda path: board.sd.eject() if path is None else board.sd.insert(path),
             )
             stack.callback(control.close)
             places["serial port"] = terminal.name

@@ -9,7 +9,7 @@ import hashlib
 
 from k210sim.micropython.native import GuestModule
 from k210sim.modules import machine_i2c, machine_reset, machine_timer, machine_uart, machine_wdt
-from k210sim.modules.absent import absent_type
+from k210sim.modules.machine_sdcard import SDCard
 from k210sim.modules.machine_spi import SpiType
 
 UNIQUE_ID_BYTES = 32
@@ -48,7 +48,7 @@ module.constant("HARD_RESET", machine_reset.HARD_RESET)
 module.constant("WDT_RESET", machine_reset.WDT_RESET)
 module.constant("WDT1_RESET", machine_reset.WDT1_RESET)
 module.constant("SOFT_RESET", machine_reset.SOFT_RESET)
-module.add_type(absent_type("SDCard", "machine", "ioctl remount"))
+module.add_type(SDCard)
 
 
 @module.init

@@ -43,6 +43,8 @@ class Window:
             block = self._kept[n] = self._fetch(n)
             if len(self._kept) > KEPT_BLOCKS:
                 self._kept.popitem(last=False)
+        elif self.device.block_count == 0:
+            raise FatFailure(DISK_ERR, "the card was taken out")
         else:
             self._kept.move_to_end(n)
         return block

@@ -7,6 +7,8 @@ by a line:
     lines D R       DTR and RTS are now so (0 or 1)      -> ok
     reset           press the reset button               -> ok
     isp             the same with the boot key held      -> ok
+    insert PATH     put this card into the SD slot       -> ok
+    eject           take the card out                    -> ok
     anything else                                        -> error ...
 
 A connection that has set lines releases both when it ends.
@@ -23,7 +25,7 @@ from pathlib import Path
 from k210sim.errors import HostError
 
 FOLDER = "K210SIM_LINES"  # environment: the folder, for programs that do not know k210sim
-LONGEST_REQUEST = 64
+LONGEST_REQUEST = 8192
 TIMEOUT_S = 10.0
 
 
@@ -59,12 +61,13 @@ def ask(path: Path, request: str) -> None:
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as client:
             client.settimeout(TIMEOUT_S)
             client.connect(str(path))
-            client.sendall(request.encode() + b"\n")
+            client.sendall(os.fsencode(request) + b"\n")
             answer = client.makefile("rb").readline()
     except OSError as error:
         raise HostError(f"the board at {path}: {error.strerror or error}") from error
     if answer != b"ok\n":
-        raise HostError(f"the board at {path} answered {answer!r}")
+        text = answer.decode("utf-8", "replace").removeprefix("error ").strip()
+        raise HostError(f"the board at {path}: {text or 'no answer'}")
 
 
 def _alive(path: Path) -> bool:
@@ -82,6 +85,7 @@ class ControlEnd:
 
     on_lines(dtr, rts) : a client has set them
     on_reset(isp) : the button was pressed; may take its time, the client waits for it
+    on_card(path) : a card goes into the SD slot, or (None) out of it; HostError is told the client
     """
 
     def __init__(
@@ -89,8 +93,9 @@ class ControlEnd:
         terminal: str,
         on_lines: Callable[[bool, bool], None],
         on_reset: Callable[[bool], None],
+        on_card: Callable[[str | None], None] | None = None,
     ):
-        self._on_lines, self._on_reset = on_lines, on_reset
+        self._on_lines, self._on_reset, self._on_card = on_lines, on_reset, on_card
         self.path = socket_path(terminal)
         self._listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         try:
@@ -149,6 +154,8 @@ class ControlEnd:
                     elif words in ([b"reset"], [b"isp"]):
                         self._on_reset(words == [b"isp"])
                         answer = b"ok\n"
+                    elif self._on_card is not None and words[:1] in ([b"insert"], [b"eject"]):
+                        answer = self._change_card(request.rstrip(b"\n"))
                     else:
                         answer = b"error unknown request\n"
                     client.sendall(answer)
@@ -157,3 +164,11 @@ class ControlEnd:
         finally:
             if lines != (False, False) and not self._stop:
                 self._on_lines(False, False)
+
+    def _change_card(self, request: bytes) -> bytes:
+        word, _, path = request.partition(b" ")
+        try:
+            self._on_card(os.fsdecode(path) if word == b"insert" else None)
+        except HostError as error:
+            return b"error " + " ".join(str(error).split()).encode("utf-8", "replace") + b"\n"
+        return b"ok\n"

@@ -364,7 +364,7 @@ def test_reset(machine):
 @pytest.mark.parametrize("call", [
     "Maix.FFT.run(b'')", "Maix.I2S(0)", "Maix.MIC_ARRAY.init()", "audio.Audio()",
     "video.open('x.avi')", "touchscreen.init()", "nes.init()", "network.ESP8285(1)",
-    "modules.ws2812(8, 2)", "machine.SDCard.remount()", "_webrepl.password('x')",
+    "modules.ws2812(8, 2)", "_webrepl.password('x')",
 ])
 def test_what_is_not_simulated_says_so(machine, call):
     module = call.split(".")[0]

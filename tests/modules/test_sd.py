@@ -10,6 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from k210sim.errors import HostError
+from k210sim.sd.cards import MemoryCard
+from k210sim.sd.fat_format import format_card
 from k210sim.sd.fat_layout import FatFailure
 from k210sim.sd.folder import FolderCard
 from k210sim.sd.slot import SdSlot
@@ -123,3 +125,159 @@ def test_no_path_leads_out_of_the_folder(tmp_path_factory, path):
 def test_a_card_needs_a_folder(tmp_path):
     with pytest.raises(HostError, match="expected a folder"):
         FolderCard(tmp_path / "none")
+
+
+# --- images, ejection, RAM disks ---
+@pytest.fixture
+def image(tmp_path):
+    card = MemoryCard(8000)
+    format_card(card)
+    path = tmp_path / "card.img"
+    path.write_bytes(card._data)
+    return path
+
+
+@pytest.fixture
+def on_image(image):
+    machine = Machine({"/boot.py": b""})
+    machine.board.sd = SdSlot(image)
+    machine.restart()
+    machine.run("import uos\nuos.chdir('/sd')")
+    yield machine
+    machine.board.sd.eject()
+
+
+def test_an_image_is_used_like_a_folder(on_image):
+    assert on_image.run(
+        "uos.mkdir('Some Folder'); uos.chdir('some folder')\n"
+        "f = open('A long name.txt', 'w'); print(f.write('one\\ntwo\\n')); f.close()\n"
+        "f = open('a LONG name.txt'); print(f.readline(), f.read()); f.close()\n"
+        "print(uos.getcwd(), list(uos.ilistdir()), uos.stat('A long name.txt')[6])\n"
+        "uos.rename('A long name.txt', '/sd/b.txt'); uos.chdir('..'); uos.rmdir('Some Folder')\n"
+        "print(uos.listdir(), uos.statvfs('/sd')[0], uos.statvfs('/sd')[9])\n"
+    ) == ("8\none\n two\n\n/sd/Some Folder [('A long name.txt', 32768, 0, 8)] 8\n"
+          "['b.txt'] 1024 255\n")
+
+
+def test_names_are_of_code_page_437(on_image):
+    assert on_image.run(
+        "f = open(b'\\x82t\\x82.txt', 'w'); f.close(); print(list(uos.ilistdir(b'/sd')))"
+    ) == "[(b'\\x82t\\x82.txt', 32768, 0, 0)]\n"
+    from k210sim.sd.fat import FatVolume
+
+    volume = FatVolume(on_image.board.sd)
+    assert [e.name for e in volume.listdir("/")] == ["\u00e9t\u00e9.txt"]
+    volume.open("\u65e5\u672c.txt", 0x0A).close()
+    on_image.run("import machine; machine.SDCard.remount()")
+    assert on_image.run("print(uos.listdir('/sd')[1])") == "__~1.TXT\n"
+
+
+def test_times_are_of_the_firmware(on_image):
+    """The clock starts in 2000; the firmware stores the year as if FAT counted from 0."""
+    assert on_image.run(
+        "import utime; utime.set_time((2021, 3, 4, 5, 6, 8, 0, 0))\n"
+        "f = open('t', 'w'); f.close(); print(utime.localtime(uos.stat('t')[8])[:6])"
+    ) == "(2081, 3, 4, 5, 6, 8)\n"
+
+
+def test_a_full_card_is_errno_28(on_image):
+    assert on_image.run(
+        "f = open('big', 'w')\n"
+        "try:\n    while True: f.write('x' * 20000)\nexcept OSError as e: print(e)\n"
+        "f.close(); n = uos.stat('big')[6]; print(n // 1000, uos.statvfs('/sd')[3])\n"
+        "uos.remove('big'); print(uos.statvfs('/sd')[3] * 1024 - n < 1024)\n"
+    ) == "28\n3020 0\nTrue\n"
+
+
+def test_ejecting_and_another_card(on_image, tmp_path):
+    on_image.run("f = open('kept.txt', 'w'); f.write('1'); f.close(); g = open('kept.txt')")
+    on_image.board.sd.eject()
+    assert on_image.run(
+        "def t(f, *a):\n    try: print(f(*a))\n    except OSError as e: print(e)\n"
+        "t(g.read); t(open, 'new', 'w'); t(uos.mkdir, '/sd/d'); t(uos.stat, 'none')\n"
+        "t(lambda: uos.remove('kept.txt'))\n"
+    ) == "[Errno 5] EIO\n" * 5
+    other = tmp_path / "other"
+    other.mkdir()
+    (other / "here.txt").write_text("2")
+    on_image.board.sd.insert(other)
+    assert on_image.run(
+        "import machine\nt(uos.mkdir, 'd')\nprint(machine.SDCard.remount())\n"
+        "print(uos.listdir('/'), uos.getcwd(), uos.listdir('/sd'), open('here.txt').read())\n"
+        "print(machine.SDCard.ioctl(None, 5, 0), machine.SDCard.ioctl(None, 9, 0))\n"
+    ) == "[Errno 5] EIO\nNone\n['flash', 'sd'] /sd ['here.txt'] 2\n512 -1\n"
+
+
+def test_a_card_that_comes_later_is_mounted_by_remount_and_by_a_reset(image):
+    machine = Machine()
+    machine.board.sd = SdSlot()
+    machine.restart()
+    machine.run("import uos, machine\nmachine.SDCard.remount()")
+    assert machine.run("print(uos.listdir('/'))") == "['flash']\n"
+    machine.board.sd.insert(image)
+    machine.run("machine.SDCard.remount()")
+    assert machine.run("print(uos.listdir('/'), uos.getcwd())") == "['flash', 'sd'] /sd\n"
+    machine.board.sd.eject()
+    machine.restart()
+    assert machine.run("import uos\nprint(uos.listdir('/'))") == "['flash']\n"
+
+
+RAM_DISK = """
+import uos
+class Disk:
+    def __init__(self, n): self.data, self.log = bytearray(n * 512), []
+    def readblocks(self, n, buf):
+        buf[:] = memoryview(self.data)[n * 512:n * 512 + len(buf)]
+    def writeblocks(self, n, buf): self.data[n * 512:n * 512 + len(buf)] = buf
+    def ioctl(self, op, arg):
+        self.log.append(op)
+        if op == 4: return len(self.data) // 512
+        if op == 5: return 512
+d = Disk(70)
+"""
+
+
+def test_a_disk_that_the_guest_wrote():
+    machine = Machine()
+    assert machine.run(
+        RAM_DISK +
+        "def t(f, *a, **k):\n    try: print(f(*a, **k))\n    except OSError as e: print(e)\n"
+        "t(uos.mount, d, '/ram')\n"
+        "print(uos.VfsFat.mkfs(d), d.data[54:62], d.data[510:512])\n"
+        "uos.mount(d, '/ram'); print(uos.listdir('/'), uos.statvfs('/ram'))\n"
+        "f = open('/ram/a file.txt', 'w'); f.write('hello'); f.close()\n"
+        "print(b'hello' in bytes(d.data), uos.listdir('/ram'))\n"
+        "uos.umount('/ram'); print(uos.listdir('/'))\n"
+        "v = uos.VfsFat(d); uos.mount(v, '/r2', readonly=True)\n"
+        "print(open('/r2/a file.txt').read()); t(open, '/r2/x', 'w'); uos.chdir('/r2')\n"
+        "t(uos.remove, 'a file.txt')\n"
+        "uos.umount(v); print(d.log[:4], sorted(set(d.log)))\n"
+        "e = Disk(50); uos.mount(e, '/e', mkfs=True); print(uos.listdir('/e'))\n"
+    ) == ("[Errno 19] ENODEV\nNone bytearray(b'FAT     ') bytearray(b'U\\xaa')\n"
+          "['flash', 'ram'] (512, 512, 36, 36, 36, 0, 0, 0, 0, 255)\nTrue ['a file.txt']\n"
+          "['flash']\nhello\n30\n30\n[1, 1, 1, 4] [1, 3, 4]\n[]\n")
+
+
+def test_what_a_disk_raises_goes_through_and_the_older_protocol_works():
+    machine = Machine()
+    assert machine.run(
+        RAM_DISK.replace("def ioctl(self, op, arg):", "def count(self): return 70\n"
+                         "    def other(self, op, arg):") +
+        "uos.VfsFat.mkfs(d); v = uos.VfsFat(d); print(v.ilistdir('/') != 0)\n"
+        "def bad(n, buf): raise ValueError('no')\n"
+    ).splitlines()[:1] == ["True"]
+    assert machine.run("d.readblocks = bad\nuos.VfsFat(d)").endswith("ValueError: no\n")
+
+
+def test_a_board_at_its_prompt_with_a_card_can_be_saved(image):
+    from k210sim import Board
+
+    with Board(sd=image) as board:
+        board.exec("f = open('/sd/x', 'w'); f.write('1'); f.close()")
+        taken = board.snapshot()
+        board.exec("f = open('/sd/x', 'w'); f.write('22'); f.close()")
+        board.restore(taken)
+        # the card is no part of a snapshot, as the image file is none
+        assert board.exec("print(open('/sd/x').read())").stdout == "22\n"
+        board.sd.eject()
+        assert "EIO" in board.exec("open('/sd/x')").error
