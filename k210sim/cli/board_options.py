@@ -60,12 +60,15 @@ def board_options(command: Callable) -> Callable:
 
 
 def make_board(chosen: dict[str, Any], **defaults: Any):
-    """A board from the options, the settings files and the command's own defaults, in this order.
-
-    Without any flash image named it is the user's, at its usual place.
-    """
+    """A board from options, settings files and the command's own defaults, in this order."""
     from k210sim.board.board import Board
 
+    return Board(**board_values(chosen, **defaults))
+
+
+def board_values(chosen: dict[str, Any], **defaults: Any) -> dict[str, Any]:
+    """What `make_board` gives to `Board`. Without any flash image named it is the user's, at its
+    usual place."""
     found = _settings(Path.cwd())
     values = {**defaults, **{name: found[name] for name in NAMES if name in found}}
     values.update({name: value for name, value in chosen.items() if value is not None})
@@ -73,7 +76,7 @@ def make_board(chosen: dict[str, Any], **defaults: Any):
         from k210sim.flash.storage import default_image_path
 
         values["flash_image"] = default_image_path()
-    return Board(**values)
+    return values
 
 
 def port_settings(chosen: dict[str, Any]) -> dict[str, Any]:

@@ -37,7 +37,7 @@ def command(script, code, timeout, lcd_out, report, confine, board_options):
     The user's main.py is not run. Exit code: 0 when the script ended well, 1 after a traceback,
     42 at the timeout.
     """
-    source = _source(script, code)
+    source = source_text(script, code)
     for path in (lcd_out, report):
         if path is not None and not Path(path).resolve().parent.is_dir():
             raise HostError(f"{path}: its directory does not exist")
@@ -106,10 +106,10 @@ def _places(board, chosen, *outputs: str | None) -> tuple[list[Path], list[Path]
     return readable, writable
 
 
-def _source(script: str | None, code: str | None) -> bytes:
+def source_text(script: str | None, code: str | None) -> bytes:
     """The program text; raises before a board is made when there is none or it cannot be read."""
     if (script is None) == (code is None):
-        raise ConfigError("exec: give either a SCRIPT or -c CODE; see k210sim exec --help")
+        raise ConfigError("give either a SCRIPT or -c CODE, not both; --help shows an example")
     if code is not None:
         return code.encode()
     if script == "-":

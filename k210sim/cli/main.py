@@ -36,6 +36,8 @@ COMMANDS = {
     "repl": ("k210sim.cli.run", "repl", "A board and its prompt in this window."),
     "terminal": ("k210sim.cli.terminal", "command", "Our terminal on any serial port."),
     "exec": ("k210sim.cli.exec", "command", "Run a script on a fresh board and leave."),
+    "compare": ("k210sim.cli.compare", "command",
+                "Run a script on both engines and show where they part."),
     "flash": ("k210sim.cli.flash", "flash", "Program firmware, models and packages."),
     "flash-map": ("k210sim.cli.flash", "flash_map", "Show what is in the flash."),
     "read": ("k210sim.cli.flash", "read", "Copy a part of the flash to a file."),
