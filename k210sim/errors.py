@@ -78,6 +78,10 @@ class NotSimulated(K210SimError):
         super().__init__(f"{call} is not simulated" + (f": {why}" if why else ""))
 
 
+class BootRefused(K210SimError):
+    """The boot ROM would start nothing of what is in flash, and stay in its ISP mode."""
+
+
 class InternalError(K210SimError):
     """Our own bug."""
 

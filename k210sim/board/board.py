@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import gc
+import logging
 import random
 import threading
 from collections.abc import Callable
@@ -17,11 +18,19 @@ from k210sim.board.isp_mode import IspMode
 from k210sim.board.parts import FACTORY
 from k210sim.board.profiles import profile
 from k210sim.clock import MODES, Clock
-from k210sim.errors import ConfigError, HostError, InternalError, K210SimError, TimeoutExpired
+from k210sim.errors import (
+    BootRefused,
+    ConfigError,
+    HostError,
+    InternalError,
+    K210SimError,
+    TimeoutExpired,
+)
 from k210sim.serialport.inprocess import SerialEnd
 from k210sim.serialport.reset_circuit import BOOT_PIN_WINDOW_S, ResetCircuit
 from k210sim.serialport.uart import UartPort
 
+log = logging.getLogger("k210sim.board")
 SNAPSHOT_VERSION = 1
 BOOT_TIMEOUT_S = 60.0
 BOOTS = ("flash", "isp")
@@ -80,7 +89,8 @@ class Board:
         factory image in memory
     camera : `scene`, a picture, a folder of pictures, a video, `webcam:0`, or a camera object
     sd : folder or image file in the SD slot, or None
-    engine : `auto` and `builtin`, our own firmware; `riscv`, the firmware in flash (docs/riscv.md)
+    engine : `builtin`, our own firmware; `riscv`, the firmware in flash (docs/riscv.md); `auto`,
+        `riscv` when there is one at 0x0, else `builtin`
     clock : `virtual`, `real` or `max` (see k210sim.clock)
     seed : start of all randomness; equal seeds give equal runs
     board : name of a profile (k210sim.board.profiles)
@@ -408,9 +418,14 @@ class Board:
                 self._start_unattended(isp)
 
     def _start_unattended(self, isp: bool) -> None:
-        """Power on from a thread of ours; a failure waits for `raise_failure`."""
+        """Power on from a thread of ours; a failure waits for `raise_failure`. Where the boot ROM
+        starts nothing, a flashing tool finds it in its ISP mode, as on the chip."""
         try:
-            self.power_on(wait=False, isp=isp)
+            try:
+                self.power_on(wait=False, isp=isp)
+            except BootRefused as error:
+                log.warning("%s", error)
+                self.power_on(wait=False, isp=True)
         except K210SimError as error:
             self._in_reset = False
             self._reset_failure = error

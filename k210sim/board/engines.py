@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Protocol
 
 from k210sim.errors import ConfigError
+from k210sim.flash import boot_image
 
 if TYPE_CHECKING:
     from k210sim.board.hardware import Hardware
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 AUTO = "auto"
 BUILTIN = "builtin"
 RISCV = "riscv"
+MAX_LOOK = 1 << 16  # bytes of a program that are looked at
 
 # name -> module and function; the module is imported when the engine is first wanted
 FACTORIES: dict[str, tuple[str, str]] = {
@@ -79,13 +81,24 @@ class Engine(Protocol):
 
 
 def choose(name: str, hardware: Hardware) -> str:
-    """The engine for `name`. `auto` is `builtin` for now, whatever is in flash: `riscv` is too slow
-    and lacks too many devices to be anybody's first choice (docs/riscv.md)."""
+    """The engine for `name`. `auto` is `riscv` when a program for this chip is in flash at 0x0,
+    spoilt or not (then starting it says what the boot ROM does), and else `builtin`. Any other file
+    that somebody has flashed there, to try a flashing tool perhaps, is no program."""
     if name == AUTO:
-        return BUILTIN
+        return RISCV if _program_in_flash(hardware.flash.data) else BUILTIN
     if name not in FACTORIES:
         raise ConfigError(f"engine {name!r}: expected one of {', '.join([AUTO, *FACTORIES])}")
     return name
+
+
+def _program_in_flash(data: memoryview) -> bool:
+    """Whether the image at 0x0 has a header of the boot ROM and begins with RISC-V code."""
+    start = boot_image.payload_start(data)
+    if start is None:
+        return False
+    from k210sim.riscv.first_look import looks_like_code
+
+    return looks_like_code(data[start : start + MAX_LOOK])
 
 
 def make(name: str, hardware: Hardware) -> Engine:

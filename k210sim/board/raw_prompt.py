@@ -48,6 +48,7 @@ class RawPrompt:
         self._got = bytearray()  # since the last thing that was typed
         self._told = 0
         self._awaited = self._telling = False  # ACCEPTED is to come, the program's output comes
+        self._over = False
         self._began_ns = self._last_ns = 0
 
     def __enter__(self) -> RawPrompt:
@@ -59,7 +60,8 @@ class RawPrompt:
 
     def deliver(self, data: bytes) -> None:
         self._got += data
-        self._last_ns = self._clock.now_ns
+        if not self._over:
+            self._last_ns = self._clock.now_ns
         if self._awaited and len(self._got) >= len(ACCEPTED):
             self._awaited, self._began_ns = False, self._last_ns
         if self._telling:
@@ -128,7 +130,7 @@ class RawPrompt:
         self.deliver(b"")
         while not self._ended():
             self._turn()
-        self._telling = False
+        self._telling, self._over = False, True
         return self._parts()
 
     def _ended(self) -> bool:

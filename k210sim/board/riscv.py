@@ -21,7 +21,14 @@ from typing import Any
 from k210sim.board.hardware import Hardware
 from k210sim.board.raw_prompt import PROMPT, RawPrompt, Stopped
 from k210sim.compiling import TimeLimit
-from k210sim.errors import ConfigError, InternalError, K210SimError, NotSimulated, TimeoutExpired
+from k210sim.errors import (
+    BootRefused,
+    ConfigError,
+    InternalError,
+    K210SimError,
+    NotSimulated,
+    TimeoutExpired,
+)
 from k210sim.flash.boot_image import BootImageError, read_boot_image
 from k210sim.repl.firmware import ProgramResult
 from k210sim.repl.interpreter import Outcome
@@ -38,11 +45,11 @@ STOP_GRACE_S = 10.0  # and a program to end after Ctrl-C
 
 
 def boot_payload(hardware: Hardware) -> bytes:
-    """What the boot ROM would copy to RAM; raises K210SimError with what it does instead."""
+    """What the boot ROM would copy to RAM; raises BootRefused with what it does instead."""
     try:
         image = read_boot_image(hardware.flash.data)
     except BootImageError as error:
-        raise K210SimError(
+        raise BootRefused(
             f"no firmware starts: {error}. The chip's boot ROM would stay in its ISP mode; "
             "write an image with `k210sim flash FILE.bin`, or use --engine builtin"
         ) from None
@@ -358,7 +365,7 @@ class RiscvEngine:
 
 
 def make_engine(hardware: Hardware) -> RiscvEngine:
-    """The engine on this hardware, not started. Raises K210SimError when no image would start.
+    """The engine on this hardware, not started. Raises BootRefused when no image would start.
 
     A fresh installation compiles the core here, before any time limit of the board runs.
     """

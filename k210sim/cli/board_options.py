@@ -36,7 +36,9 @@ def board_options(command: Callable) -> Callable:
                 metavar="NAME",
                 help="Board: bit (default), dock, go, duino, amigo, m5stickv, kd233.",
             ),
-            click.option("--engine", metavar="E", help="auto (builtin), builtin or riscv."),
+            click.option("--engine", metavar="E",
+                         help="builtin, riscv, or auto (default): riscv with a firmware in flash "
+                         "at 0x0, else builtin."),
             click.option(
                 "--flash-image",
                 metavar="PATH",
@@ -63,7 +65,12 @@ def make_board(chosen: dict[str, Any], **defaults: Any):
     """A board from options, settings files and the command's own defaults, in this order."""
     from k210sim.board.board import Board
 
-    return Board(**board_values(chosen, **defaults))
+    values = board_values(chosen, **defaults)
+    board = Board(**values)
+    if values.get("engine", "auto") == "auto" and board.engine_name == "riscv":
+        text = "k210sim: the firmware in flash runs (riscv); --engine builtin for our own"
+        click.echo(text, err=True)
+    return board
 
 
 def board_values(chosen: dict[str, Any], **defaults: Any) -> dict[str, Any]:

@@ -47,6 +47,13 @@ class BootImage:
         return bool(self.flags & FLAG_ENCRYPTED)
 
 
+def payload_start(data) -> int | None:
+    """Where the payload begins when there is a header at 0 that could be one; nothing is hashed."""
+    header = BootHeader.parse(data)
+    plausible = not header.flags & ~KNOWN_FLAGS and 0 < header.length <= MAX_PAYLOAD
+    return BootHeader.SIZE if plausible else None
+
+
 def wrap(payload: bytes, flags: int = FLAG_DIO) -> bytes:
     """The image of `payload` with header and hash, byte for byte as kflash builds it."""
     body = BootHeader(flags=flags, length=len(payload)).build() + bytes(payload)

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import pickle
+import random
+import time
 
 import pytest
 
 from k210sim import Board
 from k210sim.board.board import ExecTimeout
-from k210sim.errors import ConfigError, K210SimError, NotSimulated
+from k210sim.errors import BootRefused, ConfigError, K210SimError, NotSimulated
 from k210sim.flash.boot_image import wrap
+from k210sim.riscv.first_look import looks_like_code
 from tests.riscv.conftest import PROGRAMS
 
 BIN = (PROGRAMS / "hello.bin").read_bytes()
@@ -66,21 +69,26 @@ def test_a_program_runs_through_the_raw_prompt(tmp_path):
         board.serial.expect(rb">>> typed", 10)
 
 
+def settled_ns(board: Board) -> int:
+    """The time at which the board stands still."""
+    return board._engine.call(lambda: board.clock.now_ns)
+
+
 def test_a_typed_at_board_gives_way_and_snapshots_continue_alike(tmp_path):
     with board_with(tmp_path, wrap(PROMPT)) as board:
         saved = pickle.loads(pickle.dumps(board.snapshot()))
-        times = [(board.exec("t"), board.clock.now_ns)]
+        times = [(board.exec("t"), settled_ns(board))]
         board.serial.write(b"left at the prompt")
         board.serial.expect(rb"at the prompt", 10)
         for _ in range(2):
             board.restore(saved)
-            times.append((board.exec("t"), board.clock.now_ns))
+            times.append((board.exec("t"), settled_ns(board)))
         assert times[0] == times[1] == times[2]
         assert board.exec("t").stdout != times[0][0].stdout
     with board_with(tmp_path, wrap(PROMPT)) as board:
-        assert (board.exec("t"), board.clock.now_ns) == times[0]
+        assert (board.exec("t"), settled_ns(board)) == times[0]
         board.restore(saved)
-        assert (board.exec("t"), board.clock.now_ns) == times[0]
+        assert (board.exec("t"), settled_ns(board)) == times[0]
     with Board() as other, pytest.raises(ConfigError, match="riscv"):
         other.restore(saved)
 
@@ -105,13 +113,49 @@ def test_an_encrypted_image_is_refused(tmp_path):
         pass
 
 
-def test_auto_stays_with_the_builtin_engine(tmp_path):
+def test_auto_runs_the_firmware_that_is_in_flash(tmp_path, caplog):
     path = tmp_path / "flash.bin"
-    path.write_bytes(wrap(BIN).ljust(16 << 20, b"\xff"))
+    path.write_bytes(wrap(PROMPT).ljust(16 << 20, b"\xff"))
+    with Board(path) as board:
+        assert board.engine_name == "riscv"
+        assert board.exec("phere").stdout == "here\n"
+        board.hardware.flash._data[100] ^= 1  # spoilt: a tool that resets it finds the boot ROM
+        board.hardware.flash.mark_dirty([0])
+        board.set_lines(True, False)
+        board.set_lines(False, True)
+        board.set_lines(False, False)
+        end = time.monotonic() + 10
+        while not board.in_isp and time.monotonic() < end:
+            time.sleep(0.01)
+        assert board.in_isp and "the SHA-256 does not match" in caplog.text
+    with pytest.raises(BootRefused, match="stay in its ISP mode"), Board(path):
+        pass
+    with Board(path, engine="builtin") as board:
+        assert board.exec("print('ours')").stdout == "ours\n"
+
+
+@pytest.mark.parametrize("content", [b"", random.Random(1).randbytes(9000), bytes(9000)])
+def test_auto_takes_other_files_for_no_firmware(tmp_path, content):
+    path = tmp_path / "flash.bin"
+    path.write_bytes((wrap(content) if content else b"").ljust(16 << 20, b"\xff"))
     board = Board(path)
     try:
         assert board.engine_name == "builtin"
     finally:
         board.close()
+
+
+def test_programs_look_like_programs():
+    for path in PROGRAMS.glob("*.bin"):
+        assert looks_like_code(path.read_bytes()), path
+    endless = bytes.fromhex("6f000000")  # j .
+    assert looks_like_code(endless) and looks_like_code(b"\x13\0\0\0" + endless)
+    assert not looks_like_code(b"") and not looks_like_code(b"\x13\0\0\0")
+    generator = random.Random(3)
+    passed = sum(looks_like_code(generator.randbytes(4000)) for _ in range(2000))
+    assert passed < 10
+
+
+def test_an_unknown_engine_is_refused():
     with pytest.raises(ConfigError, match="builtin, riscv"):
         Board(engine="qemu")
