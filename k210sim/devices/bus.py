@@ -54,6 +54,7 @@ class Bus:
         return {
             "regs": self.regs[:used].tobytes(),
             "flags": self.flags[:used].tobytes(),
+            "rows": self.rows.tobytes(),
             "devices": {name: device.save_state() for name, device in self.devices.items()},
         }
 
@@ -61,6 +62,7 @@ class Bus:
         """Put back what `save_state` gave, with the same devices mapped and the clock as then."""
         for array, kept in ((self.regs, state["regs"]), (self.flags, state["flags"])):
             array[: self._used * PAGE // 4] = np.frombuffer(kept, array.dtype)
+        self.rows[:] = np.frombuffer(state["rows"], np.int64).reshape(self.rows.shape)
         for name, device in self.devices.items():
             device.load_state(state["devices"][name])
 

@@ -15,7 +15,11 @@ NEVER = (1 << 64) - 1
 
 
 class Clint(Device):
-    """cycles() : CPU clocks since power-on. raise_interrupt(hart, bit, level)."""
+    """cycles() : CPU clocks since power-on. raise_interrupt(hart, bit, level).
+
+    next_cycle : the CPU clock at which the next timer interrupt falls due, or None; `update` is
+    wanted then
+    """
 
     NAME = "CLINT"
     SIZE = 0x10000
@@ -31,6 +35,7 @@ class Clint(Device):
     ):
         self._cycles, self._raise = cycles, raise_interrupt
         self._shift = 0
+        self.next_cycle: int | None = None
         super().__init__()
         self.reset()
 
@@ -39,7 +44,7 @@ class Clint(Device):
         self._shift = 0
         for hart in range(2):
             self._raise(hart, SOFTWARE, False)
-            self._raise(hart, TIMER, False)
+        self.update()
 
     def write_msip(self, hart: int, value: int) -> None:
         self._put(4 * hart, 4, value & 1)
@@ -58,13 +63,10 @@ class Clint(Device):
 
     def update(self) -> None:
         """Set the timer interrupts as they are due now."""
-        now = self.read_mtime()
+        now, first = self.read_mtime(), NEVER
         for hart in range(2):
-            self._raise(hart, TIMER, now >= self._take(0x4000 + 8 * hart, 8))
-
-    def next_cycle(self) -> int | None:
-        """The CPU clock at which the next timer interrupt falls due, or None."""
-        now = self.read_mtime()
-        due = [at for at in (self._take(0x4000 + 8 * hart, 8) for hart in range(2)) if at > now]
-        at = min(due, default=NEVER)
-        return None if at >= 1 << 62 else (at - self._shift) * DIVIDER
+            due = self._take(0x4000 + 8 * hart, 8)
+            self._raise(hart, TIMER, now >= due)
+            if now < due < first:
+                first = due
+        self.next_cycle = None if first >= 1 << 62 else (first - self._shift) * DIVIDER

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import sys
 import time
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -12,11 +13,14 @@ from k210sim.devices.bus import Bus
 from k210sim.riscv import jit
 from k210sim.riscv import opcodes as op
 from k210sim.riscv import state as st
+from k210sim.riscv.timing import clocks
 from k210sim.saving import Saved
 
 log = logging.getLogger("k210sim.riscv")
 
 SPIN_LENGTH = 16  # longest loop looked for, in instructions
+LOADS = {op.LB: 1, op.LH: 2, op.LW: 4, op.LD: 8, op.LBU: 1, op.LHU: 2, op.LWU: 4}
+TWIN = st.TWIN_HIGH << 23
 _loaded = False
 
 
@@ -48,6 +52,21 @@ def _say_if_cold() -> None:
         print("k210sim: compiling the RISC-V core (once, half a minute)", file=sys.stderr)
 
 
+@dataclass(frozen=True)
+class Spin:
+    """A loop in which a hart cannot change anything by itself: it has come back to `pc` with the
+    same registers by loads from RAM, sums and jumps only, so it will go on doing so until another
+    hart or a device writes there, or an interrupt comes.
+
+    words : (RAM offset, decoded instruction). loads : (RAM offset, bytes found there)
+    """
+
+    pc: int
+    registers: bytes
+    words: tuple[tuple[int, int], ...]
+    loads: tuple[tuple[int, bytes], ...]
+
+
 class Hart(Saved):
     """Registers and state of one hart."""
 
@@ -59,7 +78,7 @@ class Hart(Saved):
         self.s = self.all[st.S_AT : st.CODE_AT]
         self.state = memoryview(self.s)  # the same, faster for single values
         self.waiting = False
-        self.spinning = False
+        self.spin: Spin | None = None
         self.reset()
 
     def reset(self) -> None:
@@ -71,7 +90,7 @@ class Hart(Saved):
         self.s[st.MSTATUS] = st.MSTATUS_MPP
         self.s[st.HARTID] = self.number
         self.s[st.RESERVED] = -1
-        self.waiting = self.spinning = False
+        self.waiting, self.spin = False, None
 
     @property
     def pc(self) -> int:
@@ -80,13 +99,24 @@ class Hart(Saved):
     def raise_interrupt(self, bit: int, level: bool) -> None:
         """Set or clear a bit of mip."""
         if level:
-            self.s[st.MIP] |= bit
+            self.state[st.MIP] |= bit
         else:
-            self.s[st.MIP] &= ~bit
+            self.state[st.MIP] &= ~bit
+
+    def let_pass(self, instructions: int) -> None:
+        """The time that some instructions take."""
+        s = self.state
+        whole, s[st.PART] = clocks(s[st.PART], instructions)
+        s[st.CYCLE] += whole
 
     @property
     def has_reason_to_wake(self) -> bool:
-        return bool(self.s[st.MIP] & self.s[st.MIE])
+        return self.state[st.MIP] & self.state[st.MIE] != 0
+
+    @property
+    def interrupted(self) -> bool:
+        """Whether the next instruction is an interrupt handler's."""
+        return self.has_reason_to_wake and self.state[st.MSTATUS] & st.MSTATUS_MIE != 0
 
 
 class Core:
@@ -116,6 +146,7 @@ class Core:
             for h in self.harts
         ]
         self._safe = frozenset(op.SPIN_SAFE)
+        self._bytes = memoryview(self.ram.view(np.uint8))
         self.jit = self._make_jit() if compile_blocks else None
 
     def _make_jit(self) -> jit.Jit | None:
@@ -163,21 +194,37 @@ class Core:
         """Let a hart execute; see execute.run."""
         return self.execute.run(budget, *self._arguments[hart.number])
 
-    def find_spin(self, hart: Hart) -> bool:
-        """Whether a hart goes round in a short loop that cannot change anything by itself.
-
-        It must come back to the same place with the same registers by loads, sums and jumps only:
-        then it will go on doing so until another hart or a device writes to RAM. Executes up to
-        SPIN_LENGTH instructions; the hart is left where they lead.
-        """
-        before, at = hart.x.copy(), int(hart.s[st.PC])
+    def find_spin(self, hart: Hart) -> Spin | None:
+        """The loop in which a hart spins, if it does. Executes up to SPIN_LENGTH instructions."""
+        x, s = hart.x, hart.state
+        registers, at = x[:32].tobytes(), s[st.PC]
+        words, loads = [], []
         for _ in range(SPIN_LENGTH):
-            off = int(hart.s[st.PC]) & (st.RAM_SIZE - 1)
-            if jit.original(self.code, self.entries, off) & 255 not in self._safe:
-                return False
-            traps = hart.s[st.TRAPS]
-            if self.run(hart, 1) != st.DONE or hart.s[st.TRAPS] != traps:
-                return False
-            if hart.s[st.PC] == at and np.array_equal(before[:32], hart.x[:32]):
-                return True
-        return False
+            off = s[st.PC] & (st.RAM_SIZE - 1)
+            word = jit.original(self.code, self.entries, off)
+            if word & 255 not in self._safe or hart.interrupted:
+                return None
+            size = LOADS.get(word & 255)
+            if size:
+                address = int(x[word >> 14 & 31]) + (word >> 32)
+                if (address - TWIN) & ~(st.RAM_BASE - TWIN | st.RAM_SIZE - size):
+                    return None
+                address &= st.RAM_SIZE - 1
+                loads.append((address, self._bytes[address : address + size].tobytes()))
+            words.append((off, word))
+            if self.run(hart, 1) != st.DONE:
+                return None
+            if s[st.PC] == at and registers == x[:32].tobytes():
+                return Spin(at, registers, tuple(words), tuple(loads))
+        return None
+
+    def still_spins(self, hart: Hart) -> bool:
+        """Whether a hart that was left in `hart.spin` would only go on with it."""
+        spin = hart.spin
+        return (
+            hart.state[st.PC] == spin.pc
+            and all(self._bytes[at : at + len(got)] == got for at, got in spin.loads)
+            and not hart.interrupted
+            and hart.x[:32].tobytes() == spin.registers
+            and all(jit.original(self.code, self.entries, at) == w for at, w in spin.words)
+        )

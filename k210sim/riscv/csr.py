@@ -13,6 +13,7 @@ import numpy as np
 from numba import njit
 
 from k210sim.riscv import state as st
+from k210sim.riscv.timing import CLOCKS, INSTRUCTIONS
 
 MISA = -0x8000000000000000 | 0x112D  # RV64, A C D F I M
 
@@ -95,7 +96,7 @@ def _read(s, number, done):
     if number == 0x344:
         return True, s[st.MIP]
     if number == 0xB00 or number == 0xC00:
-        return True, s[st.CYCLE] + done
+        return True, s[st.CYCLE] + (s[st.PART] + done * CLOCKS) // INSTRUCTIONS
     if number == 0xB02 or number == 0xC02:
         return True, s[st.INSTRET] + done
     if number == 0xF14:
@@ -141,7 +142,8 @@ def _write(s, number, value, done):
     elif number == 0x343:
         s[st.MTVAL] = value
     elif number == 0xB00:
-        s[st.CYCLE] = value - done - 1  # the instruction that writes counts too
+        # the instruction that writes counts too
+        s[st.CYCLE] = value - (s[st.PART] + (done + 1) * CLOCKS) // INSTRUCTIONS
     elif number == 0xB02:
         s[st.INSTRET] = value - done - 1
 

@@ -7,8 +7,8 @@ just hold a value are read and written here, as `flags` says (devices/cells.py),
 those used most; all other accesses end the call with LOAD or STORE, and the machine serves them.
 Whatever a program does, every index stays inside its array.
 
-Editing hot.py, decode.py, softfloat.py, float_ops.py, csr.py or state.py does not make numba
-compile this file anew; `touch` it (an installed package gets new time stamps anyway).
+Editing hot.py, decode.py, softfloat.py, float_ops.py, csr.py, state.py or timing.py does not make
+numba compile this file anew; `touch` it (an installed package gets new time stamps anyway).
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from k210sim.riscv import state as st
 from k210sim.riscv.decode import decode, expand
 from k210sim.riscv.jit_call import call_region
 from k210sim.riscv.softfloat import BOX, multiply_wide
+from k210sim.riscv.timing import CLOCKS, INSTRUCTIONS
 
 SIGN = -0x8000000000000000
 MASK = st.RAM_SIZE - 1
@@ -546,7 +547,9 @@ def run(budget, s, x, f, fd, fs, r8, r16, r32, r64, code, pages, regs, flags, pa
         pc = following
         n += 1
     s[st.PC] = pc
-    s[st.CYCLE] += n
+    clocks = s[st.PART] + n * CLOCKS
+    s[st.CYCLE] += clocks // INSTRUCTIONS
+    s[st.PART] = clocks % INSTRUCTIONS
     s[st.INSTRET] += n
     s[st.EXECUTED] = n
     return status

@@ -1,10 +1,9 @@
 """The K210 around the two harts: time, and who runs when.
 
-Time: an instruction takes one CPU clock on its hart, and a hart that waits or spins lets the time
-pass. (The chip needs more clocks for some instructions, so real firmware takes longer there; this
-figure is not measured.) Both harts run in turns of the same length, so a run is the same every
-time. What a device charges to the clock (flash, serial port) is time in which both harts stand
-still.
+Time: an instruction takes the clocks that timing.py says, on its hart, and a hart that waits or
+spins lets the time pass. Both harts run in turns of the same number of instructions, so a run is
+the same every time. What a device charges to the clock (flash, serial port) is time in which both
+harts stand still.
 
 What lies at which address is in memory_map.py.
 """
@@ -25,10 +24,11 @@ from k210sim.riscv import jit
 from k210sim.riscv import state as st
 from k210sim.riscv.core import Core, Hart
 from k210sim.riscv.memory_map import Chip, Hooks, Parts
+from k210sim.riscv.timing import clocks, instructions_until
 from k210sim.saving import Saved
 
 SLICE = 20_000  # instructions a hart runs before the other one gets its turn
-SPIN_PROBE = 16  # every how many turns a hart is looked at for spinning
+SPIN_PROBE = 16  # every how many turns a hart is looked at for spinning, and no shorter turns
 
 
 class Machine(Saved):
@@ -61,7 +61,8 @@ class Machine(Saved):
         self.mmio = 0  # accesses that Python served
         self.reset_wanted = False
         self._running: Hart | None = None
-        self._into_slice = 0
+        self._part = 0  # of the clock that has begun
+        self._into_turn = 0  # instructions
         self._turn = 0
         self._base_ns, self._base_cycles, self._hz = clock.now_ns, 0, CRYSTAL_HZ
         self.bus = Bus()
@@ -109,72 +110,76 @@ class Machine(Saved):
 
     def step(self) -> bool:
         """One turn of each hart and the time for it; False when both wait and nothing is due."""
-        budget = self._budget()
-        idle = True
-        for hart in self.harts:
-            idle &= self._run(hart, budget)
-        if idle:
-            slept = self._sleep(budget)
+        if all(hart.waiting and not hart.has_reason_to_wake for hart in self.harts):
+            due = self._due_cycle()
+            slept = max(1, due - self.cycles) if due is not None else 0
+            self._stand(slept)
+        else:
+            length = self._turn_length()
             for hart in self.harts:
-                hart.s[st.CYCLE] += (slept or 0) - budget  # _run has counted `budget`
-            budget = slept
-        self.cycles += budget or 0
+                self._run(hart, length)
+            whole, self._part = clocks(self._part, length)
+            self.cycles += whole
+            slept = None
         self._turn += 1
         self._sync_clock()
         self.chip.poll()
-        self.clint.update()
+        due = self.clint.next_cycle
+        if due is not None and self.cycles >= due:
+            self.clint.update()
         if self.reset_wanted:
             self.reset()
             self._on_reset()
-        return budget is not None
+        return slept != 0
 
-    def _budget(self) -> int:
-        """Clocks until something is due, at most SLICE."""
-        budget = SLICE
-        due = self.clint.next_cycle()
-        if due is not None:
-            budget = min(budget, due - self.cycles)
-        alarm = self.clock.next_alarm_ns()
-        if alarm is not None:
-            budget = min(budget, self._cycle_at(alarm) - self.cycles)
-        return max(1, budget)
+    def _due_cycle(self) -> int | None:
+        """The clock at which something falls due, or None."""
+        due, alarm = self.clint.next_cycle, self.clock.next_alarm_ns()
+        if alarm is None:
+            return due
+        at = self._cycle_at(alarm)
+        return at if due is None else min(at, due)
 
-    def _sleep(self, budget: int) -> int | None:
-        """Both harts wait: clocks until something is due; None when nothing ever will be."""
-        if any(hart.has_reason_to_wake for hart in self.harts):
-            return budget
-        dues = [self.clint.next_cycle()]
-        alarm = self.clock.next_alarm_ns()
-        dues.append(None if alarm is None else self._cycle_at(alarm))
-        dues = [due - self.cycles for due in dues if due is not None]
-        return max(1, min(dues)) if dues else None
+    def _turn_length(self) -> int:
+        """Instructions until something falls due, at most SLICE."""
+        due = self._due_cycle()
+        if due is None:
+            return SLICE
+        return min(SLICE, instructions_until(self._part, due - self.cycles))
 
-    def _run(self, hart: Hart, budget: int) -> bool:
-        """One turn; True when the hart waits for an interrupt, and did so all the time."""
+    def _stand(self, cycles: int) -> None:
+        """Both harts stand still for so many clocks."""
+        self.cycles += cycles
+        for hart in self.harts:
+            hart.state[st.CYCLE] += cycles
+
+    def _run(self, hart: Hart, length: int) -> None:
+        """One turn."""
+        s = hart.state
         if hart.waiting:
             if not hart.has_reason_to_wake:
-                hart.s[st.CYCLE] += budget
-                return True
+                hart.let_pass(length)
+                return
             hart.waiting = False
-        hart.s[st.RESERVED] = -1
-        self._running, self._into_slice = hart, 0
-        left = budget
-        if left > SPIN_PROBE and (hart.spinning or self._turn % SPIN_PROBE == hart.number):
-            before = int(hart.s[st.INSTRET])
-            hart.spinning = self.core.find_spin(hart)
-            used = int(hart.s[st.INSTRET]) - before
-            left -= used
-            if hart.spinning:
-                hart.s[st.CYCLE] += left
-                left = 0
+        s[st.RESERVED] = -1
+        self._running, self._into_turn = hart, 0
+        left = length
+        if hart.spin is not None and not self.core.still_spins(hart):
+            hart.spin = None
+        if hart.spin is None and left > SPIN_PROBE and self._turn % SPIN_PROBE == hart.number:
+            before = s[st.INSTRET]
+            hart.spin = self.core.find_spin(hart)
+            left -= s[st.INSTRET] - before
+        if hart.spin is not None:
+            hart.let_pass(left)
+            left = 0
         while left > 0:
             status = self.core.run(hart, left)
-            done = hart.state[st.EXECUTED]
-            left -= done
-            self._into_slice = budget - left
+            left -= s[st.EXECUTED]
+            self._into_turn = length - left
             if status == st.WAIT:
                 hart.waiting = True
-                hart.s[st.CYCLE] += left
+                hart.let_pass(left)
                 break
             if status != st.DONE:
                 self._serve(hart, status)
@@ -182,9 +187,8 @@ class Machine(Saved):
                 if self.reset_wanted:
                     break
             elif self.core.jit:
-                self.core.jit.sample(hart.state[st.PC])
+                self.core.jit.sample(s[st.PC])
         self._running = None
-        return False
 
     def _serve(self, hart: Hart, status: int) -> None:
         """A load or store that a device answers."""
@@ -205,9 +209,9 @@ class Machine(Saved):
             else:
                 hart.x[rd] = _signed(value, 8 * size)
         s[st.PC] += s[st.EXIT_LENGTH]
-        s[st.CYCLE] += 1
         s[st.INSTRET] += 1
-        self._into_slice += 1
+        hart.let_pass(1)
+        self._into_turn += 1
 
     def statistics(self) -> dict:
         """Figures of the run so far; MIPS are of both harts, over all the wall time since start."""
@@ -224,7 +228,9 @@ class Machine(Saved):
     # --- time -----------------------------------------------------------------------------------
 
     def _cycles_now(self) -> int:
-        return self.cycles + self._into_slice if self._running else self.cycles
+        if self._running is None:
+            return self.cycles
+        return self.cycles + clocks(self._part, self._into_turn)[0]
 
     def _cycle_at(self, ns: int) -> int:
         """The clock count at a time (rounded up)."""
@@ -242,9 +248,7 @@ class Machine(Saved):
         elif ahead < 0:
             stood = self._cycle_at(self.clock.now_ns) - self._cycles_now()
             if stood > 0:
-                self.cycles += stood
-                for hart in self.harts:
-                    hart.s[st.CYCLE] += stood
+                self._stand(stood)
 
     def _clock_changed(self) -> None:
         now = self._cycles_now()

@@ -10,6 +10,7 @@ RESERVED = 16  # address of the LR that SC may still use, or -1
 EXIT_ADDRESS, EXIT_SIZE, EXIT_VALUE, EXIT_RD, EXIT_UNSIGNED, EXIT_LENGTH = range(17, 23)
 EXECUTED = 23  # instructions of the last call
 TRAPS = 24  # traps taken since reset, interrupts included
+PART = 25  # of a clock that has passed, see timing.py
 SIZE = 32
 
 # a hart's arrays lie one after the other, as compiled code finds them (int64 each); then the host's
