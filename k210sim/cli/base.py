@@ -12,7 +12,7 @@ import click
 
 from k210sim.cli import board_options as options
 
-_UNITS = {"k": 1024, "m": 1024 * 1024}
+_UNITS = {"k": 1 << 10, "m": 1 << 20, "g": 1 << 30}
 
 
 class Number(click.ParamType):

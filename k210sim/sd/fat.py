@@ -119,6 +119,32 @@ class FatVolume:
         self.open_files.append(file)
         return file
 
+    def write_file(self, path: str, data) -> None:
+        """Make or replace a whole file: cut at any write it is the old one or the new one."""
+        names = self._names(path)
+        self._may_write()
+        folder, item = self._find(names)
+        if item is not None and (item.is_dir or item.record.attributes & L.READ_ONLY):
+            raise FatFailure(L.DENIED, names[-1])
+        first = self._store_chain(data)
+        if item is None:
+            size = DirRecord(size=len(data))
+            try:
+                self._create(folder, names[-1], L.ARCHIVE, first, self._stamped(size))
+            except FatFailure:
+                self.table.release(first)
+                raise
+        else:
+            self._orphan(item)
+            old, record = item.record.cluster, self._stamped(item.record)
+            record.size = len(data)
+            _point(record, first)
+            n, at = item.slots[-1]
+            self.window.change(n)[at : at + DirRecord.SIZE] = record.build()
+            self.window.sync()
+            self.table.release(old)
+        self.sync()
+
     def mkdir(self, path: str) -> None:
         names = self._names(path)
         self._may_write()
@@ -294,6 +320,21 @@ class FatVolume:
         first = self._first_block(cluster)
         for n in range(first, first + self.place.cluster_blocks):
             self.window.write(n, bytes(BLOCK))
+
+    def _store_chain(self, data) -> int:
+        """A new chain that holds `data`; its first cluster, 0 for no data."""
+        first = last = 0
+        for start in range(0, len(data), self.cluster_bytes):
+            cluster = self.table.allocate(last)
+            if not cluster:
+                self.table.release(first)
+                raise FatFailure(L.DENIED, "the card is full")
+            first, last = first or cluster, cluster
+            part = bytes(data[start : start + self.cluster_bytes])
+            for n, at in enumerate(range(0, len(part), BLOCK), self._first_block(cluster)):
+                self.window.write(n, part[at : at + BLOCK].ljust(BLOCK, b"\0"))
+        self.window.sync()
+        return first
 
     # --- changing folders -----------------------------------------------------------------------
     def _stamped(self, record: DirRecord) -> DirRecord:

@@ -245,6 +245,23 @@ class FolderCard:
             file.seek(file.size)
         return file
 
+    def write_file(self, path: str, data) -> None:
+        """Make or replace a whole file: killed at any moment it is the old one or the new one."""
+        folder, name, entry = self._find(path)
+        if entry is not None and entry.is_dir(follow_symlinks=False):
+            raise FatFailure(DENIED, name)
+        target = os.path.join(folder, name) if entry is None else entry.path
+        temporary = os.path.join(folder, f"{TEMPORARY}{os.getpid()}")
+        try:
+            with open(temporary, "xb") as file:
+                file.write(data)
+            os.replace(temporary, target)
+        except OSError as error:
+            raise FatFailure(DENIED, str(error.strerror)) from error
+        finally:
+            if os.path.lexists(temporary):
+                os.unlink(temporary)
+
     def mkdir(self, path: str) -> None:
         folder, name, entry = self._find(path)
         if entry is not None:

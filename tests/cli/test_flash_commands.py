@@ -146,7 +146,9 @@ def test_files_in_and_out(call, tmp_path):
     assert "/b.py" not in call("fs", "ls").stdout
     refused(call("fs", "get", "b.py", "again.py"), "-10002")
     assert not (tmp_path / "again.py").exists()
-    refused(call("fs", "get", "/sd/x"), "not simulated")
+    refused(call("fs", "get", "/sd/x"), "--sd")
+    refused(call("fs", "mkdir", "d"), "has no folders")
+    refused(call("fs", "ls", "d"), "has no folders")
     refused(call("fs", "put", "-"), "needs a NAME")
 
 
