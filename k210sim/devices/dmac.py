@@ -1,8 +1,10 @@
 """DMAC: six channels between memory and devices; a transfer happens at once when it can.
 
 Ref: kendryte-standalone-sdk lib/drivers/include/dmac.h. A channel that reads from a device waits
-until the device has all of the block. Linked lists, and devices other than the SPI controllers
-and the KPU, are not modelled: such a channel stays enabled for ever, with a line in the log.
+until the device has all of the block. Of the ways to go on after a block, lists in memory are
+modelled (Synopsys' description of the block, DW_axi_dmac: an item is valid by bit 63 of its control
+word, which is cleared when it is done, and the last by bit 62). What is not modelled leaves the
+channel enabled for ever, with a line in the log.
 """
 
 from __future__ import annotations
@@ -22,6 +24,8 @@ _CHANNEL = (
     (0x58, "axi_qos"), (0x80, "intstatus_en"), (0x88, "intstatus"), (0x90, "intsignal_en"),
     (0x98, "intclear"),
 )  # fmt: skip
+LINKED = 3  # of cfg: how the source (bits 0, 1) and the target (2, 3) go on after a block
+ITEM, ITEM_FIELDS = 64, ("sar", "dar", "block_ts", "llp", "ctl")
 _OFFSETS = {name: 0x100 + offset for offset, name in _CHANNEL}
 _DTYPES = (np.uint8, np.uint16, np.uint32, np.uint64)
 
@@ -158,16 +162,46 @@ class Dmac(Device):
                     self._update(n)
 
     def _transfer(self, n: int) -> bool:
+        """A block, or all of a list; False when it has to wait."""
+        kinds = self._take(self._channel(n, "cfg"), 8) & 0xF
+        if kinds == LINKED << 2 | LINKED:
+            return self._list(n)
+        if kinds:
+            self._refuse(n, "blocks that repeat, and lists for one side only")
+            return False
+        return self._block(n)
+
+    def _list(self, n: int) -> bool:
+        """Blocks described in memory, from the item that llp points to up to the last one."""
+        place = self._channel(n, "llp")
+        while True:
+            memory = self.memory(self._take(place, 8) & ~(ITEM - 1), ITEM)
+            if memory is None:
+                self._refuse(n, f"a list item at 0x{self._take(place, 8):08x}")
+                return False
+            item = memory.view(np.uint64)
+            fields = {name: int(item[i]) for i, name in enumerate(ITEM_FIELDS)}
+            if not fields["ctl"] >> 63:  # not valid, or done before
+                return False
+            for name in ("sar", "dar", "block_ts", "ctl"):
+                self._put(self._channel(n, name), 8, fields[name])
+            if not self._block(n):
+                return False
+            item[ITEM_FIELDS.index("ctl")] = fields["ctl"] & ~(1 << 63)
+            if fields["ctl"] >> 62 & 1:
+                return True
+            self._put(place, 8, fields["llp"])
+
+    def _block(self, n: int) -> bool:
         """One block; False when it has to wait."""
         ctl = self._take(self._channel(n, "ctl"), 8)
-        cfg = self._take(self._channel(n, "cfg"), 8)
         source = self._take(self._channel(n, "sar"), 8)
         target = self._take(self._channel(n, "dar"), 8)
         count = (self._take(self._channel(n, "block_ts"), 8) & 0x3FFFFF) + 1
         width = ctl >> 8 & 7
         out_width = ctl >> 11 & 7
-        if cfg & 0xF or width > 3 or out_width > 3:
-            self._refuse(n, "linked lists and transfers of more than 64 bits")
+        if width > 3 or out_width > 3:
+            self._refuse(n, "transfers of more than 64 bits")
             return False
         values = self._fetch(n, source, count, width, bool(ctl >> 4 & 1))
         if values is None:
@@ -201,8 +235,8 @@ class Dmac(Device):
         if write is None:
             self._refuse(n, f"writing to 0x{address:08x}")
             return False
-        write(values if getattr(device, "DMA_ARRAYS", False) else values.tolist())
-        return True
+        took = write(values if getattr(device, "DMA_ARRAYS", False) else values.tolist())
+        return took is not False
 
     def memory(self, address: int, size: int):
         """The bytes of RAM at an address, or None where there is none."""

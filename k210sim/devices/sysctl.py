@@ -83,9 +83,12 @@ class Sysctl(Device):
 
     def _pll(self, name: str) -> int:
         value = self._at(name)
+        source = CRYSTAL_HZ
+        if name == "pll2" and value >> 26 & 3 in (1, 2):  # fed by another
+            source = self._pll(("pll0", "pll1")[(value >> 26 & 3) - 1])
         if value >> 21 & 1 == 0 or value >> 20 & 1:  # no power, or in reset
-            return CRYSTAL_HZ
-        multiplied = CRYSTAL_HZ * ((value >> 4 & 63) + 1)
+            return source
+        multiplied = source * ((value >> 4 & 63) + 1)
         return multiplied // ((value & 15) + 1) // ((value >> 10 & 15) + 1)
 
     @property
@@ -118,6 +121,12 @@ class Sysctl(Device):
     def wdt_hz(self, number: int) -> int:
         """What a watchdog counts."""
         return CRYSTAL_HZ // (2 * ((self._at("clk_th6") >> 8 * number & 0xFF) + 1))
+
+    def i2s_hz(self, number: int) -> int:
+        """The bit clock of an I2S controller."""
+        register, shift = (("clk_th3", 0), ("clk_th3", 16), ("clk_th4", 0))[number]
+        threshold = self._at(register) >> shift & 0xFFFF
+        return max(1, self._pll("pll2") // (2 * (threshold + 1)))
 
     def i2c_hz(self, number: int) -> int:
         """The clock of an I2C controller."""

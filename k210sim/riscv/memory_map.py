@@ -25,6 +25,7 @@ from k210sim.devices.fpioa import Fpioa
 from k210sim.devices.gpio import Gpio
 from k210sim.devices.gpiohs import Gpiohs
 from k210sim.devices.i2c import I2c
+from k210sim.devices.i2s import I2s
 from k210sim.devices.kpu import KpuRegisters
 from k210sim.devices.low_memory import LowMemory
 from k210sim.devices.otp import Otp
@@ -52,10 +53,7 @@ from k210sim.riscv.state import AI_RAM_AT
 IRQ_I2C0, IRQ_UART1, IRQ_TIMER0A, IRQ_RTC, IRQ_WDT0, IRQ_GPIO = 8, 11, 14, 20, 21, 23
 IRQ_DVP, IRQ_KPU, IRQ_FFT, IRQ_DMA0, IRQ_UARTHS, IRQ_GPIOHS0 = 24, 25, 26, 27, 33, 34
 BOOT_PAD = 16  # the boot key to ground, pulled up on the boards
-UNMODELLED = {
-    "SPI slave": 0x50240000,
-    "I2S0": 0x50250000, "I2S1": 0x50260000, "I2S2": 0x50270000,
-}  # fmt: skip
+UNMODELLED = {"SPI slave": 0x50240000}
 
 
 @dataclass
@@ -102,6 +100,7 @@ class Chip:
         self._map_uarts()
         self._map_spi()
         self._map_camera()
+        self._map_sound()
         self._map_engines()
         self._map_kpu(ram)
         for name, base in UNMODELLED.items():
@@ -205,6 +204,11 @@ class Chip:
             i2c = I2c(n, self.clock, lambda n=n: sysctl.i2c_hz(n), self.dvp.find, self.dmac.pump)
             bus.map(0x50280000 + 0x10000 * n, i2c)
             i2c.irq = self.plic.line(IRQ_I2C0 + n)
+
+    def _map_sound(self) -> None:
+        for n in range(3):
+            i2s = I2s(n, self.clock, functools.partial(self.sysctl.i2s_hz, n), self.dmac.pump)
+            self.bus.map(0x50250000 + 0x10000 * n, i2s)
 
     def _map_engines(self) -> None:
         """What computes, and the fuses."""

@@ -1,4 +1,4 @@
-"""SHA256, AES, FFT, OTP and RTC, programmed as the vendor's drivers do."""
+"""SHA256, AES, FFT, OTP, RTC, I2S and lists of DMA, programmed as the vendor's drivers do."""
 
 from __future__ import annotations
 
@@ -10,8 +10,9 @@ import pytest
 from k210sim.errors import NotSimulated
 from tests.riscv.conftest import Registers
 
-SYSCTL, DMAC, SHA, AES, FFT, OTP, RTC = (
+SYSCTL, DMAC, SHA, AES, FFT, OTP, RTC, I2S0 = (
     0x50440000, 0x50000000, 0x502C0000, 0x50450000, 0x42000000, 0x50420000, 0x50460000,
+    0x50250000,
 )  # fmt: skip
 ECB, CBC, GCM = range(3)
 
@@ -235,3 +236,63 @@ def test_timers_count_what_sysctl_selects(chip):
     assert chip[timer1 + 0xA8] == 0
     clock.advance_ns(1)
     assert chip[timer1 + 0xA8] == 1
+
+
+def item(chip, at: int, source: int, target: int, count: int, behind: int, *, last=False) -> None:
+    control = 3 << 8 | 3 << 11 | 1 << 63 | int(last) << 62
+    fields = np.array([source, target, count - 1, behind, control, 0, 0, 0], np.uint64)
+    chip.ram(at, 64)[:] = fields.view(np.uint8)
+
+
+def test_a_list_of_blocks_is_done_item_by_item(chip):
+    memory = chip.ram(0x40100000, 4096)
+    memory[:] = np.arange(4096) % 251
+    item(chip, 0x40110000, 0x40100000, 0x40120000, 4, 0x40110080)
+    item(chip, 0x40110080, 0x40100100, 0x40120020, 2, 0x40110040)
+    item(chip, 0x40110040, 0x40100200, 0x40120030, 1, 0, last=True)
+    device, _ = chip.machine.bus.at(DMAC)
+    device.write(0x120, 8, 0xF)
+    device.write(0x128, 8, 0x40110000)
+    device.write(0x10, 8, 3)
+    device.write(0x18, 8, 0x101)
+    got = chip.ram(0x40120000, 56)
+    expected = [*memory[:32], *memory[0x100:0x110], *memory[0x200:0x208]]
+    assert list(got) == expected
+    assert device.read(0x18, 8) == 0 and device.read(0x188, 8) == 3
+    controls = [int(chip.ram(0x40110020 + 64 * n, 8).view(np.uint64)[0]) for n in range(3)]
+    assert not any(control >> 63 for control in controls)
+
+
+def test_sound_takes_its_time(chip):
+    clock = chip.machine.clock
+    chip[SYSCTL + 0x10] = 1 << 21  # PLL2 on, 26 MHz
+    chip[SYSCTL + 0x44] = 12  # bit clock 1 MHz
+    chip[I2S0 + 0x10] = 2 << 3  # words of 32 clocks: 15,625 frames a second
+    chip[I2S0 + 0x2C] = chip[I2S0 + 0x28] = 1
+    device, _ = chip.machine.bus.at(DMAC)
+
+    def play() -> None:
+        for offset, value in ((0x00, 0x40100000), (0x08, I2S0 + 0x1C8), (0x10, 199),
+                              (0x18, 1 << 6 | 2 << 8 | 2 << 11)):  # fmt: skip
+            device.write(0x100 + offset, 8, value)
+        device.write(0x10, 8, 3)
+        device.write(0x18, 8, 0x101)
+
+    play()
+    assert not device.read(0x18, 8) & 1
+    play()  # waits for the first 100 frames
+    assert device.read(0x18, 8) & 1
+    clock.advance_ns(6_399_999)
+    assert device.read(0x18, 8) & 1
+    clock.advance_ns(1)
+    assert not device.read(0x18, 8) & 1
+    chip[I2S0 + 0x04] = 1
+    chip.ram(0x40200000, 800)[:] = 1
+    for offset, value in ((0x00, I2S0 + 0x1C0), (0x08, 0x40200000), (0x10, 199),
+                          (0x18, 1 << 4 | 2 << 8 | 2 << 11)):  # fmt: skip
+        device.write(0x200 + offset, 8, value)
+    device.write(0x18, 8, 0x202)
+    clock.advance_ns(6_399_999)
+    assert device.read(0x18, 8) & 2
+    clock.advance_ns(1)
+    assert not device.read(0x18, 8) & 2 and not chip.ram(0x40200000, 800).any()

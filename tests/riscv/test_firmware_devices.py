@@ -1,4 +1,5 @@
-"""Released firmware draws on the LCD, takes a picture and finds a face through its own drivers.
+"""Released firmware draws on the LCD, takes a picture, finds a face and uses an SD card through its
+own drivers.
 
 The files are known by their SHA-256, see test_firmware.py; the face model and the picture are
 shared material too.
@@ -12,6 +13,11 @@ import numpy as np
 import pytest
 
 from k210sim import Board
+from k210sim.sd import fat_layout as fat
+from k210sim.sd.cards import MemoryCard
+from k210sim.sd.fat import FatVolume
+from k210sim.sd.fat_format import format_card
+from k210sim.sd.slot import SdSlot
 from tests.conftest import SHARED
 from tests.riscv.test_firmware import firmware
 
@@ -84,3 +90,46 @@ def test_a_face_is_found_as_on_the_builtin_engine(board):
     assert found[0]["classid"] == expected[0]["classid"]
     assert abs(found[0]["value"] - expected[0]["value"]) < 0.02
     assert np.array_equal(board.lcd.pixels(), seen)
+
+
+@pytest.fixture(params=["image", "folder"])
+def card(request, tmp_path):
+    """What --sd takes, holding hello.txt."""
+    path = tmp_path / "card"
+    if request.param == "folder":
+        path.mkdir()
+        (path / "hello.txt").write_text("from the host")
+        return path
+    memory = MemoryCard(65536)
+    format_card(memory)
+    path.write_bytes(memory._data)
+    slot = SdSlot(path)
+    file = FatVolume(slot, partition=1).open("/hello.txt", fat.WRITE | fat.CREATE_ALWAYS)
+    file.write(b"from the host")
+    file.close()
+    slot.eject()
+    return path
+
+
+@pytest.mark.parametrize("release", ["v0.6.3", "v0.5.0"])
+def test_files_go_both_ways_on_an_sd_card(card, release):
+    board = Board(engine="riscv", sd=card)
+    try:
+        board.flash(firmware(RELEASES[release]), 0, name="maixpy.bin")
+        board.power_on(wait=False)
+        board.expect(rb">>> $", 300)
+        typed(board, "import os")
+        assert "hello.txt" in ast.literal_eval(typed(board, "os.listdir('/sd')").strip())
+        assert typed(board, "print(open('/sd/hello.txt').read())") == "from the host\r\n"
+        typed(board, "f = open('/sd/new.txt', 'w')")
+        typed(board, "a = f.write('from the device' * 200); f.close()")
+    finally:
+        board.close()
+    if card.is_dir():
+        assert (card / "new.txt").read_text() == "from the device" * 200
+    else:
+        slot = SdSlot(card)
+        file = FatVolume(slot, partition=1).open("/new.txt", fat.READ)
+        assert file.read(9999) == b"from the device" * 200
+        file.close()
+        slot.eject()
