@@ -74,8 +74,8 @@ def gmacs(kernels: str, seconds: float = 0.3) -> float | None:
     run, count, best = _loop(lanes, chains, code, constraints), 1_000_000, 0.0
     end = time.perf_counter() + seconds
     while time.perf_counter() < end:
-        started = time.perf_counter()
+        started = time.thread_time()
         run(count)
-        passed = time.perf_counter() - started
+        passed = time.thread_time() - started
         best = max(best, count * chains * lanes * per_lane / passed * 1e-9)
     return best
