@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -72,9 +72,9 @@ class ConvParams:
         return (self.norm[at].astype(np.int64), self.segments, self.fnorm[at], self.fseg,
                 self.spans[at].astype(np.int64))
 
-    def forget_tables(self) -> None:
-        """Free what only conv2d.py's ways would read."""
-        self.norm, self.segments = np.zeros((0, 4), np.int64), NO_SEGMENTS
+    def without_tables(self) -> ConvParams:
+        """The layer without what only conv2d.py's ways would read."""
+        return replace(self, norm=np.zeros((0, 4), np.int64), segments=NO_SEGMENTS)
 
     def sums(self) -> tuple[np.ndarray, np.ndarray]:
         """int64 bounds of each output channel's sum of products and inputs, without the constant.

@@ -229,3 +229,4 @@ EXECUTED = {
     kl.QuantizedResizeNearestNeighbor: resize, kl.ChannelwiseDequantize: channelwise_dequantize,
     kl.Upload: upload, kl.AddPadding: add_padding, kl.RemovePadding: remove_padding,
 }
+ON_MAIN_MEMORY = frozenset(EXECUTED) - {kl.Upload, kl.AddPadding}  # these leave the AI RAM alone

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from pathlib import Path
 from typing import NamedTuple
 
@@ -14,7 +15,7 @@ from k210sim.kpu.kernels.tiles import check_threads
 from k210sim.kpu.kmodel import layers as kl
 from k210sim.kpu.kmodel import v3, v4, v5
 from k210sim.kpu.kmodel.header import describe_word, identify, swap_words
-from k210sim.kpu.kmodel.nodes import KpuConv2d
+from k210sim.kpu.kmodel.nodes import Concat, KpuConv2d, KpuUpload, MemoryRange
 from k210sim.kpu.runtime import LayerResult, Net
 from k210sim.kpu.runtime_v4 import NetV4
 from k210sim.kpu.runtime_v5 import NetV5
@@ -150,12 +151,29 @@ class KModel:
         warmup.ready(self.version)
         # The unused pixels of padded maps show what the AI RAM held before: start from zeros, so
         # that a dump of the layers depends on the input alone.
-        self.net.ai_ram.data[:] = 0
+        if self._uses_ai_ram:
+            self.net.ai_ram.data[:] = 0
         if threads is not None:
             self.net.threads = check_threads(threads)
         results = self.net.run(x, keep_layers=layers)
         outputs = [self._output(i) for i in range(self._output_count)]
         return RunResult(outputs, results) if layers else outputs
+
+    @cached_property
+    def _uses_ai_ram(self) -> bool:
+        """Whether any layer may touch it; taken for granted where that is not plain to see."""
+        if self.version == 3:
+            from k210sim.kpu import cpu_layers
+
+            return any(type(body) not in cpu_layers.ON_MAIN_MEMORY for body in self.model.layers)
+        if self.version == 4:
+            found = [place.range for place in (*self.model.inputs, *self.model.outputs)]
+            for node in self.model.nodes:
+                if isinstance(node, KpuConv2d | KpuUpload):
+                    return True
+                found += node.ranges if isinstance(node, Concat) else vars(node).values()
+            return any(isinstance(one, MemoryRange) and one.type == 2 for one in found)
+        return True
 
     def forecast(self, cpu_hz: float = 400e6, kpu_hz: float = 400e6, *,
                  dma: bool = False) -> Forecast:
@@ -181,13 +199,14 @@ class KModel:
                 return raw[: raw.size // 4 * 4].view("<f4")
             return raw
         address = self.model.outputs[index].address
-        shape, is_float = self._written().get(address, (None, True))
+        shape, is_float = self._written.get(address, (None, True))
         if is_float:
             out = raw[: raw.size // 4 * 4].view("<f4")
         else:
             out = raw if shape is None else raw[: int(np.prod(shape))]
         return out.reshape(shape) if shape and out.size == int(np.prod(shape)) else out
 
+    @cached_property
     def _written(self) -> dict[int, tuple]:
         """Main memory address -> (shape or None, is float) of the last layer that wrote there."""
         known: dict[int, tuple] = {}

@@ -68,6 +68,10 @@ def _check_steps(count: int):
 
 def _broadcast(x, out_shape):
     """Index o of the output reads index o of x, or 0 where x is shorter."""
+    if x.shape == out_shape:
+        return x
+    if all(s in (1, d) for d, s in zip(out_shape, x.shape, strict=True)):
+        return np.array(np.broadcast_to(x, out_shape))
     picks = [np.where(np.arange(d) < s, np.arange(d), 0)
              for d, s in zip(out_shape, x.shape, strict=True)]
     if 0 in x.shape and 0 not in out_shape:
@@ -106,19 +110,18 @@ def _check_shift(*shifts):
 def quantized_binary(n, net):
     _check_shift(n.a_shift, n.b_shift, n.out_shift)
     a, b = _operands(n, net, U8)
-    a = _carry((a.astype(np.int64) + n.a_offset) * n.a_mul, n.a_shift)
-    b = _carry((b.astype(np.int64) + n.b_offset) * n.b_mul, n.b_shift)
-    if n.op == 3:
-        if (b == 0).any():
-            raise KmodelError("quantized division by zero", field="b")
-        total = a + np.trunc(b / 2).astype(np.int64)
-        v = np.sign(total) * np.sign(b) * (np.abs(total) // np.abs(b))
-    elif 0 <= n.op <= 5:
-        v = (np.add, np.subtract, np.multiply, None, np.minimum, np.maximum)[n.op](a, b)
-    else:
+    every = np.arange(256)
+    left = _carry((every + n.a_offset) * n.a_mul, n.a_shift)
+    right = _carry((every + n.b_offset) * n.b_mul, n.b_shift)
+    if not 0 <= n.op <= 5:
         raise KmodelError(f"binary operation {n.op}, expected 0 to 5", field="op")
-    v = _carry(v.astype(np.int32).astype(np.int64) * n.out_mul, n.out_shift) + n.out_offset
-    return net.write(n.dst, np.clip(v, 0, 255).astype(U8))
+    if n.op == 3 and (right == 0)[b].any():
+        raise KmodelError("quantized division by zero", field="b")
+    out = np.empty(a.shape, U8)
+    a, b = (np.ascontiguousarray(v).reshape(-1) for v in (a, b))
+    neutral.quantized_binary(a, b, left, right, n.op, n.out_mul, n.out_shift, n.out_offset,
+                             out.reshape(-1))
+    return net.write(n.dst, out)
 
 
 def concat(n, net):
@@ -185,9 +188,9 @@ def conv2d_transpose(n, net):
 def dequantize(n, net):
     zero, scale = n.quant
     x = net.read(n.src, n.src.size, U8)
+    out = np.empty(x.size, F32)
     with np.errstate(all="ignore"):
-        step = F32(1) / F32(scale)
-        out = (x.astype(np.int32) - zero).astype(F32) * step
+        neutral.dequantize(x, np.int64(zero).astype(np.int32), F32(1) / F32(scale), out)
     return net.write(n.dst, out)
 
 
@@ -195,11 +198,9 @@ def quantize(n, net):
     """round(x * scale + zero point), half away from zero."""
     zero, scale = n.quant
     x = net.read(n.src, _floats(n.src), F32)
-    with np.errstate(all="ignore"):
-        v = x * F32(scale) + F32(zero)
-        v = np.clip(np.nan_to_num(v, nan=0.0), -1, 256).astype(np.float64)
-        v = np.sign(v) * np.floor(np.abs(v) + 0.5)
-    return net.write(n.dst, np.clip(v, 0, 255).astype(U8))
+    out = np.empty(x.size, U8)
+    neutral.quantize(x, scale, F32(zero), out)
+    return net.write(n.dst, out)
 
 
 def matmul(n, net):

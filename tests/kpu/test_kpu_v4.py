@@ -1,5 +1,6 @@
 """kmodel V4: single nodes against plain NumPy, refusals, and the device's set_outputs."""
 
+import math
 import struct
 
 import numpy as np
@@ -300,3 +301,49 @@ def test_mutated_v4_files_are_refused_or_run_inside_their_memory(shared, seed):
     rng = np.random.default_rng(seed)
     seen = {try_everything(mutate(data, rng)) for _ in range(60)}
     assert seen == {"ran", "refused"}
+
+
+@settings(deadline=None, max_examples=60)
+@given(seed=st.integers(0, 2**32 - 1), op=st.integers(0, 5), shift=st.integers(0, 20))
+def test_quantized_binary_kernel_equals_its_twin(seed, op, shift):
+    rng = np.random.default_rng(seed)
+    left, right = (rng.integers(-(2**31), 2**31, 256) >> rng.integers(0, 25) for _ in range(2))
+    right[right == 0] = 1
+    a, b = rng.integers(0, 256, (2, 40), dtype=np.uint8)
+    mul, offset = int(rng.integers(-(2**20), 2**20)), int(rng.integers(-99, 300))
+    out = np.zeros(40, np.uint8)
+    neutral.quantized_binary(a, b, left, right, op, mul, shift, offset, out)
+
+    def word(v):
+        return (int(v) + 2**31) % 2**32 - 2**31
+
+    for i, got in enumerate(out):
+        x, y = int(left[a[i]]), int(right[b[i]])
+        if op == 3:
+            total = x + int(y / 2)
+            v = abs(total) // abs(y) * (1 if (total < 0) == (y < 0) else -1)
+        else:
+            v = (x + y, x - y, x * y, None, min(x, y), max(x, y))[op]
+        v = word(v) * mul
+        v = word((v + (1 << shift >> 1)) >> shift if shift else v) + offset
+        assert got == min(max(v, 0), 255)
+
+
+@settings(deadline=None, max_examples=60)
+@given(x=st.lists(st.floats(width=32), min_size=1, max_size=30),
+       scale=st.floats(-100, 100, width=32), zero=st.integers(-300, 300))
+def test_quantize_and_dequantize_kernels_equal_their_twins(x, scale, zero):
+    x = np.array(x, np.float32)
+    out = np.zeros(x.size, np.uint8)
+    neutral.quantize(x, scale, zero, out)
+    with np.errstate(all="ignore"):
+        values = [float(np.float32(np.float32(v * np.float32(scale)) + np.float32(zero)))
+                  for v in x]
+    want = [0 if math.isnan(v) else min(max(math.floor(min(max(v, -9), 300) + 0.5), 0), 255)
+            for v in values]
+    assert out.tolist() == want
+    back = np.zeros(x.size, np.float32)
+    neutral.dequantize(out, zero, scale, back)
+    with np.errstate(all="ignore"):
+        assert np.array_equal(back, [np.float32(np.float32(int(v) - zero) * np.float32(scale))
+                                     for v in out], equal_nan=True)

@@ -21,8 +21,7 @@ class DepthConv:
     """One layer; see depthwise.py."""
 
     def __init__(self, p, tables):
-        self.p, self.stairs = p, tables
-        p.forget_tables()
+        self.p, self.stairs = p.without_tables(), tables
         self.weights = p.weights.astype(np.int16) + np.int16(tables.factor)
         self.shape = np.array(p.out_shape, np.int64)
         self.work = 16 * p.weights.size * p.in_shape[1] * p.in_shape[2]

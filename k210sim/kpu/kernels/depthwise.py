@@ -12,20 +12,44 @@ from k210sim.kpu.kernels import maps, staircase
 TILE = 2048
 
 
+@njit("void(uint8[::1], int64, int64, int16[:, ::1], int64, int64, int32[:, ::1])", cache=True,
+      nogil=True)
+def add_taps(plane, base, row, w, c, count, sums):
+    """sums[0, 0:count] of the positions from `base` on, with the nine weights w[c]."""
+    w0, w1, w2 = np.int32(w[c, 0]), np.int32(w[c, 1]), np.int32(w[c, 2])
+    w3, w4, w5 = np.int32(w[c, 3]), np.int32(w[c, 4]), np.int32(w[c, 5])
+    w6, w7, w8 = np.int32(w[c, 6]), np.int32(w[c, 7]), np.int32(w[c, 8])
+    top = plane[base : base + count + 2]
+    mid = plane[base + row : base + row + count + 2]
+    low = plane[base + 2 * row : base + 2 * row + count + 2]
+    total = sums[0]
+    for j in range(count):
+        a = np.int32(w0 * np.int32(top[j]) + w1 * np.int32(top[j + 1])
+                     + w2 * np.int32(top[j + 2]))
+        b = np.int32(w3 * np.int32(mid[j]) + w4 * np.int32(mid[j + 1])
+                     + w5 * np.int32(mid[j + 2]))
+        d = np.int32(w6 * np.int32(low[j]) + w7 * np.int32(low[j + 1])
+                     + w8 * np.int32(low[j + 2]))
+        total[j] = np.int32(a + b + d)
+
+
 @njit("void(uint8[::1], int64[::1], int64[::1], int64, int16[:, ::1], int32[:, ::1], "
       "float32[:, ::1], float32[:, ::1], float32[:, ::1], int64, uint8[::1], int64[::1], int64, "
       "int64)", cache=True, nogil=True)
 def depthwise3x3(cells, place, shape, pad, w, ints, floats, lines, pieces, rule, target, target_at,
                  first, end):
-    """Channels [first, end). w: weight + factor; the other tables as in staircase.py."""
+    """Channels [first, end). w: int16[channels, 9], weight + factor; the other tables as in
+    staircase.py."""
     height, width = shape[1], shape[2]
     row = width + 2
     count = (height - 1) * row + width
-    plane = np.empty(count + 2 * row + 2 + 64, np.uint8)
+    plane = np.empty((height + 2) * row, np.uint8)
     plane[:] = np.uint8(pad)
     sums = np.empty((1, min(np.int64(TILE), count)), np.int32)
     out = np.empty((1, count), np.uint8)
-    none = np.zeros(0, np.int64)
+    y = np.empty(staircase.TILE, np.float32)
+    kept = np.empty((3, staircase.TILE), np.float32)
+    none = np.zeros(TILE, np.int32)
     for c in range(first, end):
         at = maps.byte_of(place, c)
         for i in range(height):
@@ -33,23 +57,9 @@ def depthwise3x3(cells, place, shape, pad, w, ints, floats, lines, pieces, rule,
             line = plane[(i + 1) * row + 1 : (i + 1) * row + 1 + width]
             for j in range(width):
                 line[j] = source[j]
-        w0, w1, w2 = np.int32(w[c, 0]), np.int32(w[c, 1]), np.int32(w[c, 2])
-        w3, w4, w5 = np.int32(w[c, 3]), np.int32(w[c, 4]), np.int32(w[c, 5])
-        w6, w7, w8 = np.int32(w[c, 6]), np.int32(w[c, 7]), np.int32(w[c, 8])
         for base in range(0, count, TILE):
             n = min(count - base, np.int64(TILE))
-            top = plane[base : base + n + 2]
-            mid = plane[base + row : base + row + n + 2]
-            low = plane[base + 2 * row : base + 2 * row + n + 2]
-            total = sums[0]
-            for j in range(n):
-                a = np.int32(w0 * np.int32(top[j]) + w1 * np.int32(top[j + 1])
-                             + w2 * np.int32(top[j + 2]))
-                b = np.int32(w3 * np.int32(mid[j]) + w4 * np.int32(mid[j + 1])
-                             + w5 * np.int32(mid[j + 2]))
-                d = np.int32(w6 * np.int32(low[j]) + w7 * np.int32(low[j + 1])
-                             + w8 * np.int32(low[j + 2]))
-                total[j] = np.int32(a + b + d)
-            staircase.finish(sums, n, none, base, ints[c : c + 1], floats[c : c + 1], lines,
-                             pieces, rule, out)
+            add_taps(plane, base, row, w, c, n, sums)
+            staircase.channel(sums, 0, n, none, c, ints, floats, lines, pieces, rule, y, kept, out,
+                              0, base)
         maps.store(out, row, c, 0, height, width, target_at, target)

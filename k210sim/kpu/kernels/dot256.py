@@ -6,6 +6,7 @@ As kernels/dot512.py, with the shorter encoding processors without AVX-512 have.
 from numba import cfunc
 
 from k210sim.kpu.kernels import dot_code
+from k210sim.kpu.kernels.sums import SUMS
 
 ROWS = 6  # output channels of one register tile
 VECTORS = 2  # registers of 8 positions: 6 * 2 sums + 2 inputs + 1 weight fit the 16 registers
@@ -14,9 +15,9 @@ SIGNED = False  # weights are bytes without the factor of the input sum
 dot_tile = dot_code.tile(8, ROWS, VECTORS, "{vex} vpdpbusd $3, $2, $0", "=x,0,x,x", True)
 
 
-@cfunc(dot_code.SUMS, cache=True)
+@cfunc(SUMS, cache=True)
 def sums(x, offsets, steps, weights, blocks, count, acc, row):
-    """See dot_code.SUMS."""
+    """See sums.py."""
     for p in range(0, count, STEP):
         for block in range(blocks):
             dot_tile(x + 4 * p, offsets, steps, weights + block * steps * 4 * ROWS,

@@ -9,6 +9,7 @@ below 2**31, and the instruction without "S" does not saturate.
 from numba import cfunc
 
 from k210sim.kpu.kernels import dot_code
+from k210sim.kpu.kernels.sums import SUMS
 
 ROWS = 6  # output channels of one register tile
 VECTORS = 4  # registers of 16 positions: 6 * 4 sums + 4 inputs + 1 weight fit the 32 registers
@@ -17,9 +18,9 @@ SIGNED = False  # weights are bytes without the factor of the input sum
 dot_tile = dot_code.tile(16, ROWS, VECTORS, "vpdpbusd $3, $2, $0", "=v,0,v,v", True)
 
 
-@cfunc(dot_code.SUMS, cache=True)
+@cfunc(SUMS, cache=True)
 def sums(x, offsets, steps, weights, blocks, count, acc, row):
-    """See dot_code.SUMS."""
+    """See sums.py."""
     for p in range(0, count, STEP):
         for block in range(blocks):
             dot_tile(x + 4 * p, offsets, steps, weights + block * steps * 4 * ROWS,

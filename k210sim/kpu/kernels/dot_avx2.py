@@ -9,6 +9,7 @@ input sum in them fit as well, where the whole sum fits 32 bits.
 from numba import cfunc
 
 from k210sim.kpu.kernels import dot_code
+from k210sim.kpu.kernels.sums import SUMS
 
 ROWS = 6  # output channels of one register tile
 VECTORS = 2  # registers of 8 positions: 6 * 2 sums, 2 inputs, 1 weight, 1 product in 16 registers
@@ -17,9 +18,9 @@ SIGNED = True  # weights may be any 16-bit numbers
 dot_tile = dot_code.tile(8, ROWS, VECTORS, "vpmaddwd $2, $1, $0", "=x,x,x", False)
 
 
-@cfunc(dot_code.SUMS, cache=True)
+@cfunc(SUMS, cache=True)
 def sums(x, offsets, steps, weights, blocks, count, acc, row):
-    """See dot_code.SUMS."""
+    """See sums.py."""
     for p in range(0, count, STEP):
         for block in range(blocks):
             dot_tile(x + 4 * p, offsets, steps, weights + block * steps * 4 * ROWS,

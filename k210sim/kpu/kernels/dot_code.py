@@ -11,12 +11,7 @@ from numba import njit, types
 from numba.extending import intrinsic
 
 from k210sim.kpu.kernels import conv2d, maps, staircase
-
-# What a set's `sums` is, all int64: address of the first position's word; address of the byte
-# offsets, one per group of channels and tap, and how many they are; address of the weights
-# [blocks, offsets, ROWS] in words; blocks; positions, a multiple of STEP; address of the int32
-# sums, ROWS * blocks rows, and the bytes from one to the next.
-SUMS = types.void(*[types.int64] * 8)
+from k210sim.kpu.kernels.sums import call_sums
 
 llvm.initialize_native_asmparser()  # without it LLVM ends the process at inline assembly
 
@@ -100,20 +95,6 @@ def tile(lanes: int, rows: int, vectors: int, code: str, constraints: str, fused
     return dot_tile
 
 
-@intrinsic
-def call_sums(typingctx, function, x, offsets, steps, weights, blocks, count, acc, row):
-    """Call a function of type SUMS by its address."""
-    signature = types.void(*[types.int64] * 9)
-
-    def codegen(context, builder, sig, args):
-        i64 = ir.IntType(64)
-        kind = ir.FunctionType(ir.VoidType(), [i64] * 8)
-        builder.call(builder.inttoptr(args[0], kind.as_pointer()), args[1:])
-        return context.get_dummy_value()
-
-    return signature, codegen
-
-
 @njit("void(int32[:, ::1], int32[:, ::1], int64, int64[:, ::1], int64, boolean)", cache=True,
       nogil=True)
 def keep_greater(acc, other, count, extra, n, start):
@@ -144,7 +125,7 @@ def layer(function, source, source_place, shape, planes, taps, frame, numbers, s
     """Bands [first, end) of a layer, from map to map: words, sums, greatest over the phases of a
     pool, batch norm and activation, pixels.
 
-    function: address of a set's `sums`. taps: int64[phases, taps] in positions and steps:
+    function: address of a set's `sums` (sums.py). taps: int64[phases, taps] in positions and steps:
     int64[phases, n] in bytes, offsets of what each output phase adds up. numbers: int64[12] = wide,
     multiple of positions, rows of a band, rows below it, rows and columns of the output, arg_x,
     shr_x, what was taken off the weights, activation rule, whether channels need the tables of

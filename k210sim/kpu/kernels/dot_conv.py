@@ -42,10 +42,10 @@ class DotConv:
         self.group = 2 if wide else 4
         self.shift = (0 if wide else 128) if shift is None else shift
         self.stairs = stairs.Stairs(p)
+        if self.stairs.complete:
+            self.p = p.without_tables()
         self._place_pixels()
         self._lay_out_weights()
-        if self.stairs.complete:
-            p.forget_tables()
         self.work = p.weights.size * p.in_shape[1] * p.in_shape[2]
 
     def _place_pixels(self):

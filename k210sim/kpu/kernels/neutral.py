@@ -195,3 +195,55 @@ def bilinear(x, scale_h, scale_w, out):
                                               * dx))
                 v = np.float32(v + np.float32(np.float32(x[c, y1, z1] * dy) * dx))
                 out[c, i, j] = v
+
+
+@njit("void(float32[::1], float32, float32, uint8[::1])", **OPTIONS)
+def quantize(x, scale, zero, out):
+    """round(x * scale + zero), half away from zero, limited to a byte; NaN gives 0."""
+    for i in range(out.shape[0]):
+        v = np.float32(np.float32(x[i] * scale) + zero)
+        v = v if v > np.float32(0) else np.float32(0)
+        v = v if v < np.float32(256) else np.float32(256)
+        # In float64, where adding a half is exact.
+        whole = np.int32(np.float64(v) + 0.5)
+        out[i] = np.uint8(whole if whole < 255 else 255)
+
+
+@njit("void(uint8[::1], int32, float32, float32[::1])", **OPTIONS)
+def dequantize(x, zero, step, out):
+    """(x - zero) * step."""
+    for i in range(out.shape[0]):
+        out[i] = np.float32(np.int32(np.int32(x[i]) - zero)) * step
+
+
+@njit("int64(int64, int64)", **OPTIONS)
+def carry(v, shift):
+    """v / 2**shift, half up, in 32 bits."""
+    if shift > 0:
+        v = (v + (np.int64(1) << (shift - 1))) >> shift
+    return np.int64(np.int32(v))
+
+
+@njit("void(uint8[::1], uint8[::1], int64[::1], int64[::1], int64, int64, int64, int64, "
+      "uint8[::1])", **OPTIONS)
+def quantized_binary(a, b, left, right, op, mul, shift, offset, out):
+    """left[a] op right[b], then times mul, shifted, plus offset. op 0 to 5: sum, difference,
+    product, quotient (nearest, half away from zero; no right is 0), minimum, maximum."""
+    for i in range(out.shape[0]):
+        x, y = left[a[i]], right[b[i]]
+        if op == 0:
+            v = x + y
+        elif op == 1:
+            v = x - y
+        elif op == 2:
+            v = x * y
+        elif op == 3:
+            v = x + (y // 2 if y >= 0 else -(-y // 2))
+            size = abs(v) // abs(y)
+            v = size if (v < 0) == (y < 0) else -size
+        elif op == 4:
+            v = min(x, y)
+        else:
+            v = max(x, y)
+        v = carry(np.int64(np.int32(v)) * mul, shift) + offset
+        out[i] = np.uint8(min(max(v, np.int64(0)), np.int64(255)))

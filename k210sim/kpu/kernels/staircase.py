@@ -360,19 +360,23 @@ def by_pieces(y, first, end, pieces, rule, kept, out):
         start[j] = pieces[first, 1]
         slope[j] = pieces[first, 2]
         bias[j] = pieces[first, 3]
-    for q in range(first + 1, end, 2):
-        r = min(q + 1, end - 1)
+    for q in range(first + 1, end, 3):
+        r, t = min(q + 1, end - 1), min(q + 2, end - 1)
         p0, s0, a0, b0 = pieces[q, 0], pieces[q, 1], pieces[q, 2], pieces[q, 3]
         p1, s1, a1, b1 = pieces[r, 0], pieces[r, 1], pieces[r, 2], pieces[r, 3]
+        p2, s2, a2, b2 = pieces[t, 0], pieces[t, 1], pieces[t, 2], pieces[t, 3]
         for j in range(count):
             # Loaded first: a load behind a condition would keep the loop from being vectorised.
             x, s, a, b = y[j], start[j], slope[j], bias[j]
             s = s0 if x > p0 else s
             a = a0 if x > p0 else a
             b = b0 if x > p0 else b
-            start[j] = s1 if x > p1 else s
-            slope[j] = a1 if x > p1 else a
-            bias[j] = b1 if x > p1 else b
+            s = s1 if x > p1 else s
+            a = a1 if x > p1 else a
+            b = b1 if x > p1 else b
+            start[j] = s2 if x > p2 else s
+            slope[j] = a2 if x > p2 else a
+            bias[j] = b2 if x > p2 else b
     tie = np.float32(0.25) if rule == 1 else np.float32(0)
     quarter = np.float32(0.25)
     for j in range(count):
@@ -389,6 +393,45 @@ def by_pieces(y, first, end, pieces, rule, kept, out):
         out[j] = low_byte(v + MAGIC)
 
 
+@njit("void(int32[:, ::1], int64, int64, int32[::1], int64, int32[:, ::1], float32[:, ::1], "
+      "float32[:, ::1], float32[:, ::1], int64, float32[::1], float32[:, ::1], uint8[:, ::1], "
+      "int64, int64)", cache=True, nogil=True)
+def channel(acc, from_row, count, extra, o, ints, floats, lines, pieces, rule, y, kept, out, row,
+            base):
+    """Bytes of acc[from_row, 0:count] + extra[0:count] into out[row, base:base + count] by the
+    tables of channel o; nothing where it is not proved. y and kept are room for TILE values."""
+    start, stop = np.int64(ints[o, 3]), np.int64(ints[o, 4])
+    if stop - start == 1 and start < PIECES:
+        # The most frequent case: from the sum to the byte in registers.
+        const, least, most = ints[o, 0], ints[o, 1], ints[o, 2]
+        factor, add = floats[o, 0], floats[o, 1]
+        a, b = lines[start, 1], lines[start, 2]
+        sums = acc[from_row, 0:count]
+        line = out[row, base : base + count]
+        for j in range(count):
+            u = np.int32(np.int32(sums[j] + extra[j]) + const)
+            u = u if u > least else least
+            u = u if u < most else most
+            z = np.float32(u)
+            hi = z * factor
+            lost = fused(z, factor, -hi)
+            whole = np.floor(hi)
+            x = (whole + np.floor((hi - whole) + lost)) + add
+            line[j] = low_byte(fused(x, a, b) + MAGIC)
+        return
+    if stop == start:
+        return
+    for first in range(0, count, TILE):
+        end = min(first + TILE, count)
+        values = y[: end - first]
+        norms(acc[from_row, first:end], extra[first:end], ints[o], floats[o], values)
+        part = out[row, base + first : base + end]
+        if start < PIECES:
+            by_lines(values, start, stop, lines, part)
+        else:
+            by_pieces(values, start - PIECES, stop - PIECES, pieces, rule, kept, part)
+
+
 @njit("void(int32[:, ::1], int64, int64[::1], int64, int32[:, ::1], float32[:, ::1], "
       "float32[:, ::1], float32[:, ::1], int64, uint8[:, ::1])", cache=True, nogil=True)
 def finish(acc, count, extra, base, ints, floats, lines, pieces, rule, out):
@@ -400,33 +443,4 @@ def finish(acc, count, extra, base, ints, floats, lines, pieces, rule, out):
     for j in range(min(count, extra.shape[0])):
         narrow[j] = np.int32(extra[j])
     for o in range(out.shape[0]):
-        start, stop = np.int64(ints[o, 3]), np.int64(ints[o, 4])
-        if stop - start == 1 and start < PIECES:
-            # The most frequent case: from the sum to the byte in registers.
-            const, least, most = ints[o, 0], ints[o, 1], ints[o, 2]
-            factor, add = floats[o, 0], floats[o, 1]
-            a, b = lines[start, 1], lines[start, 2]
-            sums = acc[o, 0:count]
-            row = out[o, base : base + count]
-            for j in range(count):
-                u = np.int32(np.int32(sums[j] + narrow[j]) + const)
-                u = u if u > least else least
-                u = u if u < most else most
-                z = np.float32(u)
-                hi = z * factor
-                lost = fused(z, factor, -hi)
-                whole = np.floor(hi)
-                x = (whole + np.floor((hi - whole) + lost)) + add
-                row[j] = low_byte(fused(x, a, b) + MAGIC)
-            continue
-        if stop == start:
-            continue
-        for first in range(0, count, TILE):
-            end = min(first + TILE, count)
-            values = y[: end - first]
-            norms(acc[o, first:end], narrow[first:end], ints[o], floats[o], values)
-            part = out[o, base + first : base + end]
-            if start < PIECES:
-                by_lines(values, start, stop, lines, part)
-            else:
-                by_pieces(values, start - PIECES, stop - PIECES, pieces, rule, kept, part)
+        channel(acc, o, count, narrow, o, ints, floats, lines, pieces, rule, y, kept, out, o, base)

@@ -17,6 +17,7 @@ import numpy as np
 from k210sim.errors import ConfigError
 
 MAX_THREADS = 64
+MOST_VIEWS = 256  # kept of one work array
 WORTH = 2_000_000  # products below which waking another thread costs more than it saves
 _pools: dict[tuple[int, int], ThreadPoolExecutor] = {}
 _own = threading.local()
@@ -74,9 +75,15 @@ def scratch(name: str, shape: tuple[int, ...], dtype) -> np.ndarray:
     arithmetic: the kernel of the host must clear every page of theirs.
     """
     kept = _own.__dict__
-    dtype = np.dtype(dtype)
-    size = math.prod(shape) * dtype.itemsize
-    raw = kept.get(name)
-    if raw is None or raw.size < size:
-        raw = kept[name] = np.empty(size, np.uint8)
-    return raw[:size].view(dtype).reshape(shape)
+    raw, views = kept.get(name) or (None, {})
+    view = views.get((shape, dtype))
+    if view is not None:
+        return view
+    size = math.prod(shape) * np.dtype(dtype).itemsize
+    if raw is None or raw.size < size or len(views) >= MOST_VIEWS:
+        if raw is None or raw.size < size:
+            raw = np.empty(size, np.uint8)
+        views = {}
+        kept[name] = raw, views
+    view = views[shape, dtype] = raw[:size].view(dtype).reshape(shape)
+    return view
