@@ -9,7 +9,7 @@ from k210sim.lcd.panel import Panel
 from tests.riscv.conftest import PROGRAMS
 
 
-@pytest.mark.parametrize("program", ["instructions", "floats"])
+@pytest.mark.parametrize("program", ["instructions", "floats", "modes"])
 def test_every_instruction_gives_what_qemu_gives(rig, program):
     # one hash a line, over tables of operands, rounding modes and flags
     expected = (PROGRAMS / f"{program}.expected").read_text()
