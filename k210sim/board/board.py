@@ -34,9 +34,6 @@ log = logging.getLogger("k210sim.board")
 SNAPSHOT_VERSION = 1
 BOOT_TIMEOUT_S = 60.0
 BOOTS = ("flash", "isp")
-# An engine that is thrown away refers to itself, and its memories weigh more than its objects
-# count. Python would let hundreds of megabytes pile up before it looks.
-COLLECT_EVERY = 2
 
 
 @dataclass(frozen=True)
@@ -154,7 +151,6 @@ class Board:
         self._power = threading.RLock()  # held while the engine changes
         self._in_reset = False
         self._closed = False
-        self._restarts = 0
         self._reset_failure: K210SimError | None = None  # of a reset nobody waited for
         self._circuit = ResetCircuit(kind.reset_circuit, self._hold, self._release)
         try:
@@ -200,10 +196,10 @@ class Board:
             if self._engine is not None and not self._engine.wait_stopped(BOOT_TIMEOUT_S):
                 raise InternalError("the program of before has not stopped since power-off")
             if self._engine is not None:
+                # It refers to itself, and its memories weigh more than its objects count: Python
+                # would let hundreds of megabytes pile up before it looks.
                 self._engine = None
-                self._restarts += 1
-                if self._restarts % COLLECT_EVERY == 0:
-                    gc.collect()
+                gc.collect()
             engine: engines.Engine | IspMode
             if self._boot_isp if isp is None else isp:
                 engine = IspMode(self.hardware, self._leave_isp)
