@@ -106,10 +106,10 @@ def repl(ports, factory_demo, lcd_out, board_options):
             with _ends(board, **ports) as places:
                 for name, place in places.items():
                     click.echo(f"{name}: {place}", err=True)
-                click.echo("--- Ctrl-] leaves ---", err=True)
                 board.power_on(wait=False)
                 stop.serve()
-                converse(BoardLine(board), finished=stop.wanted.is_set)
+                converse(BoardLine(board), greeting="--- Ctrl-] leaves ---",
+                         finished=stop.wanted.is_set)
         finally:
             board.close()
 

@@ -29,9 +29,12 @@ class Line(Protocol):
     def write(self, data: bytes) -> None: ...
 
 
-def converse(line: Line, *, finished: Callable[[], bool] = lambda: False) -> None:
+def converse(
+    line: Line, *, greeting: str = "", finished: Callable[[], bool] = lambda: False
+) -> None:
     """Connect this window with `line` until Ctrl-], the end of the line, or `finished()`.
 
+    greeting : told once keys go to the device, when there is a keyboard
     With a pipe instead of a keyboard: send all of it, then leave when the device has gone quiet.
     """
     leaving = threading.Event()
@@ -39,6 +42,8 @@ def converse(line: Line, *, finished: Callable[[], bool] = lambda: False) -> Non
     reader = threading.Thread(target=_send_keys, args=(line, leaving, keyboard), daemon=True)
     out = sys.stdout.buffer
     with _raw_keyboard() if keyboard else contextlib.nullcontext():
+        if keyboard and greeting:
+            click.echo(f"{greeting}\r", err=True)
         reader.start()
         last = time.monotonic()
         while not finished():
@@ -91,7 +96,7 @@ def _raw_keyboard() -> Iterator[None]:
     fd = sys.stdin.fileno()
     before = termios.tcgetattr(fd)
     try:
-        tty.setraw(fd)
+        tty.setraw(fd, termios.TCSADRAIN)  # what was typed ahead is for the device
         yield
     finally:
         termios.tcsetattr(fd, termios.TCSADRAIN, before)
@@ -145,8 +150,6 @@ def command(port, baud):
     """
     line = SerialLine(port, baud)
     try:
-        if sys.stdin.isatty():
-            click.echo(f"--- {port}, Ctrl-] leaves ---", err=True)
-        converse(line)
+        converse(line, greeting=f"--- {port}, Ctrl-] leaves ---")
     finally:
         line.close()

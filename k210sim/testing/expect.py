@@ -74,11 +74,23 @@ class PortClient:
             time.sleep(PAUSE_S)
         self.write(b"\x04")
         self.expect(rb"OK", timeout)
-        output = self.expect(rb"([^\x04]*)\x04", timeout).group(1)
-        error = self.expect(rb"([^\x04]*)\x04>", timeout).group(1)
+        output = self._until(b"\x04", timeout)
+        error = self._until(b"\x04>", timeout)
         self.write(b"\x02")
         self.expect(rb">>> ", timeout)
         return output, error
+
+    def _until(self, mark: bytes, timeout: float) -> bytes:
+        """What comes before `mark`, however much it is: a pattern would be tried at each byte."""
+        end, looked_at = time.monotonic() + timeout, 0
+        while (at := self.unread.find(mark, looked_at)) < 0:
+            if time.monotonic() > end:
+                why = f"{self.url}: timed out after {timeout:g} s"
+                raise ExpectFailed(mark, self.unread, why)
+            looked_at = max(0, len(self.unread) - len(mark))
+            self._take()
+        before, self.unread = self.unread[:at], self.unread[at + len(mark) :]
+        return before
 
     def _take(self) -> None:
         data = self.port.read(max(1, self.port.in_waiting))

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
-import pty
 import random
-import select
 import subprocess
 import time
 import zipfile
 from pathlib import Path
 
 import pytest
-from tools import K210SIM, good, need, run, served
+from tools import K210SIM, cell, good, need, run, served, talk
 
 from k210sim.flash import boot_image
 
@@ -59,6 +58,10 @@ def kflash(*arguments, plain=False):
     return run(*([] if plain else WITH_LINES), need("kflash"), "-n", *arguments)
 
 
+@cell("kflash", "firmware .bin")
+@cell("kflash", "baud rates, boards, I/O modes")
+@cell("kflash", "reboots into it")
+@cell("kflash", "RFC 2217")
 @pytest.mark.parametrize(
     "options",
     [
@@ -81,6 +84,7 @@ def test_firmware(tmp_path, firmware, kind, options):
         assert image.flags == (0 if "qio" in options else 2)
 
 
+@cell("kflash", "boards with DTR as reset")
 @pytest.mark.parametrize("name, kind", [("go", "goE"), ("duino", "maixduino")])
 def test_boards_with_the_other_reset_circuit(tmp_path, firmware, name, kind):
     with served(tmp_path, "--board", name) as board:
@@ -90,6 +94,9 @@ def test_boards_with_the_other_reset_circuit(tmp_path, firmware, name, kind):
         prompt_answers(board)
 
 
+@cell("kflash", "package .kfpkg")
+@cell("kflash", "model in a package")
+@cell("kflash", "erase -A -L")
 @pytest.mark.parametrize("kind", ["pty", "rfc2217"])
 def test_package_then_erase(tmp_path, package, kind):
     with served(tmp_path) as board:
@@ -110,6 +117,7 @@ def test_package_then_erase(tmp_path, package, kind):
     assert image[0x303000 : 0x300000 + len(MODEL)] == MODEL[0x3000:]
 
 
+@cell("kflash", "erase first -e")
 def test_chip_erase(tmp_path, firmware):
     with served(tmp_path, "--clock", "virtual") as board:
         done = kflash("-p", board.pty, "-e", firmware)
@@ -120,6 +128,7 @@ def test_chip_erase(tmp_path, firmware):
         assert boot_image.read_boot_image(image).payload == FIRMWARE
 
 
+@cell("kflash", "Python interface")
 def test_the_python_interface(tmp_path, package):
     """KFlash().process(), as kflash_gui calls it."""
     python = Path(need("kflash")).with_name("python")
@@ -138,38 +147,81 @@ def test_the_python_interface(tmp_path, package):
         assert boot_image.read_boot_image(board.image.read_bytes()).payload == FIRMWARE
 
 
+@cell("kflash", "terminal -t")
 def test_terminal_of_kflash(tmp_path, firmware):
     """Its terminal sends LF, which the firmware ignores, until one changes that in its menu."""
-    near, far = pty.openpty()
     with served(tmp_path) as board:
-        tool = subprocess.Popen(
-            [*WITH_LINES, need("kflash"), "-n", "-t", "-p", board.pty, str(firmware)],
-            stdin=far, stdout=far, stderr=far,
-        )  # fmt: skip
-        os.close(far)
-        try:
-            seen = until(near, b">>> ")
-            assert b"is rebooting" in seen
-            os.write(near, b"\x14\x0cprint('42' * 2)\r")  # Ctrl-T Ctrl-L: the next line ending
-            until(near, b"4242")
-            os.write(near, b"\x1d")  # Ctrl-]
-            until(near, b"--- exit ---")
-            assert tool.wait(10) == 0
-        finally:
-            tool.kill()
-            tool.wait()
-            os.close(near)
+        tool = [*WITH_LINES, need("kflash"), "-n", "-t", "-p", board.pty, firmware]
+        next_ending = b"\x14\x0c"  # Ctrl-T Ctrl-L
+        seen = talk(tool, [(b"is rebooting", b""), (b">>> ", next_ending + b"print('42' * 2)\r"),
+                           (b"4242", b"\x1d")])  # fmt: skip
+        assert b"--- exit ---" in seen
 
 
-def until(terminal: int, text: bytes, seconds=60.0) -> bytes:
-    end, seen = time.monotonic() + seconds, b""
-    while text not in seen:
-        left = end - time.monotonic()
-        assert left > 0 and select.select([terminal], [], [], left)[0], seen[-500:]
-        seen += os.read(terminal, 4096)
-    return seen
+@cell("kflash", "0 bytes")
+def test_an_empty_file(tmp_path):
+    """It becomes an image without a program; the rest of the flash stays as it was."""
+    (tmp_path / "empty.bin").write_bytes(b"")
+    with served(tmp_path) as board:
+        good(*K210SIM, "reset", "--port", board.pty)
+        before = board.image.read_bytes()
+        done = kflash("-p", board.pty, tmp_path / "empty.bin")
+        assert done.returncode == 0, done.stdout
+        after = board.image.read_bytes()
+        assert after[:5] == b"\x02\0\0\0\0" and after[5:37] == hashlib.sha256(after[:5]).digest()
+        assert after[0x300000:0xD00000] == before[0x300000:0xD00000]
 
 
+@cell("kflash", "1 MB and more")
+@cell("kflash", "verified")
+def test_a_large_firmware_is_what_our_own_command_writes(tmp_path):
+    """The image has the hash that the boot ROM checks, and equals the host's byte for byte."""
+    large = random.Random(13).randbytes(1_500_000)
+    (tmp_path / "large.bin").write_bytes(large)
+    compare_with_our_flash(tmp_path, tmp_path / "large.bin", "-B", "bit", "-b", "1500000")
+
+
+@cell("kflash", "released MaixPy")
+@pytest.mark.parametrize("name", ["maixpy_v0.6.3_full.bin", "maixpy_v0.5.0.bin"])
+def test_released_firmware(tmp_path, name):
+    folder = os.environ.get("K210SIM_FIRMWARE_DIR")
+    if not folder or not (Path(folder) / name).is_file():
+        pytest.skip(f"no {name} (set K210SIM_FIRMWARE_DIR)")
+    compare_with_our_flash(tmp_path, Path(folder) / name, "-b", "1500000")
+
+
+def compare_with_our_flash(tmp_path, path, *options):
+    """kflash over the terminal, and `k210sim flash` of the same file, give the same image."""
+    with served(tmp_path) as board:
+        # The second image starts as a copy of the first, and both boards have booted once.
+        good(*K210SIM, "reset", "--port", board.pty)
+        other = tmp_path / "other.bin"
+        other.write_bytes(board.image.read_bytes())
+        done = kflash("-p", board.pty, *options, path)
+        assert done.returncode == 0 and b"[WARN]" not in done.stdout, done.stdout
+        prompt_answers(board)
+        flashed = board.image.read_bytes()
+    good(*K210SIM, "flash", "--flash-image", other, path)
+    image = boot_image.read_boot_image(flashed)
+    assert image.payload == path.read_bytes()
+    ours = other.read_bytes()
+    size = len(image.payload) + 5 + 32
+    assert flashed[:size] == ours[:size]
+    assert flashed[size:0xD00000] == ours[size:0xD00000]  # what stands behind it stays
+
+
+@cell("kflash", "-A with a file", "refused")
+def test_an_address_for_a_file_is_not_heeded(tmp_path, firmware):
+    """As on a real board: -A belongs to `erase`, and the file goes to 0 all the same."""
+    with served(tmp_path) as board:
+        done = kflash("-p", board.pty, "-A", "0x300000", firmware)
+        assert done.returncode == 0, done.stdout
+        image = board.image.read_bytes()
+        assert boot_image.read_boot_image(image).payload == FIRMWARE
+        assert image[0x300000:0x300000 + len(FIRMWARE)] != FIRMWARE
+
+
+@cell("kflash", "without with-lines", "refused")
 def test_plain_kflash_needs_the_lines(tmp_path, firmware):
     """What docs/tools.md says about kflash without with-lines; with --boot isp it fails as well."""
     with served(tmp_path, "--boot", "isp") as board:
@@ -177,6 +229,7 @@ def test_plain_kflash_needs_the_lines(tmp_path, firmware):
         assert done.returncode == 1 and b"ioctl" in done.stdout
 
 
+@cell("kflash", "killed while flashing")
 @pytest.mark.parametrize("moment", [0.3, 0.5, 0.7])
 def test_kflash_killed_in_the_middle(tmp_path, firmware, moment):
     with served(tmp_path) as board:
