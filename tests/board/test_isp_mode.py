@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import random
 import socket
-import sys
 import threading
 import time
-from pathlib import Path
 
 import pytest
 import serial
 
-from k210sim.board import builtin
 from k210sim.board.board import Board
 from k210sim.errors import ConfigError, HostError, K210SimError
 from k210sim.flash import boot_image, isp
@@ -20,22 +17,12 @@ from k210sim.flash.isp_host import IspHost
 from k210sim.serialport import control, reset_lines
 from k210sim.serialport.control import ControlEnd
 from k210sim.serialport.opening import open_port
-from k210sim.serialport.pty import PtyEnd
-from k210sim.serialport.reset_circuit import NETWORK_WINDOW_S, ResetCircuit
-from k210sim.serialport.rfc2217 import Rfc2217End
-from k210sim.serialport.tcp import TcpEnd
+from k210sim.serialport.reset_circuit import ResetCircuit
 
-sys.path.append(str(Path(__file__).resolve().parents[1] / "repl"))
-from repl_standin import StandInInterpreter  # noqa: E402
+pytestmark = pytest.mark.usefixtures("standin")
 
 GREETING = bytes.fromhex("c0c2" + "00" * 12 + "c0")
 GREETED = bytes.fromhex("c0c2e0c0")
-
-
-@pytest.fixture(autouse=True)
-def standin(monkeypatch, tmp_path):
-    monkeypatch.setattr(builtin, "make_interpreter", lambda f, h: StandInInterpreter(f))
-    monkeypatch.setenv(control.FOLDER, str(tmp_path / "lines"))
 
 
 @pytest.fixture
@@ -186,24 +173,6 @@ def test_boot_pin_pulled_too_late():
 
 
 # --- the ends ---------------------------------------------------------------------------------
-
-
-@pytest.fixture
-def running(tmp_path):
-    """A board at its prompt with all its ends, as `k210sim run` has them."""
-    with Board(tmp_path / "flash.bin", clock="real") as board:
-        board.terminal = PtyEnd(board.port)
-        board.control = ControlEnd(
-            board.terminal.name, board.set_lines, lambda i: board.reset(wait=False, isp=i)
-        )
-        board.rfc2217 = Rfc2217End(
-            board.port, "127.0.0.1:0",
-            on_lines=lambda dtr, rts: board.set_lines(dtr, rts, NETWORK_WINDOW_S),
-        )  # fmt: skip
-        board.tcp = TcpEnd(board.port, "127.0.0.1:0")
-        yield board
-        for end in (board.control, board.rfc2217, board.tcp, board.terminal):
-            end.close()
 
 
 def test_reset_lines_over_rfc2217(running):

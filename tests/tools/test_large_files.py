@@ -10,7 +10,7 @@ import functools
 from pathlib import Path
 
 import pytest
-import thonny as thonny_driver
+import thonny_backend
 from tools import LARGE, cells, good, need, served
 
 pytestmark = [pytest.mark.tools, pytest.mark.slow]
@@ -46,7 +46,7 @@ def there_and_back(tool: str, folder: Path) -> bool:
 
 def _thonny(port: str, folder: Path) -> bool:
     python = Path(need("thonny")).with_name("python")
-    backend = thonny_driver.Backend(python, port, folder / "thonny")
+    backend = thonny_backend.Backend(python, port, folder / "thonny")
     try:
         backend.inline("write_file", seconds=1800, path="/flash/large.bin", content_bytes=LARGE,
                        editor_id=1, make_shebang_scripts_executable=False)  # fmt: skip

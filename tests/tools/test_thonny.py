@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 
 import pytest
-import thonny as driver
+import thonny_backend
 from tools import BINARY, PRINTED, TEXT, UTF8_NAME, cell, need
 
 pytestmark = pytest.mark.tools
@@ -16,7 +16,7 @@ pytestmark = pytest.mark.tools
 @contextlib.contextmanager
 def started(port, folder, **settings):
     python = Path(need("thonny")).with_name("python")
-    backend = driver.Backend(python, port, folder / "thonny", **settings)
+    backend = thonny_backend.Backend(python, port, folder / "thonny", **settings)
     try:
         yield backend
     finally:
