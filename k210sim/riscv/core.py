@@ -21,6 +21,7 @@ log = logging.getLogger("k210sim.riscv")
 SPIN_LENGTH = 16  # longest loop looked for, in instructions
 LOADS = {op.LB: 1, op.LH: 2, op.LW: 4, op.LD: 8, op.LBU: 1, op.LHU: 2, op.LWU: 4}
 TWIN = st.TWIN_HIGH << 23
+EDGES = 3  # where off may be behind RAM: an instruction of 2 or 4 bytes later, and AWAY
 _loaded = False
 
 
@@ -129,7 +130,10 @@ class Core:
     def __init__(self, bus: Bus, compile_blocks: bool = False):
         self.execute = load_execute()
         self.ram = np.zeros(st.RAM_SIZE, np.int8)
-        self.code = np.zeros(st.RAM_SIZE // 2, np.int64)
+        slots = st.RAM_SIZE // 2
+        code = np.full(slots + EDGES, op.EDGE, np.int64)
+        code[:slots] = 0
+        self.code = code[:slots]
         self.pages = np.zeros(st.RAM_SIZE >> st.PAGE_SHIFT, np.uint8)
         self.entries = jit.new_entries()
         self.harts = [Hart(0), Hart(1)]
@@ -138,7 +142,7 @@ class Core:
             hart.all[st.ENTRIES_AT] = self.entries.ctypes.data
         memory = (
             self.ram, self.ram.view(np.int16), self.ram.view(np.int32), self.ram.view(np.int64),
-            self.code, self.pages, bus.regs, bus.flags, bus.page_of,
+            code, self.pages, bus.regs, bus.flags, bus.page_of,
             bus.rows, self.entries,
         )  # fmt: skip
         self._arguments = [

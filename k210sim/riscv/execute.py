@@ -30,6 +30,7 @@ SIGN = -0x8000000000000000
 MASK = st.RAM_SIZE - 1
 LAST = st.RAM_SIZE - 2
 FAULT, MISALIGNED, SERVE = 1, 2, 3
+AWAY = st.RAM_SIZE + 4  # see run
 # RAM and its twin differ in one bit of address - TWIN. What no aligned access inside may have set:
 TWIN = st.TWIN_HIGH << 23
 OUTSIDE_1, OUTSIDE_2, OUTSIDE_4, OUTSIDE_8 = (
@@ -177,7 +178,7 @@ def combine(f5, old, operand):
 @njit("int64(int64[::1], int64[::1], int64, int64, int64, int64, int64, int32[::1], int64[::1])",
       cache=True)  # fmt: skip
 def atomic(s, x, rd, address, operand, f5, size, r32, r64):
-    """LR, SC and the AMOs: 0, or the cause of the trap. They work on RAM only."""
+    """LR, SC and the AMOs: -1, or the cause of the trap. They work on RAM only."""
     loads = f5 == 2
     if address & (size - 1):
         return np.int64(st.LOAD_MISALIGNED if loads else st.STORE_MISALIGNED)
@@ -194,7 +195,7 @@ def atomic(s, x, rd, address, operand, f5, size, r32, r64):
             else:
                 r64[off >> 3] = operand
         x[rd] = np.int64(1 if failed else 0)
-        return np.int64(0)
+        return np.int64(-1)
     old = np.int64(r32[off >> 2]) if size == 4 else r64[off >> 3]
     if loads:
         s[st.RESERVED] = off
@@ -204,7 +205,7 @@ def atomic(s, x, rd, address, operand, f5, size, r32, r64):
     else:
         r64[off >> 3] = combine(f5, old, operand)
     x[rd] = old
-    return np.int64(0)
+    return np.int64(-1)
 
 
 @njit(
@@ -219,38 +220,43 @@ def run(budget, s, x, f, fd, fs, r8, r16, r32, r64, code, pages, regs, flags, pa
     """Execute up to `budget` instructions; returns DONE, LOAD, STORE or WAIT.
 
     s[EXECUTED] is their number, the one that a LOAD or STORE leaves to the machine not included.
-    entries : for each BLOCK in `code` the address of the region's function, the number of the
-        block in it, and the decoded instruction that BLOCK stands for (see jit.py)
+    Each operation has a condition of its own below, so that LLVM makes one table of jumps.
+
+    code : a decoded instruction, or 0, for each halfword of RAM, then EDGE. entries : for each
+        BLOCK in `code` the address of the region's function, the number of the block in it, and the
+        decoded instruction that BLOCK stands for (see jit.py)
     """
     n = np.int64(0)
     status = np.int64(st.DONE)
     csr.take_interrupt(s)
-    pc = s[st.PC]
     float_on = s[st.MSTATUS] & st.MSTATUS_FS != 0
-    base = np.int64(st.RAM_BASE)  # of where the code lies, RAM or its twin
+    # The program counter is base + off while off is inside RAM (or its twin, as base says). A jump
+    # to anywhere else, and whatever finds it in s[PC], sets `target` and off = AWAY, where `code`
+    # holds EDGE, as it does behind the end of RAM.
+    base, off, target = np.int64(st.RAM_BASE), np.int64(AWAY), s[st.PC]
     while n < budget:
-        if (pc - base) & ~MASK:
-            high = pc >> 23
-            if high == st.RAM_HIGH or high == st.TWIN_HIGH:
-                base = pc & ~MASK
-            else:
-                s[st.PC] = pc
-                csr.trap(s, np.int64(st.FETCH_FAULT), pc)
-                pc = s[st.PC]
-                n += 1
-                continue
-        off = pc & MASK
-        w = code[off >> 1]
+        w = code[np.uint64(off) >> np.uint64(1)]
         if (w - 1) & 255 >= op.BLOCK - 1:
             if w == 0:
                 w = fetch(r16, code, pages, off)
+            elif w == op.EDGE:
+                pc = target if off == AWAY else base + off
+                high = pc >> 23
+                if high == st.RAM_HIGH or high == st.TWIN_HIGH:
+                    base, off = pc & ~MASK, pc & MASK
+                else:
+                    s[st.PC] = pc
+                    csr.trap(s, np.int64(st.FETCH_FAULT), pc)
+                    off, target = np.int64(AWAY), s[st.PC]
+                    n += 1
+                continue
             else:
                 entry = w >> 32
                 if base == st.RAM_BASE:
                     after = call_region(entries[entry, 0], entries[entry, 1], x, r8, n, budget)
                     if after != n:
                         n = after
-                        pc = s[st.PC]
+                        off, target = np.int64(AWAY), s[st.PC]
                         continue
                 w = entries[entry, 2]
         c = w & 255
@@ -258,7 +264,7 @@ def run(budget, s, x, f, fd, fs, r8, r16, r32, r64, code, pages, regs, flags, pa
         a = x[(w >> 14) & 31]
         b = x[(w >> 19) & 31]
         imm = w >> 32
-        following = pc + (4 if w & op.LONG else 2)
+        step = 2 + ((w >> 23) & 2)  # op.LONG: 4
         slow = 0  # 1 load, 2 store
         size = np.int64(0)
         cause = np.int64(-1)
@@ -269,51 +275,98 @@ def run(budget, s, x, f, fd, fs, r8, r16, r32, r64, code, pages, regs, flags, pa
             x[rd] = a + b
         elif c == op.BEQ:
             if a == b:
-                following = pc + imm
+                n += 1
+                off += imm
+                if off & ~MASK:
+                    off, target = np.int64(AWAY), base + off
+                continue
         elif c == op.BNE:
             if a != b:
-                following = pc + imm
+                n += 1
+                off += imm
+                if off & ~MASK:
+                    off, target = np.int64(AWAY), base + off
+                continue
         elif c == op.BLT:
             if a < b:
-                following = pc + imm
+                n += 1
+                off += imm
+                if off & ~MASK:
+                    off, target = np.int64(AWAY), base + off
+                continue
         elif c == op.BGE:
             if a >= b:
-                following = pc + imm
+                n += 1
+                off += imm
+                if off & ~MASK:
+                    off, target = np.int64(AWAY), base + off
+                continue
         elif c == op.BLTU:
             if (a ^ SIGN) < (b ^ SIGN):
-                following = pc + imm
+                n += 1
+                off += imm
+                if off & ~MASK:
+                    off, target = np.int64(AWAY), base + off
+                continue
         elif c == op.BGEU:
             if (a ^ SIGN) >= (b ^ SIGN):
-                following = pc + imm
+                n += 1
+                off += imm
+                if off & ~MASK:
+                    off, target = np.int64(AWAY), base + off
+                continue
         elif c == op.JAL:
-            x[rd] = following
-            following = pc + imm
+            x[rd] = base + off + step
+            n += 1
+            off += imm
+            if off & ~MASK:
+                off, target = np.int64(AWAY), base + off
+            continue
         elif c == op.JALR:
-            x[rd] = following
-            following = (a + imm) & ~1
+            x[rd] = base + off + step
+            n += 1
+            off = ((a + imm) & ~1) - base
+            if off & ~MASK:
+                off, target = np.int64(AWAY), base + off
+            continue
         elif c == op.LUI:
             x[rd] = imm
         elif c == op.AUIPC:
-            x[rd] = pc + imm
-        elif c == op.LB or c == op.LBU:
+            x[rd] = base + off + imm
+        elif c == op.LB:
             address = a + imm
             if (address - TWIN) & OUTSIDE_1 == 0:
-                value = np.int64(r8[address & MASK])
-                x[rd] = value if c == op.LB else value & 255
+                x[rd] = np.int64(r8[address & MASK])
             else:
                 slow, size = 1, np.int64(1)
-        elif c == op.LH or c == op.LHU:
+        elif c == op.LBU:
+            address = a + imm
+            if (address - TWIN) & OUTSIDE_1 == 0:
+                x[rd] = np.int64(r8[address & MASK]) & 255
+            else:
+                slow, size = 1, np.int64(1)
+        elif c == op.LH:
             address = a + imm
             if (address - TWIN) & OUTSIDE_2 == 0:
-                value = np.int64(r16[(address & MASK) >> 1])
-                x[rd] = value if c == op.LH else value & 0xFFFF
+                x[rd] = np.int64(r16[(address & MASK) >> 1])
             else:
                 slow, size = 1, np.int64(2)
-        elif c == op.LW or c == op.LWU:
+        elif c == op.LHU:
+            address = a + imm
+            if (address - TWIN) & OUTSIDE_2 == 0:
+                x[rd] = np.int64(r16[(address & MASK) >> 1]) & 0xFFFF
+            else:
+                slow, size = 1, np.int64(2)
+        elif c == op.LW:
             address = a + imm
             if (address - TWIN) & OUTSIDE_4 == 0:
-                value = np.int64(r32[(address & MASK) >> 2])
-                x[rd] = value if c == op.LW else value & 0xFFFFFFFF
+                x[rd] = np.int64(r32[(address & MASK) >> 2])
+            else:
+                slow, size = 1, np.int64(4)
+        elif c == op.LWU:
+            address = a + imm
+            if (address - TWIN) & OUTSIDE_4 == 0:
+                x[rd] = np.int64(r32[(address & MASK) >> 2]) & 0xFFFFFFFF
             else:
                 slow, size = 1, np.int64(4)
         elif c == op.LD:
@@ -435,17 +488,17 @@ def run(budget, s, x, f, fd, fs, r8, r16, r32, r64, code, pages, regs, flags, pa
         elif c == op.ECALL:
             cause = np.int64(st.ECALL_M)
         elif c == op.EBREAK:
-            cause, value = np.int64(st.BREAKPOINT), pc
+            cause, value = np.int64(st.BREAKPOINT), base + off
         elif c == op.MRET:
             csr.leave_trap(s)
             n += 1
             csr.take_interrupt(s)
-            pc = s[st.PC]
+            off, target = np.int64(AWAY), s[st.PC]
             float_on = s[st.MSTATUS] & st.MSTATUS_FS != 0
             continue
         elif c == op.WFI:
             n += 1
-            pc = following
+            off += step
             if s[st.MIP] & s[st.MIE] == 0:
                 status = np.int64(st.WAIT)
                 break
@@ -455,50 +508,57 @@ def run(budget, s, x, f, fd, fs, r8, r16, r32, r64, code, pages, regs, flags, pa
             if legal:
                 x[rd] = old
                 n += 1
-                s[st.PC] = following
-                csr.take_interrupt(s)
-                pc = s[st.PC]
+                s[st.PC] = base + off + step
+                if csr.take_interrupt(s):
+                    off, target = np.int64(AWAY), s[st.PC]
+                else:
+                    off += step
                 float_on = s[st.MSTATUS] & st.MSTATUS_FS != 0
                 continue
             cause = np.int64(st.ILLEGAL)
-        elif c == op.AMO_W or c == op.AMO_D:
-            failure = atomic(s, x, rd, a, b, imm & 31, np.int64(4 if c == op.AMO_W else 8),
-                             r32, r64)  # fmt: skip
-            if failure:
-                cause, value = failure, a
-        elif c >= op.FLW and c <= op.FMADD and float_on:
-            if c == op.FLD:
-                address = a + imm
-                if (address - TWIN) & OUTSIDE_8 == 0:
-                    f[rd & 31] = r64[(address & MASK) >> 3]
-                else:
-                    slow, size = 1, np.int64(8)
-            elif c == op.FLW:
-                address = a + imm
-                if (address - TWIN) & OUTSIDE_4 == 0:
-                    f[rd & 31] = np.int64(r32[(address & MASK) >> 2]) | BOX
-                else:
-                    slow, size = 1, np.int64(4)
-            elif c == op.FSD:
-                address = a + imm
-                high = address >> 23
-                value = f[(w >> 19) & 31]
-                if (high == st.RAM_HIGH or high == st.TWIN_HIGH) and address & 7 == 0:
-                    r64[(address & MASK) >> 3] = value
-                else:
-                    slow, size = 2, np.int64(8)
-            elif c == op.FSW:
-                address = a + imm
-                high = address >> 23
-                value = f[(w >> 19) & 31]
-                if (high == st.RAM_HIGH or high == st.TWIN_HIGH) and address & 3 == 0:
-                    r32[(address & MASK) >> 2] = np.int32(value)
-                else:
-                    slow, size = 2, np.int64(4)
-            elif c == op.FMADD:
-                if not float_ops.multiply_add(s, f, imm):
-                    cause = np.int64(st.ILLEGAL)
-            elif not float_ops.compute(s, x, f, fd, fs, imm):
+        elif c == op.AMO_W:
+            cause, value = atomic(s, x, rd, a, b, imm & 31, np.int64(4), r32, r64), a
+        elif c == op.AMO_D:
+            cause, value = atomic(s, x, rd, a, b, imm & 31, np.int64(8), r32, r64), a
+        elif c == op.FLD:
+            address = a + imm
+            if not float_on:
+                cause = np.int64(st.ILLEGAL)
+            elif (address - TWIN) & OUTSIDE_8 == 0:
+                f[rd & 31] = r64[(address & MASK) >> 3]
+            else:
+                slow, size = 1, np.int64(8)
+        elif c == op.FLW:
+            address = a + imm
+            if not float_on:
+                cause = np.int64(st.ILLEGAL)
+            elif (address - TWIN) & OUTSIDE_4 == 0:
+                f[rd & 31] = np.int64(r32[(address & MASK) >> 2]) | BOX
+            else:
+                slow, size = 1, np.int64(4)
+        elif c == op.FSD:
+            address = a + imm
+            value = f[(w >> 19) & 31]
+            if not float_on:
+                cause = np.int64(st.ILLEGAL)
+            elif (address - TWIN) & OUTSIDE_8 == 0:
+                r64[(address & MASK) >> 3] = value
+            else:
+                slow, size = 2, np.int64(8)
+        elif c == op.FSW:
+            address = a + imm
+            value = f[(w >> 19) & 31]
+            if not float_on:
+                cause = np.int64(st.ILLEGAL)
+            elif (address - TWIN) & OUTSIDE_4 == 0:
+                r32[(address & MASK) >> 2] = np.int32(value)
+            else:
+                slow, size = 2, np.int64(4)
+        elif c == op.FMADD:
+            if not float_on or not float_ops.multiply_add(s, f, imm):
+                cause = np.int64(st.ILLEGAL)
+        elif c == op.FLOAT:
+            if not float_on or not float_ops.compute(s, x, f, fd, fs, imm):
                 cause = np.int64(st.ILLEGAL)
         else:
             cause = np.int64(st.ILLEGAL)
@@ -527,7 +587,7 @@ def run(budget, s, x, f, fd, fs, r8, r16, r32, r64, code, pages, regs, flags, pa
                 s[st.EXIT_UNSIGNED] = np.int64(
                     1 if c == op.LBU or c == op.LHU or c == op.LWU else 0
                 )
-                s[st.EXIT_LENGTH] = following - pc
+                s[st.EXIT_LENGTH] = step
                 status = np.int64(st.LOAD if slow == 1 else st.STORE)
                 break
             if why == MISALIGNED:
@@ -541,12 +601,14 @@ def run(budget, s, x, f, fd, fs, r8, r16, r32, r64, code, pages, regs, flags, pa
                 value = np.int64(r16[off >> 1]) & 0xFFFF
                 if w & op.LONG and off < LAST:
                     value |= (np.int64(r16[(off >> 1) + 1]) & 0xFFFF) << 16
-            s[st.PC] = pc
+            s[st.PC] = base + off
             csr.trap(s, cause, value)
-            following = s[st.PC]
-        pc = following
+            off, target = np.int64(AWAY), s[st.PC]
+            n += 1
+            continue
+        off += step
         n += 1
-    s[st.PC] = pc
+    s[st.PC] = target if off == AWAY else base + off
     clocks = s[st.PART] + n * CLOCKS
     s[st.CYCLE] += clocks // INSTRUCTIONS
     s[st.PART] = clocks % INSTRUCTIONS

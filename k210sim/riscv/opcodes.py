@@ -26,6 +26,7 @@ FENCE, FENCE_I, ECALL, EBREAK, MRET, WFI, CSR = 64, 65, 66, 67, 68, 69, 70
 AMO_W, AMO_D = 71, 72
 FLW, FLD, FSW, FSD, FLOAT, FMADD = 73, 74, 75, 76, 77, 78
 BLOCK = 79  # compiled code begins here; the immediate says which (see jit.py)
+EDGE = 80  # behind the end of RAM: no instruction (see execute.py)
 
 # what a hart may do while it spins on a flag in RAM without changing anything: loads, sums, jumps
 SPIN_SAFE = (LUI, AUIPC, JAL, BEQ, BNE, BLT, BGE, BLTU, BGEU, LB, LH, LW, LD, LBU, LHU, LWU,
