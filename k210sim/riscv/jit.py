@@ -87,7 +87,9 @@ class Jit:
         line = offset >> LINE_SHIFT
         count = self._samples.get(line, 0) + 1
         self._samples[line] = count
-        if count >= THRESHOLD and self._pending is None:
+        if (count == 1 or count == THRESHOLD) and self._recall(line):
+            return
+        if count >= THRESHOLD and self._pending is None and not self.compiler.broken:
             self._samples[line] = 0
             self._want(offset)
 
@@ -99,28 +101,41 @@ class Jit:
                 region = discover(self.word_at, offset)
                 if region is not None:
                     key = self.compiler.key(region)
-                    self._install(region, self.compiler.find(key)
-                                  or self.compiler.compile(key, region))  # fmt: skip
+                    address = self.compiler.address(key)
+                    if not address:
+                        address = self.compiler.compile(offset >> LINE_SHIFT, key, region)
+                    self._install(region, address)
+
+    def _recall(self, line: int) -> bool:
+        """Whether regions kept on disk for a line are the ones wanted; they are in place then."""
+        found = self.compiler.recall(line, self._matches)
+        for region, address in found:
+            self._install(region, address)
+        return bool(found)
 
     def _want(self, offset: int) -> None:
         region = discover(self.word_at, offset)
         if region is None:
             return
         key = self.compiler.key(region)
-        address = self.compiler.find(key)
+        address = self.compiler.address(key)
         if address:
             self._install(region, address)
-        elif not self.compiler.failed(key):
+        else:
             self._pending = key, region
-            self.compiler.request(key, region)
+            self.compiler.request(offset >> LINE_SHIFT, key, region)
 
     def _look_at_pending(self) -> None:
         key, region = self._pending
-        address = self.compiler.find(key)
+        address = self.compiler.address(key)
         if address:
             self._install(region, address)
-        if address or self.compiler.failed(key):
+        if address or self.compiler.broken:
             self._pending = None
+
+    def _matches(self, region: Region) -> bool:
+        """Whether the instructions of a region are those decoded now."""
+        return all(self.word_at(at) == word for at, word in region.words)
 
     # --- in place -------------------------------------------------------------------------------
 
@@ -130,7 +145,7 @@ class Jit:
 
     def _install(self, region: Region, address: int) -> None:
         """Put a compiled region in place, unless other instructions are there by now."""
-        if any(self.word_at(at) != word for at, word in region.words):
+        if not self._matches(region):
             return
         installed = _Installed(region)
         for number, block in enumerate(region.blocks):

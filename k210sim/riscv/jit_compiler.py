@@ -9,6 +9,7 @@ import logging
 import os
 import queue
 import threading
+from collections.abc import Callable
 from pathlib import Path
 
 from k210sim.riscv import jit_cache
@@ -25,70 +26,72 @@ log = logging.getLogger("k210sim.riscv.jit")
 
 
 class Compiler:
-    """Compiles for all machines of the process. Raises RuntimeError where LLVM cannot."""
+    """Compiles for all machines of the process. Raises RuntimeError where LLVM cannot.
 
-    def __init__(self, cache: jit_cache.Cache | None = None):
+    place : folder of the cache on disk, None for no cache
+    """
+
+    def __init__(self, place: Path | None):
         self.native = Native()
-        self.cache = jit_cache.Cache(jit_cache.folder()) if cache is None else cache
         identity = hashlib.sha256(self.native.identity.encode())
         for name in SOURCES:
             identity.update((Path(__file__).parent / name).read_bytes())
         self._identity = identity.hexdigest()
+        self._cache = jit_cache.Cache(place, self._identity)
         self._addresses: dict[str, int] = {}
-        self._failed: set[str] = set()
         self._wanted: queue.SimpleQueue = queue.SimpleQueue()
         self._thread: threading.Thread | None = None
         self.compiled = self.loaded = 0  # regions
+        self.broken = False  # a region could not be compiled: no more are
 
     def key(self, region: Region) -> str:
         """What the code of a region depends on, as a name."""
         parts = (self._identity, region.words, [b.start for b in region.blocks], region.is_loop)
         return hashlib.sha256(repr(parts).encode()).hexdigest()[:40]
 
-    def find(self, key: str) -> int:
-        """The address of a region compiled before, in this process or another; else 0."""
-        address = self._addresses.get(key, 0)
-        if not address:
-            code = self.cache.get(key)
-            if code is not None:
-                address = self._link(key, code)
+    def address(self, key: str) -> int:
+        """Where the code of a region is, 0 when it is not compiled."""
+        return self._addresses.get(key, 0)
+
+    def recall(self, line: int, matches: Callable[[Region], bool]) -> list[tuple[Region, int]]:
+        """Regions kept on disk for a line that are those wanted: (region, address)."""
+        found = []
+        for key in self._cache.keys(line):
+            kept = self._cache.get(line, key)
+            if kept is None or not matches(kept[0]):
+                continue
+            if key not in self._addresses:
+                self._addresses[key] = self.native.link(kept[1], _symbol(key))
                 self.loaded += 1
-        return address
+            found.append((kept[0], self._addresses[key]))
+        return found
 
-    def failed(self, key: str) -> bool:
-        """Whether LLVM could not compile a region."""
-        return key in self._failed
-
-    def compile(self, key: str, region: Region) -> int:
+    def compile(self, line: int, key: str, region: Region) -> int:
         """Compile a region now; its address."""
         code = self.native.compile(translate(region, _symbol(key), self.native.fma))
-        address = self._link(key, code)
+        address = self._addresses[key] = self.native.link(code, _symbol(key))
         self.compiled += 1
-        self.cache.put(key, code)
+        self._cache.put(line, key, region, code)
         return address
 
-    def request(self, key: str, region: Region) -> None:
-        """Compile a region in the background; `find` will know its address."""
+    def request(self, line: int, key: str, region: Region) -> None:
+        """Compile a region in the background; `address` will know it."""
         if self._thread is None:
             self._thread = threading.Thread(target=self._work, name="k210 jit", daemon=True)
             self._thread.start()
             atexit.register(self._finish)
-        self._wanted.put((key, region))
-
-    def _link(self, key: str, code: bytes) -> int:
-        self._addresses[key] = address = self.native.link(code, _symbol(key))
-        return address
+        self._wanted.put((line, key, region))
 
     def _work(self) -> None:
         with contextlib.suppress(OSError, AttributeError):  # of this thread only, on Linux
             os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICENESS)
         while (wanted := self._wanted.get()) is not None:
-            key, region = wanted
             try:
-                self.compile(key, region)
+                if not self.broken:
+                    self.compile(*wanted)
             except Exception:
-                self._failed.add(key)
-                log.exception("a block was not compiled; the interpreter executes it")
+                self.broken = True
+                log.exception("a block was not compiled; the interpreter does the rest")
 
     def _finish(self) -> None:
         """The thread must not be inside LLVM when the process takes LLVM apart."""
@@ -110,5 +113,5 @@ def shared() -> Compiler:
     """The one of the process."""
     global _shared
     if _shared is None:
-        _shared = Compiler()
+        _shared = Compiler(jit_cache.folder())
     return _shared

@@ -172,10 +172,11 @@ class Translator:
             head += jit_float.prologue()
         cases = " ".join(f"i64 {n}, label %b{start}" for start, n in self.starts.items())
         head += [
-            "  br label %enter", "no:", "  ret i64 %count", "enter:",
-            f"  switch i64 %entry, label %no [{cases}]",
+            "  br label %first", "no:", "  ret i64 %count", "first:", "  br label %enter", "enter:",
+            "  %start = phi i64 [%entry, %first]" + ("" if tail else ", [%number, %next]"),
+            f"  switch i64 %start, label %no [{cases}]",
         ]  # fmt: skip
-        return "\n".join(head + self.lines + self.exits + _ways_out(tail)) + "\n"
+        return "\n".join(head + self.lines + self.exits + _ways_out(self.name, tail)) + "\n"
 
     def _block(self, block: Block) -> None:
         self.block, start = block, block.start
@@ -317,7 +318,7 @@ class Translator:
         self.emit(f"store {kind} {value}, ptr {pointer}")
 
 
-def _ways_out(stores: list[str]) -> list[str]:
+def _ways_out(function: str, stores: list[str]) -> list[str]:
     """`away` goes on with the region that begins where the hart is now, `back` does not look."""
     fields = []
     for name, at in (("code", st.CODE_AT), ("entries", st.ENTRIES_AT)):
@@ -345,6 +346,9 @@ def _ways_out(stores: list[str]) -> list[str]:
         "  %other = load ptr, ptr %row.at",
         "  %number.at = getelementptr i64, ptr %row.at, i64 1",
         "  %number = load i64, ptr %number.at",
+        f"  %same = icmp eq ptr %other, @{function}",
+        f"  br i1 %same, label %{'call' if stores else 'enter'}, label %call",
+        "call:",
         "  %done = musttail call i64 %other(i64 %number, ptr %hart, ptr %ram, i64 %n.away, "
         "i64 %budget)",
         "  ret i64 %done",

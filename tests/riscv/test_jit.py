@@ -14,6 +14,7 @@ from k210sim.riscv import state as st
 from k210sim.riscv.core import Core
 from k210sim.riscv.jit import Jit
 from k210sim.riscv.jit_compiler import Compiler
+from k210sim.riscv.jit_region import Region
 from tests.riscv.conftest import PROGRAMS
 
 BASE, DATA, END = 0x80000000, 0x80010000, 0x80000800
@@ -23,7 +24,7 @@ OUTCOMES = (st.PC, st.MSTATUS, st.MEPC, st.MCAUSE, st.MTVAL, st.FCSR, st.CYCLE, 
 
 @pytest.fixture(scope="module")
 def compiler():
-    return Compiler(jit_cache.Cache(None))
+    return Compiler(None)
 
 
 # --- instructions as words ---------------------------------------------------------------------
@@ -312,3 +313,46 @@ def test_any_float_program(compiler, words, f, x, fcsr, budgets):
     for budget in budgets:
         pair.run(budget)
         pair.same()
+
+
+# --- on disk -----------------------------------------------------------------------------------
+
+
+def files(place):
+    return sorted(place.rglob("*.o"))
+
+
+def test_the_next_process_finds_regions_on_disk_and_compiles_damaged_ones_anew(tmp_path):
+    x = np.zeros(31, np.int64)
+    x[7], x[8] = DATA, BASE + 40
+    first = Compiler(tmp_path)
+    Pair(first, LOOP, x).compile()
+    kept = files(tmp_path)
+    assert first.compiled == len(kept) > 0
+    second = Compiler(tmp_path)
+    other = Pair(second, LOOP, x)
+    for core in (other.plain, other.compiled):
+        core.run(core.harts[0], 400)
+    for _ in range(3):
+        other.jit.sample(other.compiled.harts[0].pc)
+        other.run(77)
+        other.same()
+    assert second.loaded > 0 and second.compiled == 0
+    assert (other.compiled.code & 255 == op.BLOCK).any()
+    kept[0].write_bytes(kept[0].read_bytes()[:-1])
+    (kept[0].parent / "zzz-not-ours.o").write_bytes(b"")
+    line = int(kept[0].stem.split("-")[0], 16)
+    assert Compiler(tmp_path).recall(line, lambda region: True) == []
+    assert not kept[0].exists()
+
+
+def test_the_cache_stays_small_and_is_not_needed(tmp_path, monkeypatch):
+    monkeypatch.setattr(jit_cache, "MOST_BYTES", 5000)
+    for n in range(9):
+        (tmp_path / f"{n}.o").write_bytes(bytes(1000))
+    jit_cache.Cache(tmp_path, "identity")
+    assert sum(path.stat().st_size for path in tmp_path.rglob("*.o")) <= 5000
+    (tmp_path / "file").write_bytes(b"")
+    nowhere = jit_cache.Cache(tmp_path / "file", "identity")
+    nowhere.put(1, "key", Region((), False), b"")
+    assert nowhere.keys(1) == ()
