@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import threading
 
+_linked: list = []  # machine code stays as long as the process: a table of BLOCKs may name it
 LEAST_LLVM = 20  # llvmlite 0.45; older ones lack what is used here
 
 
@@ -31,7 +32,6 @@ class Native:
             cpu=cpu, features=features.flatten(), opt=1, reloc="pic", codemodel="small"
         )
         self._linker = llvm.create_lljit_compiler()
-        self._libraries: list = []  # addresses are good as long as these live
         self._lock = threading.Lock()
         parts = (self._triple, cpu, features.flatten(), llvmlite.__version__)
         self.identity = hashlib.sha256("\0".join(parts).encode()).hexdigest()
@@ -54,6 +54,6 @@ class Native:
         """The address of the function `name` of an object."""
         with self._lock:
             builder = self._llvm.JITLibraryBuilder().add_object_img(code).export_symbol(name)
-            library = builder.link(self._linker, f"{name}.{len(self._libraries)}")
-            self._libraries.append(library)
+            library = builder.link(self._linker, f"{name}.{len(_linked)}")
+            _linked.append((library, self._linker))
         return library[name]

@@ -108,10 +108,9 @@ class Pair:
 # --- whole programs ----------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("program", ["instructions", "kernels"])
-def test_programs_compiled_from_the_first_instruction_on(rig, compiler, program):
-    expected = (PROGRAMS / f"{program}.expected").read_text()
-    first, second = (rig(program, compile_blocks=False) for _ in range(2))
+def test_a_program_compiled_from_the_first_instruction_on(rig, compiler):
+    expected = (PROGRAMS / "kernels.expected").read_text()
+    first, second = (rig("kernels", compile_blocks=False) for _ in range(2))
     assert first.run().splitlines() == expected.splitlines()
     core = second.machine.core
     core.code[:], core.pages[:] = first.machine.core.code, first.machine.core.pages
@@ -124,8 +123,9 @@ def test_programs_compiled_from_the_first_instruction_on(rig, compiler, program)
     assert first.clock.now_ns == second.clock.now_ns
 
 
-def test_floating_point_compiled_as_it_comes(rig, compiler):
-    board = rig("floats", compile_blocks=False)
+@pytest.mark.parametrize("program", ["instructions", "floats"])
+def test_every_instruction_compiled_gives_what_qemu_gives(rig, compiler, program):
+    board = rig(program, compile_blocks=False)
     jit = Jit(board.machine.core.code, board.machine.core.entries, compiler)
     for turn in range(20_000):
         board.machine.step()
@@ -133,7 +133,7 @@ def test_floating_point_compiled_as_it_comes(rig, compiler):
             jit.compile_all()
         if board.sent.endswith(b"end\n"):
             break
-    expected = (PROGRAMS / "floats.expected").read_text()
+    expected = (PROGRAMS / f"{program}.expected").read_text()
     assert board.sent.decode().splitlines() == expected.splitlines()
 
 
@@ -189,7 +189,7 @@ LOOP = [
 def test_every_budget_ends_at_the_same_instruction(compiler):
     x = np.zeros(31, np.int64)
     x[7], x[8] = DATA, BASE + 40
-    for budget in range(1, 60):
+    for budget in range(1, 40):
         pair = Pair(compiler, LOOP, x)
         pair.compile()
         for _ in range(3):
@@ -284,7 +284,7 @@ float_values = some.one_of(
                                | -1 << 32),
 )  # fmt: skip
 anything = settings(
-    max_examples=40, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True
+    max_examples=25, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True
 )
 
 
