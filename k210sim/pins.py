@@ -2,7 +2,8 @@
 
 Numbers are those of the firmware: 48 pads; GPIO ids 0..31 are the high-speed bank (GPIOHS),
 32..39 the plain one; function numbers as FPIOA has them. A pad that nothing drives reads what its
-pull says, and 0 without a pull (on the chip the level is then undefined).
+pull says. Without a pull it reads the level that registers last put out on it, as its charge lasts
+a while on the chip (here for ever), and 0 before that.
 """
 
 from __future__ import annotations
@@ -46,6 +47,7 @@ class Pins(Saved):
             self.functions[pad] = function
         self.driven: list[int | None] = [None] * N_PADS
         self.pulls = [INPUT] * N_PADS  # of pads themselves, besides those of a GPIO's mode
+        self.held = [0] * N_PADS  # levels of pads that registers have let go of
         self.modes = [INPUT] * N_GPIO
         self.outputs = [0] * N_GPIO
         self.triggers = [NO_EDGE] * N_GPIO
@@ -86,8 +88,7 @@ class Pins(Saved):
         gpio = self.functions[pad] - FUNC_GPIOHS0  # both banks lie one behind the other
         if 0 <= gpio < N_GPIO:
             return self._level(gpio, pad)
-        outside = self.driven[pad]
-        return int(self.pulls[pad] == PULL_UP) if outside is None else outside
+        return self._outside(pad)
 
     # --- GPIO units ------------------------------------------------------------------------------
     def set_mode(self, gpio: int, mode: int) -> None:
@@ -101,8 +102,13 @@ class Pins(Saved):
     def write_bank(self, first: int, levels: int, outputs: int, count: int) -> None:
         """Set a bank of units at once: bit n of both belongs to `first` + n."""
         for n in range(count):
-            self.outputs[first + n] = levels >> n & 1
-            self.modes[first + n] = OUTPUT if outputs >> n & 1 else INPUT
+            gpio, driven = first + n, outputs >> n & 1
+            if self.modes[gpio] == OUTPUT and not driven:
+                pad = self.pad_of(FUNC_GPIOHS0 + gpio)
+                if pad >= 0:
+                    self.held[pad] = self.outputs[gpio]
+            self.outputs[gpio] = levels >> n & 1
+            self.modes[gpio] = OUTPUT if driven else INPUT
         self._look()
 
     def read_bank(self, first: int, count: int) -> int:
@@ -126,10 +132,15 @@ class Pins(Saved):
         mode = self.modes[gpio]
         if mode == OUTPUT:
             return self.outputs[gpio]
-        outside = self.driven[pad] if pad >= 0 else None
-        if outside is None:
-            return int(mode == PULL_UP or pad >= 0 and self.pulls[pad] == PULL_UP)
-        return outside
+        if pad < 0:
+            return int(mode == PULL_UP)
+        return 1 if mode == PULL_UP and self.driven[pad] is None else self._outside(pad)
+
+    def _outside(self, pad: int) -> int:
+        """The level of a pad that no unit drives."""
+        if self.driven[pad] is not None:
+            return self.driven[pad]
+        return self.held[pad] if self.pulls[pad] == INPUT else int(self.pulls[pad] == PULL_UP)
 
     def _look(self) -> None:
         """Tell of edges since the last look."""

@@ -31,6 +31,12 @@ def test_a_pin_reads_what_drives_its_pad(chip):
     chip[GPIOHS + OUTPUT_VAL] = 1 << 5
     chip[GPIOHS + OUTPUT_EN] = 1 << 5
     assert chip[GPIOHS + INPUT_VAL] == 1 << 5 and chip.pins.level(10) == 1
+    chip.pins.drive(10, None)
+    chip[FPIOA + 4 * 10] = FUNC_GPIOHS0 + 5
+    chip[GPIOHS + OUTPUT_EN] = 0  # let go of, it keeps its charge
+    assert chip[GPIOHS + INPUT_VAL] == 1 << 5
+    chip[FPIOA + 4 * 10] = FUNC_GPIOHS0 + 5 | 1 << 17  # pulled down
+    assert chip[GPIOHS + INPUT_VAL] == 0
     chip[FPIOA + 4 * 16] = FUNC_GPIO0 + 3
     assert chip[GPIO + 0x50] == 1 << 3  # the boot key is not pressed
     chip.pins.drive(16, 0)
