@@ -4,7 +4,8 @@ Ref: kendryte-standalone-sdk lib/drivers/include/dvp.h and dvp.c; sipeed/MaixPy-
 components/micropython/port/src/omv/sensor.c for the order of pixels. A frame that is to be
 converted goes to memory as two things: RGB565 with the first of two pixels in the upper half of a
 32-bit word, and three 8-bit planes. In luma mode the planes hold the brightness and nothing goes to
-the display's address (no firmware uses that one then; a guess).
+the display's address (no firmware uses that one then; a guess). What is sent where no memory is
+gets lost: MaixPy lets frames go to address 0 while it changes buffers.
 
 The sensor sends frames while it is clocked, powered and not in reset. Guesses: a frame's data end
 at 9/10 of its time (the blanking); the frame is cut at the DVP's size from the upper left corner.
@@ -148,9 +149,7 @@ class Dvp(Device):
 
     def _put_rows(self, address: int, values: np.ndarray) -> None:
         memory = self._memory(address, values.nbytes)
-        if memory is None:
-            self._unmodelled(f"frame of {values.nbytes} bytes to 0x{address:08x}", 0x08)
-        else:
+        if memory is not None:
             memory[:] = np.ascontiguousarray(values).view(np.uint8).ravel()
 
     # --- status and interrupt -------------------------------------------------------------------

@@ -8,11 +8,14 @@ shared material too.
 from __future__ import annotations
 
 import ast
+import re
 
 import numpy as np
 import pytest
 
 from k210sim import Board
+from k210sim.kpu.model import KModel
+from k210sim.kpu.pictures import find_boxes, load_input
 from k210sim.sd import fat_layout as fat
 from k210sim.sd.cards import MemoryCard
 from k210sim.sd.fat import FatVolume
@@ -26,6 +29,7 @@ pytestmark = pytest.mark.slow
 RELEASES = {
     "v0.6.3": "6dde2d59adc344ee0c7f96300528b4feff5e36c160f5cc0066016389394f15fa",
     "v0.6.3 openmv": "a7364cdd147c35ad3e36eca24d1cae5557049be16202e37996aba5a1a12416b1",
+    "v0.6.2-84 openmv": "6e6c778e2f50cfad4763d3708bb5b1660393852f6db2ce912bd661254ac89d6c",
     "v0.6.2-84": "edbdd364c2a2ab0fe25cc944d2dfc46fdf9ec112217450b88d34276cd3c769f7",
     "v0.5.0": "2d24e326f605980e6e77b4aa1190cddbf7273565f770692046b03b235fc292de",
 }
@@ -90,6 +94,72 @@ def test_a_face_is_found_as_on_the_builtin_engine(board):
     assert found[0]["classid"] == expected[0]["classid"]
     assert abs(found[0]["value"] - expected[0]["value"]) < 0.02
     assert np.array_equal(board.lcd.pixels(), seen)
+
+
+def test_kpu_memtest_prints(board):
+    typed(board, "import KPU")
+    text = typed(board, "KPU.memtest()")
+    assert re.search(r"free gc heap memory ?: \d+ KB\s+.*free sys heap memory ?: ?\d+ KB", text)
+
+
+def test_the_openmv_build_runs_a_kmodel_of_version_4():
+    model, picture = SHARED / "models" / "20class_v4.kmodel", SHARED / "images" / "dog.bmp"
+    if not picture.exists():
+        pytest.skip(f"{picture} is not there")
+    net = KModel.from_file(model)
+    anchors = (1.08, 1.19, 3.42, 4.41, 6.63, 11.38, 9.42, 5.11, 16.62, 10.52)
+    output = net.run(load_input(picture, net.input_shape, "uint8"))[0]
+    expected = find_boxes(net, output, anchors)
+    board = Board(engine="riscv", camera=picture)
+    try:
+        board.flash(firmware(RELEASES["v0.6.3 openmv"]), 0, name="maixpy.bin")
+        board.flash(model, 0x300000)
+        board.power_on(wait=False)
+        board.expect(rb">>> $", 300)
+        for line in PROGRAM.splitlines()[:4]:
+            typed(board, line)
+        assert "True" in typed(board, "KPU.set_outputs(task, 0, 10, 7, 125)")
+        typed(board, f"a = KPU.init_yolo2(task, 0.5, 0.3, 5, {anchors})")
+        typed(board, "found = KPU.run_yolo2(task, sensor.snapshot())")
+        found = ast.literal_eval(typed(board, "found").strip())
+    finally:
+        board.close()
+    assert len(found) == len(expected) == 2
+    for one, other in zip(found, expected, strict=True):
+        assert max(abs(one[name] - getattr(other, name)) for name in "xywh") <= 1
+        assert one["classid"] == other.classid and abs(one["value"] - other.value) < 1e-3
+
+
+def test_other_peripherals_through_the_drivers_of_v0_6_3():
+    board = Board(engine="riscv", clock="virtual")
+    try:
+        board.flash(firmware(RELEASES["v0.6.3"]), 0, name="maixpy.bin")
+        board.power_on(wait=False)
+        board.expect(rb">>> $", 300)
+        typed(board, "import uhashlib, ucryptolib, time; from machine import Timer, I2C")
+        typed(board, "from Maix import GPIO, FFT, I2S; from fpioa_manager import fm")
+        for line, answer in (
+            ("a = uhashlib.sha256(b'abc').digest()", ""),
+            ("a == uhashlib.sha256().calculate_hard(b'abc')", "True"),
+            ("aes = lambda: ucryptolib.aes(b'k' * 16, ucryptolib.MODE_CBC, b'i' * 16)", ""),
+            ("aes().decrypt(aes().encrypt(b'A' * 64)) == b'A' * 64", "True"),
+            ("b = bytearray(256); b[0] = 100; FFT.run(b, 64, 0)[40]", "(100, 0)"),
+            ("fm.register(10, fm.fpioa.GPIOHS0); p = GPIO(GPIO.GPIOHS0, GPIO.OUT); p.value(1)", ""),
+            ("p.value()", "1"),
+            ("fm.register(11, fm.fpioa.GPIO1); GPIO(GPIO.GPIO1, GPIO.IN, GPIO.PULL_UP).value()",
+             "1"),
+            ("fm.register(20, fm.fpioa.I2C0_SCLK); fm.register(21, fm.fpioa.I2C0_SDA)", "1\r\n1"),
+            ("I2C(I2C.I2C0, freq=100000, scl=20, sda=21).scan()", "[]"),
+            ("x = I2S(I2S.DEVICE_0); a = x.channel_config(x.CHANNEL_0, x.RECEIVER)", ""),
+            ("a = x.set_sample_rate(16000); t = time.ticks_ms(); a = x.record(1600)", ""),
+            ("x.wait_record(); 90 < time.ticks_ms() - t < 110", "True"),
+            ("n = []; f = lambda t: n.append(time.ticks_ms())", ""),
+            ("t = Timer(0, 0, mode=Timer.MODE_PERIODIC, period=50, callback=f)", ""),
+            ("time.sleep_ms(240); t.stop(); [b - a for a, b in zip(n, n[1:])]", "[50, 50, 50]"),
+        ):  # fmt: skip
+            assert typed(board, line).strip() == answer, line
+    finally:
+        board.close()
 
 
 @pytest.fixture(params=["image", "folder"])
