@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 import click
 
@@ -96,14 +96,13 @@ def pack_command(out, parts, raw, sha256):
 @click.option("--force", is_flag=True, help="Overwrite files that exist.")
 def unpack_command(package, folder, force):
     """Write a package's files into FOLDER (default: here)."""
-    from k210sim.flash.kfpkg import LIST_NAME, Kfpkg
+    from k210sim.flash.kfpkg import LIST_NAME, Kfpkg, is_plain
 
     read = Kfpkg.read(package)
     contents = {LIST_NAME: read.list_text.encode(), **{m.name: m.data for m in read.members}}
     for name in contents:
-        path = PurePosixPath(name.replace("\\", "/"))
-        if path.is_absolute() or ".." in path.parts or ":" in name or len(path.parts) != 1:
-            raise KfpkgError(f"member {name!r} would leave the folder; nothing was unpacked",
+        if not is_plain(name):
+            raise KfpkgError(f"member {name!r} is a path, not a file's name; nothing was unpacked",
                              path=package)
         if not force and (Path(folder) / name).exists():
             raise HostError(f"{Path(folder) / name}: exists; --force overwrites it")

@@ -16,7 +16,7 @@ import re
 import zipfile
 import zlib
 from dataclasses import dataclass, field
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from k210sim.errors import KfpkgError
 from k210sim.flash import boot_image
@@ -117,12 +117,21 @@ def flash_list_text(members, version: str = "0.1.0", *, checksums: bool = False)
     return f'{{\n    "version": {json.dumps(version)},\n    "files": [\n{body}\n    ]\n}}\n'
 
 
+def is_plain(name: str) -> bool:
+    """Whether a member's name is that of a file right in a folder, on every system."""
+    path = PurePosixPath(name.replace("\\", "/"))
+    return len(path.parts) == 1 and path.name not in ("", "..") and not path.is_absolute() and (
+        ":" not in name)
+
+
 def lint(package: Kfpkg, spiffs=(0xD00000, 0x300000)) -> list[str]:
     """Remarks about a package that is readable but may not do what its maker wanted."""
     remarks = []
     start, size = spiffs
     for m in package.members:
         data = m.data
+        if not is_plain(m.name):
+            remarks.append(f"{m.name}: the name is a path; `kfpkg unpack` refuses the package")
         if m.end > start and m.address < start + size and not _spiffs_image(m, start):
             remarks.append(
                 f"{m.name}: 0x{m.address:08x}..0x{m.end:08x} overlaps the file system at "
@@ -254,7 +263,7 @@ def _parse_list(raw: bytes, refuse):
         text = raw.decode("utf-8-sig")
         # Decimal keeps the rest of the line in place, so JSON errors name the right line.
         plain = _HEX_NUMBER.sub(lambda m: m[1] + str(int(m[2], 16)), text)
-        tree = json.loads(plain)
+        tree = json.loads(plain, object_pairs_hook=_without_twice)
     except UnicodeDecodeError as error:
         raise refuse(f"{LIST_NAME} is not UTF-8 text") from error
     except (ValueError, RecursionError) as error:
@@ -268,6 +277,16 @@ def _parse_list(raw: bytes, refuse):
         raise refuse(f"{LIST_NAME} lists {len(entries)} files, expected 1 to {MAX_MEMBERS}")
     version = tree.get("version", "0.1.0")
     return text, version if isinstance(version, str) else str(version), entries
+
+
+def _without_twice(pairs) -> dict:
+    """An object of the list; JSON would silently keep the last of two equal keys."""
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        keys = [key for key, _ in pairs]
+        twice = next(key for key in keys if keys.count(key) > 1)
+        raise ValueError(f'an object has the key "{twice:.40}" twice')
+    return found
 
 
 def _entry(entry, number: int, refuse) -> dict:

@@ -197,7 +197,7 @@ def test_pack_list_lint_unpack(call, tmp_path):
 @pytest.mark.parametrize("name", ["../evil", "/abs", "a/../../b", "..\\up", "C:evil", "dir/x"])
 def test_unpack_never_leaves_the_folder(call, tmp_path, name):
     (tmp_path / "e.kfpkg").write_bytes(Kfpkg.of([Member(name, 0, b"x")]).build())
-    refused(call("kfpkg", "unpack", "e.kfpkg", "deep/out"), "would leave the folder")
+    refused(call("kfpkg", "unpack", "e.kfpkg", "deep/out"), "is a path")
     assert not (tmp_path / "deep").exists()
 
 

@@ -141,6 +141,10 @@ BAD = {
         "more than 16777216 bytes",
     ),
     "twice in the archive": (twice(), "'a.bin' twice"),
+    "a key twice": (
+        package({"a.bin": b"x"}, '{"files": [{"bin": "a.bin", "address": 1, "address": 2}]}'),
+        'the key "address" twice',
+    ),
 }
 
 
@@ -270,6 +274,8 @@ def test_prefix_wraps_the_member():
         (Member("a", 0x300000, bytes(32), False, True), "reverse4Bytes is ignored"),
         (Member("a", 0x300004, bytes(32)), "not a multiple of 0x1000"),
         (Member("a.kmodel", 0x300000, bytes(32)), "its bytes do not"),
+        *((Member(name, 0x300000, b"x"), "the name is a path")
+          for name in ("../a", "/etc/a", "d/a", "d\\a", "c:a", "..")),
     ],
 )
 def test_lint_remarks(member, remark):
