@@ -8,13 +8,15 @@ from llvmlite import ir
 from numba import njit, types
 from numba.extending import intrinsic
 
-from k210sim.kpu.kernels import dot_code  # noqa: F401 - prepares LLVM for inline assembly
+from k210sim.kpu.kernels import arm, dot_code  # noqa: F401 - dot_code prepares LLVM
 
 # Kernel set -> (32-bit lanes, chains, instruction, constraints, multiplications per lane).
 LOOPS = {
     "vnni": (16, 24, "vpdpbusd $3, $2, $0", "=v,0,v,v", 4),
     "avxvnni": (8, 12, "{vex} vpdpbusd $3, $2, $0", "=x,0,x,x", 4),
     "avx2": (8, 10, "vpmaddwd $2, $1, $0", "=x,x,x", 2),
+    "neondot": (4, 24, arm.UDOT, "=w,0,w,w", 4),
+    "neon": (4, 24, arm.PAIRS, "=w,0,w,w,~{v31}", 2),
 }
 
 

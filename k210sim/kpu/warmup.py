@@ -28,6 +28,8 @@ DOT_FILES = {
     "vnni": ("dot512", "dot products with AVX-512 VNNI"),
     "avxvnni": ("dot256", "dot products with AVX-VNNI"),
     "avx2": ("dot_avx2", "dot products with AVX2"),
+    "neondot": ("dot_neondot", "dot products of ARMv8.2"),
+    "neon": ("dot_neon", "dot products with NEON"),
 }
 SLOW_S = 0.3
 _ready = threading.Lock()

@@ -2,6 +2,7 @@
 
 import json
 import math
+import struct
 
 import naive
 import numpy as np
@@ -9,8 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from k210sim.errors import ConfigError
 from k210sim.kpu.conv_params import ConvParams, segments
-from k210sim.kpu.kernels import conv2d, dense, pool2d, quant, table
+from k210sim.kpu.kernels import arm, conv2d, dense, pool2d, quant, table
 from k210sim.kpu.kernels.portable import pool
 from k210sim.kpu.kmodel.writer import ModelBuilder, activation_table
 from k210sim.kpu.layer_regs import Activation, BatchNorm, LayerRegs
@@ -30,6 +32,19 @@ def run_layer(kernels, x, weights, bn, act, *, depthwise=False, kind=0, rule="ev
 @pytest.fixture(scope="module", params=table.available())
 def kernels(request):
     return table.load(request.param)
+
+
+def test_a_set_of_another_processor_is_refused_by_name():
+    """And an AArch64 one is known by its auxiliary vector: entry 16, bit 20 for dot products."""
+    missing = [name for name in table.SETS if name not in table.available()]
+    for name in missing:
+        with pytest.raises(ConfigError, match=f"kernels '{name}' need instructions this host"):
+            table.load(name)
+    assert len(missing) >= 2  # no host has both families
+    entries = ((33, 1 << 40), (16, 0x8FB | arm.ASIMDDP), (0, 0))
+    auxv = b"".join(struct.pack("=QQ", *entry) for entry in entries)
+    assert arm.hwcap(auxv) == 0x1008FB and arm.hwcap(auxv[:16] + b"cut") == 0
+    assert "neon" in table.available() or not arm.dot_product()
 
 
 @pytest.fixture(scope="module")

@@ -19,7 +19,7 @@ from k210sim.errors import ConfigError
 # What says whether a set's module computes rightly here; kpu/__init__.py fills it in.
 examine: Callable[[ModuleType], bool] | None = None
 _trusted: dict[str, bool] = {}
-SETS = ("vnni", "avxvnni", "avx2", "portable")
+SETS = ("vnni", "avxvnni", "avx2", "neondot", "neon", "portable")
 
 
 def load(name: str):

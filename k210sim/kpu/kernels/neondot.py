@@ -1,0 +1,26 @@
+"""The kernel set for AArch64 hosts with dot products (ARMv8.2 and later): 1x1 and 3x3 layers.
+
+Depthwise layers take the kernel all such sets share, 16-bit weights the portable set.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from k210sim.kpu.kernels import arm, depth_conv, dot_conv, portable
+
+NAME = "neondot"
+
+
+def available() -> bool:
+    """Whether this host has the instructions."""
+    return arm.dot_product()
+
+
+def prepare(params):
+    """A runnable layer for ConvParams."""
+    if params.weights.dtype != np.uint8:
+        return portable.PortableConv(params)
+    if params.depthwise:
+        return depth_conv.prepare(params)
+    return dot_conv.DotConv(params, "dot_neondot", wide=False, shift=0)
