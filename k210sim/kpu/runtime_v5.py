@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import math
 from array import array
-from bisect import bisect_left
 
 import numpy as np
 
@@ -19,18 +18,10 @@ from k210sim.kpu.kernels.tiles import check_threads
 from k210sim.kpu.kmodel import stackvm, v5
 from k210sim.kpu.placed import PlacedConv
 from k210sim.kpu.runtime import LayerResult
+from k210sim.kpu.stack_machine import TensorMachine
+from k210sim.kpu.tensor_views import MAX_ELEMENTS, strided, tensor_at
 
-MAX_ELEMENTS = 8 << 20
 MAX_POOL = 32 << 20
-MAX_INSTRUCTIONS = 1 << 20
-MAX_DEPTH = 4096
-
-
-class Buffer:
-    """A place on the operand stack: bytes of a memory from `start` on."""
-
-    def __init__(self, cells: np.ndarray, start: int):
-        self.cells, self.start = cells, start
 
 
 class Program:
@@ -222,8 +213,8 @@ class NetV5:
             return self._convolve(op, memory, key, wanted)
         if op.opcode == 3:
             dtype = v5.DATATYPES[op.src.datatype] if op.src.datatype < 11 else "u1"
-            source = _strided(memory.cells(op.src), dtype, op.shape, op.src_strides)
-            target = _strided(memory.cells(op.dst), dtype, op.shape, op.dst_strides)
+            source = strided(memory.cells(op.src), dtype, op.shape, op.src_strides)
+            target = strided(memory.cells(op.dst), dtype, op.shape, op.dst_strides)
             target[:] = source.copy()
             return target
         shape = op.shape
@@ -313,7 +304,7 @@ class _K210Memory:
         """The bytes of a Place; KmodelError when they are outside their memory."""
         start = place.start
         if place.location in self.tensors:
-            cells, start = _tensor_at(*self.tensors[place.location], start)
+            cells, start = tensor_at(*self.tensors[place.location], start)
         elif place.location == v5.AI_RAM:
             cells = self.net.ai_ram.data
         elif place.location in (v5.RDATA, v5.DATA):
@@ -326,299 +317,3 @@ class _K210Memory:
             raise KmodelError(f"{place.size} bytes at {start} of memory {place.location}, it has "
                               f"{cells.size}", field="start")
         return cells[start : start + place.size]
-
-
-def _tensor_at(ranges, tensors, offset):
-    """(bytes, offset inside) of the tensor with the greatest start not above `offset`."""
-    best = None
-    for i, place in enumerate(ranges):
-        if place.start <= offset and (best is None or place.start > ranges[best].start):
-            best = i
-    if best is None:
-        raise KmodelError(f"no tensor starts at or below {offset}", field="start")
-    return tensors[best], offset - ranges[best].start
-
-
-def _strided(cells, dtype, shape, strides) -> np.ndarray:
-    """A view of `cells` with strides in elements; every element must lie inside."""
-    dtype = np.dtype(dtype)
-    if len(strides) != len(shape):
-        raise KmodelError(f"{len(strides)} strides for {len(shape)} axes", field="strides")
-    if any(d < 0 for d in shape) or any(s < 0 for s in strides):
-        raise KmodelError(f"a tensor of {shape} with strides {strides}", field="shape")
-    if math.prod(max(1, d) for d in shape) > MAX_ELEMENTS:
-        raise KmodelError(f"a tensor of {shape}", field="shape")
-    if 0 in shape:
-        return np.zeros(shape, dtype)
-    span = 1 + sum((d - 1) * s for d, s in zip(shape, strides, strict=True))
-    if span * dtype.itemsize > cells.size:
-        raise KmodelError(f"a tensor of {shape} with strides {strides} in {cells.size} bytes",
-                          field="shape")
-    flat = cells[: span * dtype.itemsize].view(dtype)
-    return np.lib.stride_tricks.as_strided(flat, shape, [s * dtype.itemsize for s in strides])
-
-
-_WRAP = {"I1": (8, True), "I2": (16, True), "I4": (32, True), "I": (32, True), "U1": (8, False),
-         "U2": (16, False), "U4": (32, False), "U": (32, False)}
-
-
-def _wrap(value, bits=32, signed=True) -> int:
-    value = int(value) & ((1 << bits) - 1)
-    return value - (1 << bits) if signed and value >> (bits - 1) else value
-
-
-def _divide(a, b):
-    if b == 0:
-        raise KmodelError("division by zero", field="stackvm.DIV")
-    q = abs(a) // abs(b)
-    return q if (a < 0) == (b < 0) else -q
-
-
-_ARITHMETIC = {
-    "ADD": lambda a, b: a + b, "SUB": lambda a, b: a - b, "MUL": lambda a, b: a * b,
-    "DIV": _divide, "REM": lambda a, b: a - b * _divide(a, b), "AND": lambda a, b: a & b,
-    "OR": lambda a, b: a | b, "XOR": lambda a, b: a ^ b, "SHL": lambda a, b: a << (b & 31),
-    "SHR": lambda a, b: a >> (b & 31), "CLT": lambda a, b: int(a < b),
-    "CLE": lambda a, b: int(a <= b), "CEQ": lambda a, b: int(a == b),
-    "CGE": lambda a, b: int(a >= b), "CGT": lambda a, b: int(a > b),
-    "CNE": lambda a, b: int(a != b),
-}
-_ON_FLOATS = ("ADD", "SUB", "MUL", "CLT", "CLE", "CEQ", "CGE", "CGT", "CNE")
-
-
-class TensorMachine:
-    """One call of a stackvm function: its operand stack and shape registers."""
-
-    def __init__(self, net: NetV5, module: int, function: int, inputs, outputs, results):
-        self.net, self.module, self.results = net, module, results
-        self.record = net.model.modules[module].functions[function]
-        self.program = net.program(module, function)
-        self.release = net.releases[module]
-        self.release_name = stackvm.RELEASES[self.release]
-        self.tensors = {v5.INPUT: (self.record.inputs, inputs),
-                        v5.OUTPUT: (self.record.outputs, outputs)}
-        self.stack: list = []
-        self.shapes: dict[int, tuple[int, ...]] = {}
-        self.pads: dict[int, list[tuple[int, int, int]]] = {}
-
-    # -- operands -----------------------------------------------------------------------------
-
-    def pop(self):
-        """An int or a float."""
-        if not self.stack:
-            raise KmodelError("the operand stack is empty", field="stackvm")
-        value = self.stack.pop()
-        if isinstance(value, Buffer):
-            raise KmodelError("an address where a number is expected", field="stackvm")
-        return value
-
-    def pop_int(self) -> int:
-        value = self.pop()
-        if not isinstance(value, int):
-            raise KmodelError(f"{value!r} where an integer is expected", field="stackvm")
-        return value
-
-    def pop_address(self) -> Buffer:
-        if not self.stack or not isinstance(self.stack[-1], Buffer):
-            raise KmodelError("a number where an address is expected", field="stackvm")
-        return self.stack.pop()
-
-    def pop_padding(self) -> tuple[int, int]:
-        """before, after of one axis; a number between elements is not used by windows."""
-        if self.release >= stackvm.WITH_INTERIOR:
-            self.pop_int()
-        after = self.pop_int()
-        return self.pop_int(), after
-
-    def shape(self, register: int) -> tuple[int, ...]:
-        """A register's numbers, signed."""
-        if register not in self.shapes:
-            raise KmodelError(f"shape register {register} was never set", field="stackvm")
-        return self.shapes[register]
-
-    def paddings(self, register: int) -> list[tuple[int, int, int]]:
-        if register not in self.pads:
-            raise KmodelError(f"padding register {register} was never set", field="stackvm")
-        return self.pads[register]
-
-    # -- tensors ------------------------------------------------------------------------------
-
-    @staticmethod
-    def dtype(number: int) -> np.dtype:
-        if number >= len(v5.DATATYPES):
-            raise KmodelError(f"datatype {number}", field="stackvm.datatype")
-        return np.dtype(v5.DATATYPES[number])
-
-    @staticmethod
-    def check_size(shape):
-        """The shape; KmodelError when it is larger than the chip's memory."""
-        if any(d < 0 for d in shape) or math.prod(max(1, d) for d in shape) > MAX_ELEMENTS:
-            raise KmodelError(f"a tensor of {tuple(shape)} does not fit", field="shape")
-        return tuple(shape)
-
-    def _cells(self, place: Buffer):
-        if not 0 <= place.start <= place.cells.size:
-            raise KmodelError(f"address {place.start} of {place.cells.size} bytes",
-                              field="stackvm.LEA_BUFFER")
-        return place.cells[place.start :]
-
-    def read(self, place, dt: int, shape, strides: int) -> np.ndarray:
-        """A fresh array from a place."""
-        return _strided(self._cells(place), self.dtype(dt), shape, self.shape(strides)).copy()
-
-    def read_flat(self, place, dt: int, count: int) -> np.ndarray:
-        return _strided(self._cells(place), self.dtype(dt), (count,), (1,)).copy()
-
-    def write(self, place, dt: int, strides: int, values) -> np.ndarray:
-        """Store an array; returns it."""
-        values = np.asarray(values)
-        if not place.cells.flags.writeable:
-            raise KmodelError("the code writes into .rdata", field="stackvm")
-        target = _strided(self._cells(place), self.dtype(dt), values.shape, self.shape(strides))
-        target[...] = values
-        return values
-
-    # -- running ------------------------------------------------------------------------------
-
-    def run(self) -> None:
-        """All instructions, from the first to the end of the text or RET."""
-        steps, offsets = self.program.steps, self.program.offsets
-        index = 0
-        for _ in range(MAX_INSTRUCTIONS):
-            if index >= len(steps):
-                return
-            name, operands = steps[index]
-            try:
-                jump = self._step(name, operands)
-            except KmodelError as error:
-                error.args = (f"{error.args[0]}, in {name} at {offsets[index]} of the code",)
-                raise
-            if len(self.stack) > MAX_DEPTH:
-                raise KmodelError("the operand stack overflows", offset=offsets[index], field=name)
-            index += 1
-            if jump is None:
-                continue
-            if jump == "return":
-                return
-            # Relative to the byte behind the jump, which takes five.
-            target = offsets[index - 1] + 5 + jump
-            at = bisect_left(offsets, target)
-            if at == len(offsets) or offsets[at] != target:
-                raise KmodelError(f"a jump to {target}", offset=offsets[index - 1], field=name)
-            index = at
-        raise KmodelError(f"more than {MAX_INSTRUCTIONS} instructions", field="stackvm")
-
-    def _step(self, name, o):
-        if name.startswith("TENSOR."):
-            return self._tensor(name[7:], o)
-        if name in ("LDC_I4", "LDC_R4"):
-            self.stack.append(o["0"])
-        elif name in ("LDC_I4_0", "LDC_I4_1", "LDNULL"):
-            self.stack.append(1 if name == "LDC_I4_1" else 0)
-        elif name == "LEA_BUFFER":
-            self.stack.append(self._buffer(o["0"], o["2"]))
-        elif name == "STSHAPE":
-            self.shapes[o["0"]] = tuple(self.pop_int() for _ in range(o["1"]))[::-1]
-        elif name == "STPADDINGS":
-            parts = []
-            for _ in range(o["1"]):
-                between = self.pop_int() if self.release >= stackvm.WITH_INTERIOR else 0
-                after = self.pop_int()
-                parts.append((self.pop_int(), after, between))
-            self.pads[o["0"]] = parts[::-1]
-        elif name == "DUP":
-            self.stack.append(self.stack[-1] if self.stack else self.pop())
-        elif name == "POP":
-            if not self.stack:
-                self.pop()
-            self.stack.pop()
-        elif name in ("BR", "BR_TRUE", "BR_FALSE"):
-            if name == "BR" or bool(self.pop()) == (name == "BR_TRUE"):
-                return o["0"]
-        elif name == "RET":
-            return "return"
-        elif name != "NOP":
-            self._scalar(name)
-        return None
-
-    def _buffer(self, location, offset):
-        if location in self.tensors:
-            return Buffer(*_tensor_at(*self.tensors[location], offset))
-        if location in (v5.RDATA, v5.DATA):
-            memory = self.net.rdata if location == v5.RDATA else self.net.data
-            return Buffer(memory[self.module], offset)
-        raise KmodelError(f"memory {location}, expected 0 to 3", field="stackvm.LEA_BUFFER")
-
-    def _scalar(self, name):
-        """Arithmetic, comparisons and conversions; unsigned forms end in _U."""
-        base, unsigned = (name[:-2], True) if name.endswith("_U") else (name, False)
-        if name.startswith("CONV_") and name != "CONV_BR2":
-            value = self.pop()
-            if name == "CONV_R4":
-                self.stack.append(float(np.float32(value)))
-            else:
-                if not math.isfinite(value):
-                    raise KmodelError(f"{value} has no integer", field=name)
-                self.stack.append(_wrap(value, *_WRAP[name[5:]]))
-        elif name == "NEG":
-            value = self.pop()
-            self.stack.append(-value if isinstance(value, float) else _wrap(-value))
-        elif name == "NOT":
-            self.stack.append(_wrap(~self.pop_int()))
-        elif base in _ARITHMETIC:
-            b, a = self.pop(), self.pop()
-            if isinstance(a, float) or isinstance(b, float):
-                if base not in _ON_FLOATS:
-                    raise KmodelError("the operation is not executed on floats", field=name)
-                with np.errstate(all="ignore"):
-                    value = _ARITHMETIC[base](np.float32(a), np.float32(b))
-                self.stack.append(value if isinstance(value, int) else float(value))
-            else:
-                if unsigned:
-                    a, b = _wrap(a, signed=False), _wrap(b, signed=False)
-                self.stack.append(_wrap(_ARITHMETIC[base](a, b)))
-        else:
-            raise KmodelError(f"{name} is not executed: no compiler emits it", field="stackvm")
-
-    def _tensor(self, name, o):
-        from k210sim.kpu import tensor_ops
-
-        if name == "CALL":
-            return self._call(o)
-        function = tensor_ops.EXECUTED.get(name)
-        if function is None:
-            raise KmodelError(f"the tensor function {name} is not executed", field="stackvm")
-        value = function(self, o)
-        if self.results is not None:
-            self.results.append(LayerResult(len(self.results), name.lower(), np.array(value)))
-        return None
-
-    def _call(self, o):
-        net, modules = self.net, self.net.model.modules
-        module, function = o["module"], o["function"]
-        if module >= len(modules) or function >= len(modules[module].functions):
-            raise KmodelError(f"function {function} of module {module}", field="CALL")
-        if modules[module].type != "k210":
-            raise KmodelError("a call into another stackvm module is not executed", field="CALL")
-        record = modules[module].functions[function]
-        if (o["inputs"], o["outputs"]) != (len(record.inputs), len(record.outputs)):
-            raise KmodelError(f"{o['inputs']} inputs and {o['outputs']} outputs, the function has "
-                              f"{len(record.inputs)} and {len(record.outputs)}", field="CALL")
-        views = []
-        for _ in range(o["outputs"] + o["inputs"]):
-            strides, shape = self.shape(self.pop_int()), self.shape(self.pop_int())
-            dt = self.pop_int()
-            views.append(_strided(self._cells(self.pop_address()), self.dtype(dt & 0xFF), shape,
-                                  strides))
-        views.reverse()
-        inputs = [np.ascontiguousarray(v).reshape(-1).view(np.uint8).copy()
-                  for v in views[: o["inputs"]]]
-        results = []
-        for view in views[o["inputs"] :]:
-            if not view.flags.writeable and view.size:
-                raise KmodelError("the code writes into .rdata", field="CALL")
-            results.append(np.zeros(view.size * view.itemsize, np.uint8))
-        net.run_k210(module, function, inputs, results, self.results)
-        for view, raw in zip(views[o["inputs"] :], results, strict=True):
-            view[...] = raw.view(view.dtype).reshape(view.shape)
-        return None

@@ -1,8 +1,9 @@
 """What the tensor functions of kmodel V5's byte code do.
 
-Each function takes the machine (`TensorMachine` of runtime_v5.py) and the instruction's operands,
-pops its values and returns what it wrote. Tensors are NumPy views over the machine's memories with
-the strides of the byte code. Float arithmetic rounds after every step, sums go in index order.
+Each function takes the machine (`TensorMachine` of stack_machine.py) and the instruction's
+operands, pops its values and returns what it wrote. Tensors are NumPy views over the machine's
+memories with the strides of the byte code. Float arithmetic rounds after every step, sums go in
+index order.
 Ref: nncase v1.9.0 src/runtime/stackvm/ops, src/kernels/cpu/reference (behaviour, not code).
 """
 
@@ -33,7 +34,7 @@ def _shape_of(m, o, name="shape"):
     return m.shape(o[name])
 
 
-def _float_only(o, key="dt"):
+def float_only(o, key="dt"):
     if o[key] != FLOAT:
         raise KmodelError(f"datatype {o[key]}, this function takes float32 only", field=key)
 
@@ -68,7 +69,7 @@ def quantize(m, o):
     """clamp(round(x * scale + bias)), ties to even; NaN and what is beyond 32 bits give the
     lowest value, as the x86 conversion does."""
     bias, scale = F32(m.pop()), F32(m.pop())
-    _float_only(o)
+    float_only(o)
     limits = np.iinfo(m.dtype(o["dt_out"]))
 
     def change(x):
@@ -110,12 +111,12 @@ def unary(m, o):
     order = {0: UNARY_BETA, 1: UNARY_1_0}.get(m.release, range(len(UNARY)))
     if o["op"] >= len(order) or UNARY[order[o["op"]]] is None:
         raise KmodelError(f"unary operation {o['op']} is not executed on floats", field="op")
-    _float_only(o)
+    float_only(o)
     return _elementwise(m, o, UNARY[order[o["op"]]])
 
 
 def sigmoid(m, o):
-    _float_only(o)
+    float_only(o)
 
     def change(x):
         return (F32(1) / (F32(1) + np.exp(-x.astype(np.float64)).astype(F32))).astype(F32)
@@ -129,7 +130,7 @@ def lut1d(m, o):
     out_at, table_at, in_at = m.pop_address(), m.pop_address(), m.pop_address()
     if o["dt"] != 4:
         raise KmodelError("a table takes bytes", field="dt")
-    table = np.frombuffer(m.read_flat(table_at, 4, 256).tobytes(), np.uint8)
+    table = m.read_flat(table_at, 4, 256)
     x = m.read(in_at, 4, _shape_of(m, o), o["in_strides"])
     return m.write(out_at, 4, o["out_strides"], table[x])
 
@@ -313,7 +314,7 @@ def _four(shape):
 
 
 def reduce_window2d(m, o):
-    _float_only(o)
+    float_only(o)
     shape = _four(_shape_of(m, o))
     g, (h, w) = _windows(m, o, shape, (o["filter_h"], o["filter_w"]))
     out_at, start, in_at = m.pop_address(), F32(m.pop()), m.pop_address()
@@ -330,7 +331,7 @@ def reduce_window2d(m, o):
 
 
 def conv2d(m, o):
-    _float_only(o)
+    float_only(o)
     shape, w_shape = _four(_shape_of(m, o)), _four(_shape_of(m, o, "w_shape"))
     g, (h, w) = _windows(m, o, shape, w_shape[2:])
     out_at, bias_at, w_at, in_at = (m.pop_address() for _ in range(4))
@@ -360,7 +361,7 @@ def matmul(m, o):
     b = m.read(b_at, FLOAT, _shape_of(m, o, "b_shape"), o["b_strides"])
     if min(a.ndim, b.ndim) < 2 or a.shape[-1] != b.shape[-2]:
         raise KmodelError(f"{a.shape} times {b.shape}", field="a_shape")
-    bias = np.frombuffer(m.read_flat(bias_at, FLOAT, b.shape[-1]).tobytes(), F32)
+    bias = m.read_flat(bias_at, FLOAT, b.shape[-1])
     batches = [math.prod(part.shape[:-2]) for part in (a, b)]
     if 1 not in batches and batches[0] != batches[1] or 0 in batches:
         raise KmodelError(f"{a.shape} times {b.shape}", field="a_shape")
@@ -436,7 +437,7 @@ def gather(m, o):
 def softmax(m, o):
     if "axis" not in o:
         raise KmodelError(f"SOFTMAX of nncase {m.release_name} has no fields", field="SOFTMAX")
-    _float_only(o)
+    float_only(o)
     out_at, in_at = m.pop_address(), m.pop_address()
     x = m.read(in_at, FLOAT, _shape_of(m, o), o["in_strides"])
     if not -x.ndim <= o["axis"] < x.ndim or x.size == 0:

@@ -1,6 +1,6 @@
 """Mutations of model files: `python tests/kpu/fuzz_kmodel.py [CASES] [FILE ...]`.
 
-The FILE "v5" stands for a small written kmodel V5.
+The FILE "v5" stands for a small written kmodel V5, "functions" for one per tensor function.
 
 Every case must end in a KmodelError or a run inside the model's own memory. The test suite runs a
 few hundred; this script as many as wanted, on a small written model and on any files given.
@@ -81,7 +81,14 @@ def mutate(data: bytes, rng) -> bytes:
 
 def main(argv) -> int:
     cases = int(argv[0]) if argv else 2000
-    files = [small_v5() if name == "v5" else Path(name).read_bytes() for name in argv[1:]]
+    files = []
+    for name in argv[1:]:
+        if name == "functions":
+            from v5_cases import CASES
+
+            files += [data for data, _, _ in CASES.values()]
+        else:
+            files.append(small_v5() if name == "v5" else Path(name).read_bytes())
     files = files or [small_model()]
     seen = {"ran": 0, "refused": 0}
     started = time.perf_counter()

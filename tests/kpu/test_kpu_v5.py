@@ -241,8 +241,8 @@ def test_refusals_name_the_place():
         model.run(x)
     with pytest.raises(KmodelError, match="input is uint8"):
         model.run(np.zeros(4, np.uint8))
-    with pytest.raises(KmodelError, match="CUMSUM is not executed"):
-        apply("CUMSUM", X4, X4.shape, axis=1, exclusive=0, reverse=0)
+    with pytest.raises(KmodelError, match="TAKE is not executed"):
+        apply("TAKE", X4, X4.shape)
 
 
 def test_a_section_that_is_a_part_of_itself():

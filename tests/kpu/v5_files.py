@@ -7,7 +7,7 @@ import numpy as np
 from k210sim.kpu.kmodel import stackvm, v3, v5
 from k210sim.kpu.kmodel.writer import MAX_2X2, ModelBuilder, Quant
 
-F32, U8 = 9, 4
+F32, U8, I32, I64 = 9, 4, 2, 3
 
 
 class Code:
@@ -90,31 +90,46 @@ def file(*modules) -> bytes:
     return v5.build(model)
 
 
+SIZES = {F32: 4, U8: 1, I32: 4, I64: 8}
+
+
 def one_tensor_function(name, in_shape, out_shape, *, before=(), after=(), in_dt=F32, out_dt=F32,
-                        registers=(), rdata=b"", release=7, **fields) -> bytes:
+                        registers=(), pads=None, more_outputs=(), rdata=b"", release=7,
+                        **fields) -> bytes:
     """A file that applies one tensor function to its input. `before` is pushed before the
-    addresses, `after` behind them ("rdata" for an address there); registers: (field, numbers)."""
-    size = {F32: 4, U8: 1}
+    input's address, `after` behind it: numbers, "out", "rdata", or (location, offset) for other
+    addresses. registers: (field, numbers); pads: (before, after, between) per axis for the padding
+    register 0; more_outputs: (datatype, shape) of those behind the first."""
     c = Code(release)
-    for value in before:
-        c.push(value)
-    c.buffer(0, 0)
-    for value in after:
-        if value == "rdata":
-            c.buffer(2, 0)
-        elif value == "out":
-            c.buffer(1, 0)
-        else:
-            c.push(value)
+    for value in (*before, (0, 0), *after):
+        value = {"rdata": (2, 0), "out": (1, 0)}.get(value, value)
+        c.buffer(*value) if isinstance(value, tuple) else c.push(value)
     known = {"dt": in_dt, "dt_out": out_dt, "shape": c.shape(in_shape),
              "in_strides": c.shape(strides(in_shape)), "out_strides": c.shape(strides(out_shape))}
     for field, numbers in registers:
         known[field] = c.shape(numbers)
+    for one in pads or ():
+        for number in one:
+            c.push(number)
+    if pads is not None:
+        c.add("STPADDINGS", 0, len(pads))
     known.update(fields)
     c.tensor(name, **known)
-    text = c.text()
-    main = function([(in_dt, in_shape, 0, int(np.prod(in_shape)) * size[in_dt])],
-                    [(out_dt, out_shape, 0, int(np.prod(out_shape)) * size[out_dt])], 0, len(text))
+    return whole(c, [(in_dt, in_shape)], [(out_dt, out_shape), *more_outputs], rdata)
+
+
+def whole(code, inputs, outputs, rdata=b"") -> bytes:
+    """A file of this code; inputs and outputs: (datatype, shape), each behind the one before."""
+    places = []
+    for tensors in (inputs, outputs):
+        start, row = 0, []
+        for dt, shape in tensors:
+            size = int(np.prod(shape)) * SIZES[dt]
+            row.append((dt, shape, start, size))
+            start += size
+        places.append(row)
+    text = code.text()
+    main = function(*places, 0, len(text))
     return file(module(b"stackvm", [main], [section(b".rdata", rdata), section(b".text", text)],
                        [(2, len(rdata)), (3, 64)]))
 

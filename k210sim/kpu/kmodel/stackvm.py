@@ -15,7 +15,7 @@ from typing import NamedTuple
 from k210sim.errors import KmodelError
 
 # Groups of releases with the same tables, oldest first.
-RELEASES = ("1.0.0-beta", "1.0", "1.1", "1.2", "1.3", "1.4", "1.6", "1.8")
+RELEASES = ("1.0.0-beta", "1.0", "1.1", "1.2", "1.3", "1.4", "1.6", "1.8", "1.9")
 
 # Opcode -> (mnemonic, struct code of the operands).
 PLAIN = {0x00: ("NOP", ""), 0x01: ("LDNULL", ""), 0x02: ("LDC_I4", "i"), 0x03: ("LDC_I4_0", ""),
@@ -100,7 +100,7 @@ FIELDS = {
 OLDER = {  # name -> (release number below which it holds, fields)
     "BINARY": ((5, f"{PAIR} out_strides op {CLAMP}"),),
     "MATMUL": ((4, ""), (5, f"a_shape b_shape {CLAMP}")), "SOFTMAX": ((6, ""),),
-    "SIGMOID": ((4, "dt shape in_strides"),), "GRU": ((7, "shape w_shape direction"),),
+    "SIGMOID": ((4, "dt shape in_strides"),), "GRU": ((8, "shape w_shape direction"),),
     "REDUCE_PROD": ((6, "shape in_strides out_strides axes keep"),),
 }
 # Values each function takes from the stack, where the sheet tells; CALL takes four per tensor.
@@ -109,7 +109,12 @@ POPS = {"BINARY": 3, "COMPARE": 3, "EQUAL": 3, "UNARY": 2, "CONVERT": 2, "COPY":
         "MATMUL": 4, "REDUCE": 3, "REDUCE_WINDOW2D": 9, "RESIZE_IMAGE": 4, "LUT1D": 5, "GATHER": 3,
         "GATHER_ND": 3, "SOFTMAX": 2, "SIGMOID": 2, "ONEHOT": 5, "SPACE_TO_BATCH": 2,
         "BATCH_TO_SPACE": 2, "TOPK": 3, "REDUCE_ARG": 2, "REDUCE_PROD": 2, "LAYER_NORM": 4,
-        "COMPRESS": 3}
+        "COMPRESS": 3, "CUMSUM": 2, "HARDMAX": 2, "TERNARY": 4, "ROI_ALIGN": 4, "TRILU": 2,
+        "RANDOM_NORMAL": 1, "RANDOM_UNIFORM": 1, "GATHER_ELEMENTS": 3, "GRU": 7,
+        "TFLITE_DETECTION_POSTPROCESS": 7}
+# Newest first, but 1.9 behind 1.8: they differ in one byte of GRU, and where that is 0 the code of
+# 1.9 reads as 1.8's with a NOP, which does the same.
+SEARCH = (7, 8, 6, 5, 4, 3, 2, 1, 0)
 WITH_INTERIOR = 2  # from 1.1 on a padding has three numbers, before that two
 REGISTERS = ("shape", "strides", "axes", "begins", "ends", "steps", "perm", "pads")
 
@@ -190,10 +195,11 @@ def assemble(instructions: list[Instruction], release: int) -> bytes:
 
 
 def detect(text: bytes) -> int:
-    """The newest release (number in RELEASES) that fits. Raises KmodelError when none does."""
+    """The first release of SEARCH (number in RELEASES) that fits. Raises KmodelError when none
+    does."""
     first = None
     for plain in (True, False):
-        for release in reversed(range(len(RELEASES))):
+        for release in SEARCH:
             try:
                 _check(disassemble(text, release), release, plain)
                 return release
