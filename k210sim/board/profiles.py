@@ -3,9 +3,9 @@
 Sources: sipeed/MaixPy-v1_scripts board/config_maix_*.py (pins), MaixPy-v1 v0.6.3 (its firmware
 builds projects/maixpy_amigo_tft and maixpy_m5stickv: size and bus clock of their LCD, config.json,
 pins; the others run maixpy_k210), kendryte-standalone-demo (KD233: camera, pins of its panel,
-direction and colour order), kflash (reset circuits), the makers' pages (camera chips). The
-flash chips are one of two that all these boards carry; which one a given board has varies by
-batch.
+direction and colour order), kflash (reset circuits; which of them Amigo and M5StickV have: the
+flashing script of selfcustody/krux), the makers' pages (camera chips). The flash chips are one of
+two that all these boards carry; which one a given board has varies by batch.
 """
 
 from __future__ import annotations
@@ -114,6 +114,7 @@ PROFILES: Mapping[str, BoardProfile] = MappingProxyType(
                 name="amigo",
                 title="Sipeed Maix Amigo (TFT)",
                 config_type="amigo_tft",
+                reset_circuit="goE",
                 lcd_size=(480, 320),
                 lcd_settings={"height": 320, "width": 480, "invert": 0, "dir": 40, "lcd_type": 1},
                 panel="AMIGO",
@@ -131,6 +132,7 @@ PROFILES: Mapping[str, BoardProfile] = MappingProxyType(
                 name="m5stickv",
                 title="M5StickV",
                 config_type="m5stickv",
+                reset_circuit="goE",
                 flash_id=WINBOND_128M,  # a guess: the maker's page only says 16 MB
                 lcd_size=(240, 135),
                 lcd_freq=40_000_000,

@@ -119,12 +119,14 @@ ISP_STEPS = {  # as kflash moves them, one line at a time
     "dan": [("rts", True), ("rts", False), ("dtr", True)],
     "goE": [("dtr", True), ("rts", True), ("dtr", False)],
 }
-NAMES = {"dan": "dock", "goE": "go"}
+BOARDS = {"bit": "dan", "dock": "dan", "go": "goE", "duino": "goE", "amigo": "goE",
+          "m5stickv": "goE", "kd233": "goE"}  # fmt: skip
 
 
-@pytest.mark.parametrize("kind", ISP_STEPS)
-def test_line_sequences(kind):
-    with Board(board=NAMES[kind]) as board:
+@pytest.mark.parametrize("name", BOARDS)
+def test_line_sequences(name):
+    kind = BOARDS[name]
+    with Board(board=name) as board:
         state = {"dtr": False, "rts": False}
         for line, on in ISP_STEPS[kind]:
             state[line] = on

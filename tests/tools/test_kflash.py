@@ -85,7 +85,9 @@ def test_firmware(tmp_path, firmware, kind, options):
 
 
 @cell("kflash", "boards with DTR as reset")
-@pytest.mark.parametrize("name, kind", [("go", "goE"), ("duino", "maixduino")])
+@pytest.mark.parametrize(
+    "name, kind", [("go", "goE"), ("duino", "maixduino"), ("amigo", "goE"), ("m5stickv", "goE")]
+)
 def test_boards_with_the_other_reset_circuit(tmp_path, firmware, name, kind):
     with served(tmp_path, "--board", name) as board:
         for options in ([], ["-B", kind, "-b", "2000000"]):
