@@ -51,7 +51,7 @@ class Dvp(Device):
         self.sensor = SensorRegisters(camera) if present else None
         self._alarm: Alarm | None = None
         self._status = 0
-        self._frame = 0
+        self._frame = self._began = 0  # the frame on its way, and since when
         self._converting = False
         super().__init__()
 
