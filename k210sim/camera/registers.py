@@ -25,11 +25,13 @@ class ChipKind:
 
     address : on the bus, 7 bits. ids : registers (bank, number) that identify it. wide : register
     numbers have 16 bits. bank : the register that selects a bank, and the bits of it that matter.
-    upright : MIRROR and FLIP bits with which the view is upright
+    upright : MIRROR and FLIP bits with which the view is upright. largest : width and height of its
+    pixels
     """
 
     address: int
     ids: dict[tuple[int, int], int]
+    largest: tuple[int, int]
     wide: bool = False
     bank: tuple[int, int] | None = None
     upright: int = 0
@@ -38,18 +40,21 @@ class ChipKind:
 KINDS = {
     "ov2640": ChipKind(
         0x30, {(1, 0x0A): 0x26, (1, 0x0B): 0x42, (1, 0x1C): 0x7F, (1, 0x1D): 0xA2},
-        bank=(0xFF, 1), upright=MIRROR,
+        (1600, 1200), bank=(0xFF, 1), upright=MIRROR,
     ),
-    "ov7740": ChipKind(0x21, {(0, 0x0A): 0x77, (0, 0x0B): 0x42, (0, 0x1C): 0x7F, (0, 0x1D): 0xA2}),
-    "gc0328": ChipKind(0x21, {(page, 0xF0): 0x9D for page in range(4)}, bank=(0xFE, 3)),
-    "ov5640": ChipKind(0x3C, {(0, 0x300A): 0x56, (0, 0x300B): 0x40}, wide=True),
+    "ov7740": ChipKind(
+        0x21, {(0, 0x0A): 0x77, (0, 0x0B): 0x42, (0, 0x1C): 0x7F, (0, 0x1D): 0xA2}, (640, 480)
+    ),
+    "gc0328": ChipKind(0x21, {(page, 0xF0): 0x9D for page in range(4)}, (640, 480), bank=(0xFE, 3)),
+    "ov5640": ChipKind(0x3C, {(0, 0x300A): 0x56, (0, 0x300B): 0x40}, (2592, 1944), wide=True),
 }  # fmt: skip
 
 
 class SensorRegisters(Saved):
     """The control side of a camera. `camera.chip` must not be None.
 
-    size : width and height of the frames that the registers ask for; None where they do not say
+    size : width and height of the frames that the registers ask for, never more than the chip has;
+    None where they do not say
     """
 
     def __init__(self, camera: Camera):
@@ -148,7 +153,8 @@ class SensorRegisters(Saved):
             width, height = (self._at(n) << 8 | self._at(n + 1) for n in (0x3808, 0x380A))
         else:
             width, height = (self._at(n) << 8 | self._at(n + 1) for n in (0x57, 0x55))
-        return (width, height) if width and height else None
+        most = self.kind.largest
+        return (min(width, most[0]), min(height, most[1])) if width and height else None
 
     # flips and colour bar of each chip
 

@@ -17,6 +17,7 @@ from k210sim.devices.device import Device, Register
 from k210sim.errors import NotSimulated
 
 DECRYPT = 1
+LONGEST = 1 << 24  # of a GCM message, which is kept for its tag
 EQUAL, UNEQUAL = 2, 1  # of tag_chk
 
 
@@ -93,7 +94,13 @@ class Aes(Device):
         return (self._take(0x3C, 4) + 1) & 0xFFFFFFFF
 
     def write_aad_data(self, value: int) -> None:
-        self._aad += value.to_bytes(4, "little")
+        if len(self._aad) < self._aad_bytes:
+            self._aad += value.to_bytes(4, "little")
+        self._insist_on_size()
+
+    def _insist_on_size(self) -> None:
+        if len(self._aad) + len(self._coded) > LONGEST:
+            raise NotSimulated(f"an AES GCM message of more than {LONGEST} bytes")
 
     def write_text_data(self, value: int) -> None:
         if self._stream is None:
@@ -111,7 +118,9 @@ class Aes(Device):
         self._text.clear()
         result = self._stream.block(block)
         self._done += len(block)
-        self._coded += result if self._stream.encrypt else block
+        if self._stream.mode == GCM:  # all of it is needed for the tag
+            self._coded += result if self._stream.encrypt else block
+            self._insist_on_size()
         padded = result.ljust(-(-len(result) // 4) * 4, b"\0")
         for at in range(0, len(padded), 4):
             self._out.append(int.from_bytes(padded[at : at + 4], "little"))

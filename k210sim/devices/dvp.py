@@ -135,7 +135,8 @@ class Dvp(Device):
             return
         camera = self.camera
         luma = self._at("dvp_cfg") & FORMAT == LUMA
-        camera.set_framesize(*(self.sensor.size or (width, height)))
+        most = self.sensor.kind.largest
+        camera.set_framesize(*(self.sensor.size or (min(width, most[0]), min(height, most[1]))))
         camera.gray = luma
         frame = camera.capture(self._frame)
         config = self._at("dvp_cfg")

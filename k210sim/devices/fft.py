@@ -70,6 +70,7 @@ class Fft(Device):
     def _run(self, control: int) -> None:
         points = np.array(self._in, np.uint64).view(np.int16).reshape(-1, 2)
         self._in.clear()
+        self._out.clear()  # what nobody has fetched
         layers = self.points.bit_length() - 1
         halvings = (control >> 4 & (1 << layers) - 1).bit_count()
         result = transform(points, bool(control >> 3 & 1), halvings)

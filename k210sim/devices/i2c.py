@@ -4,8 +4,8 @@ Ref: kendryte-standalone-sdk lib/drivers/include/i2c.h and i2c.c, sipeed/MaixPy-
 components/kendryte_sdk/src/sipeed_i2c.c; Synopsys' description of the block
 (DW_apb_i2c). A transaction begins with the first command in the transmit FIFO and ends when that is
 empty after a byte. A program that asks for the status or for bytes received while the line is busy
-would ask again until it is not: the time passes with the first such question. The FIFOs take what
-they are given: nothing is lost in them. As a slave the controller hears nothing, for no other
+would ask again until it is not: the time passes with the first such question. The FIFOs are deep:
+what a driver puts in is not lost in them. As a slave the controller hears nothing, for no other
 master is on the bus.
 """
 
@@ -22,6 +22,7 @@ from k210sim.devices.device import Device, Register
 NO_ACKNOWLEDGE = 1  # of a 7-bit address
 READ = 0x100
 BITS = 9  # of a byte with its acknowledgement
+DEEPEST = 4096  # of the FIFOs here; the chip's hold 8
 NOT_FULL, EMPTY, RECEIVED = 0x02, 0x04, 0x08
 RX_FULL, TX_EMPTY, TX_ABORT, STOPPED, STARTED = 0x004, 0x010, 0x040, 0x200, 0x400
 NAMES = {
@@ -141,7 +142,8 @@ class I2c(Device):
             self._raw |= TX_ABORT
         elif reading:
             self._tx.popleft()
-            self._rx.append(self._slave.get())
+            if len(self._rx) < DEEPEST:
+                self._rx.append(self._slave.get())
         else:
             self._slave.put(self._tx.popleft() & 0xFF)
         if self._tx:
@@ -155,7 +157,8 @@ class I2c(Device):
     # --- registers ------------------------------------------------------------------------------
 
     def write_data_cmd(self, value: int) -> None:
-        self._tx.append(value & 0x1FF)
+        if self._take(0x6C, 4) & 1 and len(self._tx) < DEEPEST:
+            self._tx.append(value & 0x1FF)
         self._next()
         self._update()
 
@@ -226,8 +229,8 @@ class I2c(Device):
 
     def dma_write(self, values) -> None:
         """Commands for the transmit FIFO."""
-        self._tx.extend(int(value) & 0x1FF for value in values)
-        self._next()
+        for value in values:
+            self.write_data_cmd(int(value))
 
     def dma_read(self, count: int) -> list[int] | None:
         """Bytes received, or None while there are not as many."""

@@ -174,6 +174,7 @@ class SpiSd(Saved):
         return IDLE if self._idle else 0
 
     def _command(self, frame: bytes) -> None:
+        self._out.clear()  # whoever sends a command no longer waits for what was to come
         number, argument = frame[0] & 63, int.from_bytes(frame[1:5], "big")
         application, self._application_next = self._application_next, False
         if not self._awake and number != 0:
@@ -279,7 +280,6 @@ class SpiSd(Saved):
     def _stop(self, argument: int) -> None:
         """CMD12: what was still to come is dropped; a byte of no meaning goes before the answer."""
         self._next_block = None
-        self._out.clear()
         self._answer(self._r1, bytes([BUSY]))
 
     # --- writing --------------------------------------------------------------------------------

@@ -151,3 +151,28 @@ def test_the_sensor_turns_and_cuts_the_view(chip):
     red = chip.ram(0x40600000, 16 * 12).reshape(12, 16)
     assert list(red[0]) == [8 * x for x in range(23, 7, -1)]
     assert camera.hmirror and not camera.vflip
+
+
+def test_sizes_no_chip_has_stay_small(rig):
+    chip = on_the_bus(rig, "ov5640")
+    chip[I2C2 + 0x04] = 0x3C
+    for byte in (0x38, 0x08, 0xFF, 0xFF, 0xFF, 0xFF):
+        chip[DATA_CMD] = byte
+    chip[STATUS]
+    assert chip.machine.chip.dvp.sensor.size == (2592, 1944)
+    camera = chip.machine.chip.dvp.camera
+    chip[CFG] = 255 << 12 | 1023 << 20 | 0x100 | 0x14
+    for n in range(3):
+        chip[R_ADDR + 4 * n] = 0x40000000  # as large as no memory is: lost
+    chip.machine.clock.advance_ns(2 * camera.period_ns)
+    assert camera.size == (2592, 1944)
+
+
+def test_commands_that_never_end_do_not_pile_up(chip):
+    chip[I2C2 + 0x6C] = 0
+    chip[DATA_CMD] = 1
+    assert chip[I2C2 + 0x74] == 0  # disabled: nothing is taken
+    chip[I2C2 + 0x6C] = 1
+    device = chip.machine.bus.devices["I2C2"]
+    device.dma_write([READ] * 5000)
+    assert len(device._tx) == 4096
