@@ -13,6 +13,9 @@ from k210sim.kpu import ai_ram
 class PlacedConv:
     """`plan`: a prepared layer of a kernel set; `batch`: which of the maps that lie in a row."""
 
+    __slots__ = ("plan", "source", "target", "in_shape", "out_shape", "direct", "source_place",
+                 "target_place")
+
     def __init__(self, plan, regs, batch: int = 0):
         """Raises KmodelError when a map leaves the AI RAM."""
         self.plan = plan

@@ -20,11 +20,13 @@ def prepare(p):
 class DepthConv:
     """One layer; see depthwise.py."""
 
+    __slots__ = ("p", "stairs", "weights", "shape", "work")
+
     def __init__(self, p, tables):
         self.p, self.stairs = p.without_tables(), tables
         self.weights = p.weights.astype(np.int16) + np.int16(tables.factor)
         self.shape = np.array(p.out_shape, np.int64)
-        self.work = 16 * p.weights.size * p.in_shape[1] * p.in_shape[2]
+        self.work = 64 * int(np.prod(p.out_shape))
 
     def run(self, x: np.ndarray, threads: int = 1) -> np.ndarray:
         """uint8 (C, H, W) in and out."""

@@ -35,6 +35,10 @@ class DotConv:
     output, each computed as a decimating pool of its own.
     """
 
+    __slots__ = ("p", "kernels", "wide", "group", "shift", "stairs", "work", "pool_after", "groups",
+                 "blocks", "copies", "bands", "positions", "pitch", "taps", "planes", "frame",
+                 "numbers", "shape", "weights", "steps", "factor", "adds")
+
     def __init__(self, p, kernels: str, wide: bool, shift: int | None = None):
         self.p = p
         self.kernels = importlib.import_module(f"k210sim.kpu.kernels.{kernels}")
@@ -46,7 +50,7 @@ class DotConv:
             self.p = p.without_tables()
         self._place_pixels()
         self._lay_out_weights()
-        self.work = p.weights.size * p.in_shape[1] * p.in_shape[2]
+        self.work = p.in_shape[1] * p.in_shape[2] * (p.weights.size + 32 * p.out_shape[0])
 
     def _place_pixels(self):
         """Which planes, taps and bands there are (maps.py, dot_code.layer)."""
@@ -81,8 +85,10 @@ class DotConv:
         self.bands = -(-rows // band)
         self.positions = -(-((band - 1) * row + columns) // k.STEP) * k.STEP
         plane = max((band + below) * row, self.positions + below * row + 2)
-        # An odd number of cache lines from one group to the next spreads them over the cache.
-        self.pitch = len(used) * plane + (16 - len(used) * plane) % 32
+        # Room for rows that are written too far (maps.words), and an odd number of cache lines
+        # from one group to the next, which spreads them over the cache.
+        pitch = len(used) * plane + 32
+        self.pitch = pitch + (16 - pitch) % 32
         self.taps = np.array([n * plane + y * row + x for n, y, x in offsets],
                              np.int64).reshape(len(phases), -1)
         self.planes = np.array(list(used), np.int64)

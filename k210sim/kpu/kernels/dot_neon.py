@@ -8,6 +8,7 @@ products stay below 2**31.
 from numba import cfunc
 
 from k210sim.kpu.kernels import arm, dot_code
+from k210sim.kpu.kernels.sums import SUMS
 
 ROWS = 5  # output channels of one register tile
 VECTORS = 4  # registers of 4 positions: 5 * 4 sums + 4 inputs + 1 weight + products in 32 registers
@@ -16,9 +17,9 @@ SIGNED = False  # products are those of unsigned bytes
 dot_tile = dot_code.tile(4, ROWS, VECTORS, arm.PAIRS, "=w,0,w,w,~{v31}", True)
 
 
-@cfunc(dot_code.SUMS, cache=True)
+@cfunc(SUMS, cache=True)
 def sums(x, offsets, steps, weights, blocks, count, acc, row):
-    """See dot_code.SUMS."""
+    """See sums.py."""
     for p in range(0, count, STEP):
         for block in range(blocks):
             dot_tile(x + 4 * p, offsets, steps, weights + block * steps * 4 * ROWS,

@@ -21,6 +21,18 @@ def byte_of(place, channel):
     return place[0] + channel // place[1] * place[3] + channel % place[1] * place[2]
 
 
+@njit(inline="always")
+def mix(row0, row1, row2, row3, wide, mask, count, line):
+    """Words of two or four rows of bytes; `count` may be a constant."""
+    if wide:
+        for j in range(count):
+            line[j] = (np.int32(row0[j]) | (np.int32(row1[j]) << 16)) & mask
+    else:
+        for j in range(count):
+            line[j] = (np.int32(row0[j]) | (np.int32(row1[j]) << 8) | (np.int32(row2[j]) << 16)
+                       | (np.int32(row3[j]) << 24)) & mask
+
+
 @njit("void(uint8[::1], int64[::1], int64[::1], int64[::1], int64[:, ::1], boolean, int64, int64, "
       "int32[:, ::1])", cache=True, nogil=True)
 def words(cells, place, shape, frame, planes, wide, first, rows, out):
@@ -28,12 +40,17 @@ def words(cells, place, shape, frame, planes, wide, first, rows, out):
     every position's word.
 
     wide: two channels of 16 bits, else four of 8. planes: int64[n, 2] = (a, b) of each plane.
-    Channels that are missing are 0.
+    Channels that are missing are 0. `out` has room for 32 positions behind the last plane.
     """
-    border, pad, stride = frame[0], np.int32(frame[1]), frame[2]
+    border, pad, stride, row = frame[0], np.int32(frame[1]), frame[2], frame[3]
     height, width = shape[1], shape[2]
     group = np.int64(2) if wide else np.int64(4)
     step = np.int32(16) if wide else np.int32(8)
+    # Where channels share a line every row has room for `fixed` bytes: loops of that length need
+    # no odd rest. What they write too much is written over by the rows behind.
+    fixed = place[2] if place[1] > 1 and stride == 1 and width > 8 else np.int64(0)
+    size = width if fixed == 0 else fixed
+    framed = np.empty(stride * row + border + 64, np.int32)
     for g in range(out.shape[0]):
         c = g * group
         last = shape[0] - 1
@@ -47,49 +64,44 @@ def words(cells, place, shape, frame, planes, wide, first, rows, out):
             around |= around << 16
         around &= mask
         for n in range(planes.shape[0]):
-            left = planes[n, 1] - border
-            begin = np.int64(0)
-            while left + begin * stride < 0:
-                begin += 1
-            stop = min((width - left + stride - 1) // stride, frame[3])
             for i in range(rows):
-                start = n * frame[4] + i * frame[3]
-                line = out[g, start : start + frame[3]]
+                start = n * frame[4] + i * row
                 y = (first + i) * stride + planes[n, 0] - border
                 if y < 0 or y >= height:
-                    for j in range(line.shape[0]):
-                        line[j] = around
+                    for j in range(row):
+                        out[g, start + j] = around
                     continue
-                for j in range(begin):
-                    line[j] = around
-                for j in range(max(stop, begin), line.shape[0]):
-                    line[j] = around
-                count = stop - begin
-                if count <= 0:
-                    continue
-                line = line[begin:stop]
-                x = y * place[4] + left + begin * stride
-                size = (count - 1) * stride + 1
-                row0, row1 = cells[at0 + x : at0 + x + size], cells[at1 + x : at1 + x + size]
-                if wide:
-                    if stride == 1:
-                        for j in range(count):
-                            line[j] = (np.int32(row0[j]) | (np.int32(row1[j]) << 16)) & mask
-                    else:
-                        for j in range(count):
-                            line[j] = (np.int32(row0[j * stride])
-                                       | (np.int32(row1[j * stride]) << 16)) & mask
-                    continue
-                row2, row3 = cells[at2 + x : at2 + x + size], cells[at3 + x : at3 + x + size]
+                # The row with its border, as it is or to be split by columns.
+                line = framed[border : border + size]
                 if stride == 1:
-                    for j in range(count):
-                        line[j] = (np.int32(row0[j]) | (np.int32(row1[j]) << 8)
-                                   | (np.int32(row2[j]) << 16) | (np.int32(row3[j]) << 24)) & mask
+                    line = out[g, start + border : start + border + size]
+                x = y * place[4]
+                row0, row1 = cells[at0 + x : at0 + x + size], cells[at1 + x : at1 + x + size]
+                row2, row3 = cells[at2 + x : at2 + x + size], cells[at3 + x : at3 + x + size]
+                if fixed == 16:
+                    mix(row0[:16], row1[:16], row2[:16], row3[:16], wide, mask, 16, line)
+                elif fixed == 32:
+                    mix(row0[:32], row1[:32], row2[:32], row3[:32], wide, mask, 32, line)
                 else:
-                    for j in range(count):
-                        k = j * stride
-                        line[j] = (np.int32(row0[k]) | (np.int32(row1[k]) << 8)
-                                   | (np.int32(row2[k]) << 16) | (np.int32(row3[k]) << 24)) & mask
+                    mix(row0, row1, row2, row3, wide, mask, size, line)
+                if stride == 1:
+                    if border == 1:
+                        out[g, start] = around
+                        out[g, start + row - 1] = around
+                    continue
+                if border == 1:
+                    framed[0] = around
+                for j in range(border + width, stride * row):
+                    framed[j] = around
+                column = planes[n, 1]
+                line = out[g, start : start + row]
+                if stride == 2:
+                    pairs = framed[column : column + 2 * row]
+                    for j in range(row):
+                        line[j] = pairs[2 * j]
+                else:
+                    for j in range(row):
+                        line[j] = framed[column + stride * j]
 
 
 @njit("void(int32[:, ::1], boolean, int64, int64, int32[::1])", cache=True, nogil=True)

@@ -8,11 +8,14 @@ from k210sim.kpu.kernels import staircase, tiles
 
 NO_ROWS = (np.zeros((0, 4), np.int64), np.zeros((0, 5), np.int64), np.zeros((0, 2)),
            np.zeros((0, 4)), np.zeros((0, 2), np.int64))
+NO_PIECES = np.zeros((1, 4), np.float32)
 
 
 class Stairs:
     """complete: every channel is proved to be its staircase, which rises. factor: what the sum of
     inputs adds to each weight, None when that is no whole number. narrow: sums fit 32 bits."""
+
+    __slots__ = ("ints", "floats", "lines", "pieces", "factor", "narrow", "complete")
 
     def __init__(self, p):
         channels = p.out_shape[0]
@@ -30,7 +33,7 @@ class Stairs:
         by_line = self.ints[proved & (self.ints[:, 3] < staircase.PIECES), 4]
         self.lines = lines[: max(1, by_line.max(initial=0))].copy()
         if (self.ints[proved, 3] < staircase.PIECES).all():
-            self.pieces = self.pieces[:1].copy()
+            self.pieces = NO_PIECES
 
         if not proved.any():
             self.ints = self.floats = None  # no room for tables that say nothing

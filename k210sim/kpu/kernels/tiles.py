@@ -18,7 +18,8 @@ from k210sim.errors import ConfigError
 
 MAX_THREADS = 64
 MOST_VIEWS = 256  # kept of one work array
-WORTH = 2_000_000  # products below which waking another thread costs more than it saves
+# Products, or pixels times 32, below which waking another thread costs more than it saves.
+WORTH = 5_000_000
 _pools: dict[tuple[int, int], ThreadPoolExecutor] = {}
 _own = threading.local()
 
@@ -31,7 +32,7 @@ def check_threads(count: int) -> int:
 
 
 def worth(work: int, threads: int) -> int:
-    """How many threads a layer of so many products pays for."""
+    """How many threads a layer of so much work pays for."""
     return threads if work >= WORTH else 1
 
 
