@@ -1,8 +1,8 @@
 """TIMER0-2: four channels each that count down and interrupt.
 
 Ref: kendryte-standalone-sdk lib/drivers/include/timer.h. A channel in user mode starts again from
-load_count, else from the largest value. The counter's clock is the crystal (SYSCTL's selection of
-PLL0 and its dividers: `hz`).
+load_count, else from the largest value. What it counts is SYSCTL's choice: the crystal or PLL0,
+divided. PWM does not reach the pads.
 """
 
 from __future__ import annotations
