@@ -52,6 +52,7 @@ class Pins(Saved):
         self.outputs = [0] * N_GPIO
         self.triggers = [NO_EDGE] * N_GPIO
         self._seen = [0] * N_GPIO
+        self._banks: dict[int, tuple[int, int]] = {}  # what was last written to each
 
     # --- the pin matrix ---------------------------------------------------------------------
     def set_function(self, pad: int, function: int) -> bool:
@@ -101,7 +102,14 @@ class Pins(Saved):
 
     def write_bank(self, first: int, levels: int, outputs: int, count: int) -> None:
         """Set a bank of units at once: bit n of both belongs to `first` + n."""
-        for n in range(count):
+        before = self._banks.get(first, (0, 0))
+        self._banks[first] = levels, outputs
+        changed = (levels ^ before[0] | outputs ^ before[1]) & ((1 << count) - 1)
+        if not changed:
+            return
+        while changed:
+            n = (changed & -changed).bit_length() - 1
+            changed &= changed - 1
             gpio, driven = first + n, outputs >> n & 1
             if self.modes[gpio] == OUTPUT and not driven:
                 pad = self.pad_of(FUNC_GPIOHS0 + gpio)
@@ -146,6 +154,8 @@ class Pins(Saved):
         """Tell of edges since the last look."""
         for listener in self.listeners:
             listener()
+        if not any(self.triggers):
+            return
         for gpio, trigger in enumerate(self.triggers):
             if trigger == NO_EDGE:
                 continue
