@@ -174,7 +174,7 @@ class Dmac(Device):
     def _list(self, n: int) -> bool:
         """Blocks described in memory, from the item that llp points to up to the last one."""
         place = self._channel(n, "llp")
-        while True:
+        for _ in range(self.ram.size // ITEM):  # a list that renews itself has no end
             memory = self.memory(self._take(place, 8) & ~(ITEM - 1), ITEM)
             if memory is None:
                 self._refuse(n, f"a list item at 0x{self._take(place, 8):08x}")
@@ -191,6 +191,8 @@ class Dmac(Device):
             if fields["ctl"] >> 62 & 1:
                 return True
             self._put(place, 8, fields["llp"])
+        self._refuse(n, "a list longer than memory")
+        return False
 
     def _block(self, n: int) -> bool:
         """One block; False when it has to wait."""

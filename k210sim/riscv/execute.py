@@ -17,7 +17,7 @@ import numpy as np
 from numba import njit
 
 from k210sim.devices import hot
-from k210sim.devices.cells import KIND_SHIFT
+from k210sim.devices.cells import KIND_SHIFT, READ, WRITE
 from k210sim.riscv import csr, float_ops
 from k210sim.riscv import opcodes as op
 from k210sim.riscv import state as st
@@ -63,56 +63,39 @@ def forget(code, pages):
 
 
 @njit(
-    "Tuple((int64, int64))(int64, int64, int8[::1], uint32[::1], uint8[::1], int16[::1],"
-    " int64[:, ::1])",
+    "Tuple((int64, int64))(int64, int64, uint32[::1], uint8[::1], int16[::1], int64[:, ::1])",
     cache=True,
 )
-def load(address, size, ram, regs, flags, page_of, rows):
-    """(0 or why not, value without sign) of a load that is not the plain case."""
+def load(address, size, regs, flags, page_of, rows):
+    """(0 or why not, value without sign) of a load that is neither from RAM nor of a plain word."""
     if address & (size - 1):
         return np.int64(MISALIGNED), np.int64(0)
-    high = address >> 23
-    if high == st.RAM_HIGH or high == st.TWIN_HIGH:
-        value = np.int64(0)
-        for i in range(size):
-            value |= (np.int64(ram[(address & MASK) + i]) & 255) << (8 * i)
-        return np.int64(0), value
     page = address >> st.PAGE_SHIFT
     if page < 0 or page >= st.PAGES or page_of[page] < 0:
         return np.int64(FAULT), np.int64(0)
     at = (np.int64(page_of[page]) << 10) | ((address & 0xFFF) >> 2)
-    if size == 4 and flags[at] & 1:
-        return np.int64(0), np.int64(regs[at])
-    if size == 8 and flags[at] & 1 and flags[at + 1] & 1:
+    if size == 8 and flags[at] & READ and flags[at + 1] & READ:
         return np.int64(0), np.int64(regs[at]) | (np.int64(regs[at + 1]) << 32)
-    if size == 4 and flags[at] >> KIND_SHIFT:
-        served, value = hot.load(np.int64(flags[at] >> KIND_SHIFT), at, regs, rows)
+    kind = np.int64(flags[at] >> KIND_SHIFT)
+    if size == 4 and kind:
+        served, value = hot.load(kind, at, regs, rows)
         if served:
             return np.int64(0), value
     return np.int64(SERVE), np.int64(0)
 
 
 @njit(
-    "int64(int64, int64, int64, int8[::1], uint32[::1], uint8[::1], int16[::1], int64[:, ::1])",
-    cache=True,
+    "int64(int64, int64, int64, uint32[::1], uint8[::1], int16[::1], int64[:, ::1])", cache=True
 )
-def store(address, size, value, ram, regs, flags, page_of, rows):
-    """0 or why not, for a store that is not the plain case."""
+def store(address, size, value, regs, flags, page_of, rows):
+    """0 or why not, for a store that is neither to RAM nor of a plain word."""
     if address & (size - 1):
         return np.int64(MISALIGNED)
-    high = address >> 23
-    if high == st.RAM_HIGH or high == st.TWIN_HIGH:
-        for i in range(size):
-            ram[(address & MASK) + i] = np.int8(value >> (8 * i))
-        return np.int64(0)
     page = address >> st.PAGE_SHIFT
     if page < 0 or page >= st.PAGES or page_of[page] < 0:
         return np.int64(FAULT)
     at = (np.int64(page_of[page]) << 10) | ((address & 0xFFF) >> 2)
-    if size == 4 and flags[at] & 2:
-        regs[at] = np.uint32(value & 0xFFFFFFFF)
-        return np.int64(0)
-    if size == 8 and flags[at] & 2 and flags[at + 1] & 2:
+    if size == 8 and flags[at] & WRITE and flags[at + 1] & WRITE:
         regs[at] = np.uint32(value & 0xFFFFFFFF)
         regs[at + 1] = np.uint32((value >> 32) & 0xFFFFFFFF)
         return np.int64(0)
@@ -565,8 +548,20 @@ def run(budget, s, x, f, fd, fs, r8, r16, r32, r64, code, pages, regs, flags, pa
 
         if slow:
             address = a + imm
+            why = np.int64(-1)
+            page = address >> st.PAGE_SHIFT
+            if size == 4 and address & 3 == 0 and 0 <= page < st.PAGES and page_of[page] >= 0:
+                # a register that just holds a value: without the call, which is dearer
+                at = (np.int64(page_of[page]) << 10) | ((address & 0xFFF) >> 2)
+                if slow == 1:
+                    if flags[at] & READ:
+                        why, value = np.int64(0), np.int64(regs[at])
+                elif flags[at] & WRITE:
+                    regs[at] = np.uint32(value & 0xFFFFFFFF)
+                    why = np.int64(0)
             if slow == 1:
-                why, value = load(address, size, r8, regs, flags, page_of, rows)
+                if why < 0:
+                    why, value = load(address, size, regs, flags, page_of, rows)
                 if why == 0:
                     if c == op.FLW:
                         f[rd & 31] = value | BOX
@@ -577,8 +572,8 @@ def run(budget, s, x, f, fd, fs, r8, r16, r32, r64, code, pages, regs, flags, pa
                     else:
                         shift = 64 - 8 * size
                         x[rd] = (value << shift) >> shift
-            else:
-                why = store(address, size, value, r8, regs, flags, page_of, rows)
+            elif why < 0:
+                why = store(address, size, value, regs, flags, page_of, rows)
             if why == SERVE:
                 s[st.EXIT_ADDRESS] = address
                 s[st.EXIT_SIZE] = size
