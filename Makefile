@@ -26,7 +26,7 @@ test: $(VENV)/.test ## run the test suite
 	$(BIN)/python -m pytest -m "not tools" $(PYTEST_ARGS)
 
 # Third-party programs, only to be run against the board: nothing of ours imports them.
-TOOLS := kflash mpremote adafruit-ampy rshell mpfshell thonny
+TOOLS := kflash mpremote adafruit-ampy rshell mpfshell thonny fatfs-ng
 
 $(VENV)/.tools: $(VENV)/.test
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check $(TOOLS)

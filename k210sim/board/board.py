@@ -92,6 +92,8 @@ class Board:
     seed : start of all randomness; equal seeds give equal runs
     board : name of a profile (k210sim.board.profiles)
     run_main : False boots to the prompt without running main.py
+    safe : True boots with neither boot.py nor main.py, as Ctrl-C in the right moment does; a soft
+        reset runs them
     boot : `flash`, or `isp` to wait for a flashing tool when switched on, as with the boot pin
         held low
     strict : with the riscv engine, a register that nobody modelled stops the board with
@@ -111,6 +113,7 @@ class Board:
         seed: int = 0,
         board: str = "bit",
         run_main: bool = True,
+        safe: bool = False,
         boot: str = "flash",
         strict: bool = False,
     ):
@@ -141,6 +144,7 @@ class Board:
             sd=made_sd,
             seed=seed,
             run_main=run_main,
+            safe=safe,
             strict=strict,
         )
         self.serial = SerialEnd(self.port, is_dead=lambda: not self.powered)

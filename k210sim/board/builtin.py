@@ -24,6 +24,7 @@ class BuiltinEngine(Firmware):
             lambda firmware: make_interpreter(firmware, hardware),
             flash_id=hardware.profile.flash_id,
             run_main=hardware.run_main,
+            safe=hardware.safe,
         )
         self.hardware = hardware
 

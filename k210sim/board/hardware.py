@@ -21,6 +21,7 @@ class Hardware:
     sd : the SD slot (k210sim.sd.slot), with a card in it or empty
     seed : start of everything random on this board
     strict : a register that nobody modelled stops the board (riscv engine)
+    safe : boot with neither boot.py nor main.py
     run_main : False boots without the user's main.py, as a tool that talks raw mode would
     """
 
@@ -33,6 +34,7 @@ class Hardware:
     sd: Any = None
     seed: int = 0
     run_main: bool = True
+    safe: bool = False
     strict: bool = False
 
     @property

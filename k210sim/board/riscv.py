@@ -58,6 +58,9 @@ def boot_payload(hardware: Hardware) -> bytes:
     return image.payload
 
 
+WINDOW_OPENS = b"[MaixPy] init end"  # for 200 ms Ctrl-C prevents boot.py and main.py
+
+
 class _Tail:
     """The last bytes that the device sent, to know its prompt."""
 
@@ -82,6 +85,7 @@ class RiscvEngine:
         self.failure: BaseException | None = None
         self._jobs: deque[tuple[Callable[[], Any], concurrent.futures.Future]] = deque()
         self._tail = _Tail()
+        self._safe = hardware.safe  # type Ctrl-C while the firmware waits for one
         self._booted = threading.Event()  # at a prompt, or clearly without one
         self._dead = threading.Event()
         self._thread: threading.Thread | None = None
@@ -321,6 +325,9 @@ class RiscvEngine:
                 time.sleep(IDLE_LOOK_S)  # it does not look at what has come
             self.clock.follow_wall()
         if not self._booted.is_set():
+            if self._safe and WINDOW_OPENS in self._tail.data:
+                self._safe = False
+                self.port.host_send(b"\x03")
             overdue = self.clock.now_ns - self._started_ns > BOOT_NS
             if self.at_prompt or overdue or not went_on:
                 self._booted.set()

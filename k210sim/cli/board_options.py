@@ -17,7 +17,7 @@ import click
 from k210sim.errors import ConfigError
 
 SETTINGS_FILE = "k210sim.toml"
-NAMES = ("board", "engine", "flash_image", "sd", "camera", "clock", "seed", "strict")
+NAMES = ("board", "engine", "flash_image", "sd", "camera", "clock", "seed", "strict", "safe")
 PORT_NAMES = ("link", "tcp", "rfc2217", "serial_log")  # of the commands that serve a port
 
 
@@ -53,6 +53,8 @@ def board_options(command: Callable) -> Callable:
             ),
             click.option("--clock", metavar="MODE", help="real, virtual or max."),
             click.option("--seed", type=int, metavar="N", help="Start of all randomness."),
+            click.option("--safe", is_flag=True, default=None,
+                         help="Boot without boot.py and main.py, to mend them; Ctrl-D runs them."),
             click.option("--strict", is_flag=True, default=None,
                          help="riscv engine: stop at a register that nobody modelled."),
         )

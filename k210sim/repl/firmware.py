@@ -63,6 +63,7 @@ class Firmware:
         `.input_line(prompt)`
     flash_id : manufacturer and device byte of the flash chip, for the boot log
     run_main : False leaves main.py alone when booting
+    safe : True leaves boot.py and main.py alone at the first boot; soft resets run them
     """
 
     def __init__(
@@ -75,11 +76,12 @@ class Firmware:
         frequencies: wording.Frequencies | None = None,
         release: wording.Release | None = None,
         run_main: bool = True,
+        safe: bool = False,
     ):
         self.clock = clock
         self.port = port
         self.release = release or wording.Release()
-        self.run_main = run_main
+        self.run_main, self._safe = run_main, safe
         self.interpreter: Interpreter | None = None
         self.repl: Repl | None = None
         self.failure: BaseException | None = None
@@ -319,9 +321,10 @@ class Firmware:
             self._at_prompt.clear()
             self._boot_ns = self.clock.now_ns
             self._booted = False
-            if boot.warm():
+            if boot.warm() and not self._safe:
                 self._booted = True
                 boot.user_files(run_main=self.run_main)
+            self._safe = False
             self._booted = True
             self.repl.start()
             self._serve()

@@ -33,7 +33,10 @@ class Window:
         self.mirror = (0, 0, 0)  # first block, blocks, distance of what is written twice
 
     def read(self, n: int) -> bytes | bytearray:
-        """A block's content; not to be changed."""
+        """A block's content; not to be changed. What is kept of a card that was taken out does not
+        count: it is gone at once."""
+        if self.device.block_count == 0:
+            raise FatFailure(DISK_ERR, "the card was taken out")
         if n == self._number:
             return self._block
         if self._kept is None:
@@ -43,8 +46,6 @@ class Window:
             block = self._kept[n] = self._fetch(n)
             if len(self._kept) > KEPT_BLOCKS:
                 self._kept.popitem(last=False)
-        elif self.device.block_count == 0:
-            raise FatFailure(DISK_ERR, "the card was taken out")
         else:
             self._kept.move_to_end(n)
         return block

@@ -10,6 +10,8 @@ import pytest
 
 from k210sim import Board, ExecTimeout, NotSimulated
 from k210sim.errors import ConfigError, InternalError
+from k210sim.flash.factory import put_files
+from k210sim.flash.nor import NorFlash
 
 
 @pytest.fixture
@@ -266,3 +268,16 @@ def test_host_code_that_does_not_end_is_broken_off_at_power_off(board, monkeypat
     assert time.monotonic() - started < 4 and not board.powered
     board.power_on()
     assert board.exec("print(1)").ok
+
+
+def test_safe_boots_past_a_bad_boot_py_until_it_is_mended(tmp_path):
+    nor = NorFlash()
+    put_files(nor, {"/boot.py": b"while True: pass", "/main.py": b"print(1, 2, 3)"})
+    image = tmp_path / "flash.bin"
+    image.write_bytes(nor.data)
+    with Board(image, safe=True) as board:
+        assert b"1 2 3" not in board.serial.read()
+        board.serial.write(b"open('/flash/boot.py').read()\r")
+        board.expect(rb"'while True: pass'\r\n>>> ")
+        board.serial.write(b"import os; os.remove('/flash/boot.py')\r\x04")
+        board.expect(rb"soft reboot(?s:.*)\r\n1 2 3\r\n(?s:.*)>>> $")
