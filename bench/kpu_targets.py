@@ -89,7 +89,7 @@ def measure(options):
                    sums["peer"] / sums["convs"])
     else:
         print("# onnxruntime and onnx are not installed (or --quick): no comparison")
-    print("# the vendor's V5 simulator needs Python 3.10 or older: not measured here")
+    print("# the vendor's V5 simulator has a subject of its own: nncase_peer")
 
 
 def _against_the_chip(ratios, beyond):
