@@ -203,7 +203,8 @@ def _show_lint(report):
         groups = {}
         for layer in report.cpu_layers:
             groups.setdefault((layer["name"], layer["rule"]), []).append(layer["index"])
-        click.echo(f"{len(report.cpu_layers)} layers run on the CPU:")
+        count = len(report.cpu_layers)
+        click.echo(f"{count} layer{' runs' if count == 1 else 's run'} on the CPU:")
         for (name, rule), where in groups.items():
             count = f"layer {where[0]}" if len(where) == 1 else f"{len(where)} layers"
             click.echo(f"  {name} ({count}): {rule}")

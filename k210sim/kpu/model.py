@@ -128,7 +128,7 @@ class KModel:
         """`info()` of a V5 file, which no MaixPy firmware loads: no system heap to tell."""
         entry = self.model.entry
         layers = [{"index": i, "name": name, "on_kpu": name == "kpu_conv2d"}
-                  for i, name in enumerate(self.net.layer_names())]
+                  for i, (name, _) in enumerate(self.net.layer_steps())]
         return {
             "version": 5, "file_size": self.file_size, "size": self.model.size,
             "byte_swapped": False, "weight_bits": 8, "nncase": self.net.release,

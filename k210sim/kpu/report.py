@@ -87,6 +87,8 @@ class ModelFile:
             if self.kind in ON_DEVICE:
                 bodies = model.model.layers if model.version == 3 else model.model.nodes
                 facts["layers"] = [_layer(i, body) for i, body in enumerate(bodies)]
+            else:
+                facts["layers"] = [_step(i, *one) for i, one in enumerate(model.net.layer_steps())]
         if self.kind not in ON_DEVICE:
             facts["note"] = "; ".join(WHY_NOT[self.kind])
         return facts
@@ -118,20 +120,33 @@ def _layer(index: int, body) -> dict:
     """One layer or node: name, where it runs, shapes as (C, H, W) where known, parameters."""
     facts = {"index": index, "name": body.NAME, "on_kpu": isinstance(body, kl.Conv | KpuConv2d)}
     if facts["on_kpu"]:
-        regs = body.regs
-        facts |= {
-            "in_shape": list(regs.in_shape), "out_shape": list(regs.out_shape),
-            "kernel": "3x3" if regs.taps == 9 else "1x1", "depthwise": regs.depthwise,
-            "pool": POOLS[regs.pool_type] if regs.pool_type < len(POOLS) else "?",
-            "weight_bytes": int(body.weights.nbytes),
-            "to_main_memory": bool(body.flags & kl.MAIN_MEM_OUT if isinstance(body, kl.Conv)
-                                   else body.main_out.size),
-        }
+        facts |= _conv_facts(body.regs, int(body.weights.nbytes), bool(
+            body.flags & kl.MAIN_MEM_OUT if isinstance(body, kl.Conv) else body.main_out.size))
     else:
         facts["rule"] = cpu_rule(body)
         shape = getattr(body, "in_shape", None)
         if shape is not None:
             facts["in_shape"] = list(shape[1:])
+    return facts
+
+
+def _conv_facts(regs, weight_bytes: int, to_main_memory: bool) -> dict:
+    """What the descriptor of a KPU layer tells."""
+    return {
+        "in_shape": list(regs.in_shape), "out_shape": list(regs.out_shape),
+        "kernel": "3x3" if regs.taps == 9 else "1x1", "depthwise": regs.depthwise,
+        "pool": POOLS[regs.pool_type] if regs.pool_type < len(POOLS) else "?",
+        "weight_bytes": weight_bytes, "to_main_memory": to_main_memory,
+    }
+
+
+def _step(index: int, name: str, op) -> dict:
+    """One step of a V5 file; op: the K210 operation, None for a tensor function."""
+    facts = {"index": index, "name": name, "on_kpu": op is not None and op.NAME == "kpu_conv2d"}
+    if facts["on_kpu"]:
+        facts |= _conv_facts(op.regs, op.regs.weight_count, bool(op.main_out.size))
+    elif op is not None:
+        facts |= {"in_shape": list(op.shape[1:]), "out_shape": list(op.shape[1:])}  # maps move
     return facts
 
 

@@ -117,17 +117,18 @@ class NetV5:
     def input_dtype(self) -> np.dtype:
         return np.dtype(v5.DATATYPES[self.model.entry.inputs[0].datatype])
 
-    def layer_names(self) -> list[str]:
-        """Names of what a straight run executes, KPU operations in their CALL's place."""
+    def layer_steps(self) -> list[tuple[str, v5.K210Op | None]]:
+        """Name of everything a straight run executes, KPU operations in their CALL's place with
+        the operation."""
         names = []
         number = self.model.header.entry_module
         for name, o in self.program(number, self.model.header.entry_function).steps:
             if not name.startswith("TENSOR."):
                 continue
             if name == "TENSOR.CALL" and self._is_k210(o["module"], o["function"]):
-                names += [op.NAME for op in self._ops(o["module"], o["function"])]
+                names += [(op.NAME, op) for op in self._ops(o["module"], o["function"])]
             else:
-                names.append(name[7:].lower())
+                names.append((name[7:].lower(), None))
         return names
 
     def _is_k210(self, module, function) -> bool:

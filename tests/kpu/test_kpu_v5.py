@@ -15,6 +15,7 @@ from k210sim.kpu import KModel, loader
 from k210sim.kpu.kernels import table
 from k210sim.kpu.kmodel import stackvm, v5
 from k210sim.kpu.kmodel.header import Refusal
+from k210sim.kpu.report import ModelFile
 from k210sim.kpu.runtime_v5 import NetV5
 
 F = np.float32
@@ -61,6 +62,15 @@ def test_byte_code_assembles_back(shared, name):
         h = function.header
         part = module.section(".text")[h.entrypoint : h.entrypoint + h.text_size]
         assert b"".join(op.write() for op in v5.read_ops(part)) == part
+
+
+def test_the_report_shows_what_the_kpu_computes():
+    layers = ModelFile("small", files.small_v5(), "v5").describe()["layers"]
+    assert [layer["on_kpu"] for layer in layers] == [False, False, True, False, False, False]
+    assert layers[2] == {"index": 2, "name": "kpu_conv2d", "on_kpu": True, "in_shape": [3, 12, 20],
+                         "out_shape": [6, 6, 10], "kernel": "3x3", "depthwise": False,
+                         "pool": "max 2x2", "weight_bytes": 162, "to_main_memory": False}
+    assert layers[3]["out_shape"] == [6, 6, 10] and "in_shape" not in layers[0]
 
 
 def test_the_device_answers_with_its_version_error():

@@ -162,5 +162,4 @@ def describe_word(data) -> str:
         "smodel": "an encrypted V3 model", "smodel_v4": "an encrypted V4 model",
         "emodel": "an emodel container",
     }
-    shown = first.hex(" ") or "no bytes"
-    return known.get(kind, f"bytes {shown}")
+    return known.get(kind, f"bytes {first.hex(' ')}" if first else "no bytes")
