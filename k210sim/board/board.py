@@ -155,6 +155,7 @@ class Board:
         self._power = threading.RLock()  # held while the engine changes
         self._in_reset = False
         self._closed = False
+        self._started = False  # whether an engine has run on this board
         self._reset_failure: K210SimError | None = None  # of a reset nobody waited for
         self._circuit = ResetCircuit(kind.reset_circuit, self._hold, self._release)
         try:
@@ -199,15 +200,17 @@ class Board:
                 return
             if self._engine is not None and not self._engine.wait_stopped(BOOT_TIMEOUT_S):
                 raise InternalError("the program of before has not stopped since power-off")
-            if self._engine is not None:
-                # It refers to itself, and its memories weigh more than its objects count: Python
-                # would let hundreds of megabytes pile up before it looks.
-                self._engine = None
-                gc.collect()
+            self._engine = None
             engine: engines.Engine | IspMode
             if self._boot_isp if isp is None else isp:
                 engine = IspMode(self.hardware, self._leave_isp)
             else:
+                if self._started:
+                    # An engine that is thrown away refers to itself, and its memories weigh more
+                    # than its objects count: Python would let hundreds of megabytes pile up before
+                    # it looks. Not before ISP mode, where a flashing tool waits for its answer.
+                    gc.collect()
+                self._started = True
                 self.engine_name = engines.choose(self._wanted_engine, self.hardware)
                 engine = engines.make(self.engine_name, self.hardware)
             if self.camera is not None:

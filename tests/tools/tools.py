@@ -160,6 +160,6 @@ def served(folder: Path, *options, main_py: bytes = b""):
         yield Served(process, image, log, dict(line.split(": ", 1) for line in lines))
     finally:
         process.terminate()
-        code = process.wait(30)
+        code = process.wait(120)
         process.stdout.close()
     assert code == 0
