@@ -313,8 +313,9 @@ class Board:
         self._running_engine().interrupt()
 
     def statistics(self) -> dict:
-        """Figures the engine keeps: heap peaks, KPU layer times and the like."""
-        return self._running_engine().statistics()
+        """Figures the engine keeps: heap peaks, KPU layer times and the like; and, under `flash`,
+        the chip's wear (NorFlash.wear)."""
+        return {**self._running_engine().statistics(), "flash": self.hardware.flash.wear()}
 
     # --- flash, panel, snapshots ----------------------------------------------------------------
 

@@ -203,6 +203,19 @@ class NorFlash:
         """
         self._steps_left = steps
 
+    def wear(self) -> dict:
+        """What the chip has been through since it was made or its counters were restored."""
+        worst = max(range(SECTORS), key=self.erase_counts.__getitem__)
+        return {
+            "erases": self.erases,
+            "pages_programmed": self.pages_programmed,
+            "bytes_programmed": self.bytes_programmed,
+            "bytes_read": self.bytes_read,
+            "sectors_erased": sum(1 for count in self.erase_counts if count),
+            "most_erased_sector": worst * SECTOR if self.erase_counts[worst] else None,
+            "most_erases": self.erase_counts[worst],
+        }
+
     def take_dirty(self) -> list[int]:
         """Numbers of the sectors changed since the last call, ascending."""
         dirty, self._dirty = sorted(self._dirty), set()

@@ -175,3 +175,15 @@ def test_state_round_trip():
 def test_data_is_read_only():
     with pytest.raises(TypeError):
         NorFlash().data[0] = 1
+
+
+def test_wear_is_told():
+    nor = NorFlash()
+    assert nor.wear()["most_erased_sector"] is None
+    nor.erase(0, SECTOR)
+    nor.write(5 * SECTOR, b"\0" * 300)
+    nor.erase(5 * SECTOR, SECTOR)
+    nor.erase(5 * SECTOR, SECTOR)
+    told = nor.wear()
+    assert (told["erases"], told["sectors_erased"], told["most_erases"]) == (3, 2, 2)
+    assert told["most_erased_sector"] == 5 * SECTOR and told["pages_programmed"] == 16
