@@ -1,9 +1,10 @@
 """I2S0-2: sound that is sent is heard by nobody, and what is received is silence, both in time.
 
-Ref: kendryte-standalone-sdk lib/drivers/include/i2s.h and i2s.c. A block that a DMA channel sends
-is taken when the one before has been played; a block that it receives is there when its time has
-passed. By hand the FIFOs always have room and something to read. Interrupts are not modelled:
-unmasking one is reported.
+Ref: kendryte-standalone-sdk lib/drivers/include/i2s.h and i2s.c; Synopsys' description of the block
+(DW_apb_i2s): DMA words are left and right in turn, of the channels enabled. A block that a DMA
+channel sends is taken when the one before has been played; a block that it receives is there when
+its time has passed since it was asked for. By hand the FIFOs always have room and something to
+read. Interrupts are not modelled: unmasking one is reported.
 """
 
 from __future__ import annotations
@@ -40,13 +41,14 @@ class I2s(Device):
     def __init__(self, number: int, clock, hz: Callable[[], int], on_change: Callable[[], None]):
         self.NAME = f"I2S{number}"
         self._clock, self._hz, self._on_change = clock, hz, on_change
-        self._free_ns = self._heard_ns = 0  # until when is played, since when silence is due
+        self._free_ns = 0  # until when is played
+        self._asked_ns: int | None = None  # since when a block of silence is waited for
         self._alarm: Alarm | None = None
         super().__init__()
 
     def reset(self) -> None:
         super().reset()
-        self._free_ns = self._heard_ns = self._clock.now_ns
+        self._free_ns, self._asked_ns = self._clock.now_ns, None
         if self._alarm is not None:
             self._clock.cancel(self._alarm)
             self._alarm = None
@@ -81,17 +83,14 @@ class I2s(Device):
     def dma_read(self, count: int) -> list[int] | None:
         """Silence, when as much time has passed."""
         now = self._clock.now_ns
-        due = self._heard_ns + self._duration_ns(count, "rer")
+        if self._asked_ns is None:
+            self._asked_ns = now
+        due = self._asked_ns + self._duration_ns(count, "rer")
         if now < due:
             self._call_at(due)
             return None
-        self._heard_ns = now
+        self._asked_ns = None
         return [0] * count
-
-    def write_irer(self, value: int) -> None:
-        """The receiver on or off; what is heard begins now."""
-        self._put(0x04, 4, value)
-        self._heard_ns = self._clock.now_ns
 
     def read_left_rxtx(self, channel: int) -> int:
         return 0
