@@ -233,6 +233,14 @@ def _heap(report, file, model, rooms, heap_bytes, gc_heap):
     if not missed:
         return
     free = facts[0]["free"]
+    if not facts[0]["fits"]:
+        # What each firmware answers when nothing else is in its heap.
+        for name, more in (("v4-build", 0), ("v3-build", V4_CODE), ("load_flash", 0)):
+            taken = (gc_heap, *rooms[0].taken, *blocks)
+            if report.loads[name].ok and free_after(heap_bytes + more, taken) is None:
+                report.loads[name] = Verdict(
+                    False, 2006, f"error 2006: needs {_kb(need)} of system heap, "
+                                 f"{_kb(free + more)} are free")
     tips = []
     if need <= free + gc_heap - 128 * 1024:
         tips.append("a smaller GC heap (Maix.utils.gc_heap_size(128*1024), then reset) frees "

@@ -116,6 +116,9 @@ def test_lint_fails_for_what_the_standard_firmware_cannot_load(call, here, share
     result = call("lint", large)
     assert result.exit_code == 1 and "error 2006" in result.stdout
     assert "load_flash needs" in result.stdout
+    assert "error 2006: needs 2778 KB of system heap, 2557 KB are free" in result.stdout
+    loads = json.loads(call("lint", large, "--json").stdout)["loads"]
+    assert (loads["v4-build"]["code"], loads["v3-build"]["ok"]) == (2006, True)
     assert call("lint", large, "--gc-heap", "128K").exit_code == 0
     (here / "x.smodel").write_bytes(b"\x13\x27\0\0".ljust(64, b"x"))
     result = call("lint", "x.smodel", "--json")

@@ -13,7 +13,7 @@ import pytest
 from k210sim.errors import KmodelError
 from k210sim.kpu import KModel
 from k210sim.kpu.kernels import table
-from k210sim.kpu.kmodel import v4
+from k210sim.kpu.kmodel import header, v3, v4, v5
 
 V3 = ("20class_chdeq_v3", "20class_v3", "face_attribute_v3", "face_feature_v3", "face_mask5_v3",
       "face_v3", "iris_v3", "landmark5_v3", "lp_detect_v3", "lp_recog_v3", "mask_v3",
@@ -81,12 +81,19 @@ def test_v4_model_matches_node_by_node(shared, name):
                 assert out.dtype == np.float32 and np.array_equal(out, want)
 
 
-def test_every_public_v4_file_builds_back_to_itself(shared):
-    for name in V4:
-        data = (shared / "models" / f"{name}.kmodel").read_bytes()
-        model = v4.parse(data)
-        assert v4.build(model) == data, name
-        assert model.size == len(data) + model.missing_tail - len(model.trailing)
+def test_every_public_file_builds_back_to_itself(shared):
+    containers, seen = {"v3": v3, "v4": v4, "v5": v5}, set()
+    for path in sorted((shared / "models").glob("*.kmodel")):
+        data = path.read_bytes()
+        kind = header.identify(data)
+        if kind == "v3_swapped":
+            data, kind = header.swap_words(data), "v3"
+        model = containers[kind].parse(data)
+        assert containers[kind].build(model) == data, path.name
+        if kind == "v4":
+            assert model.size == len(data) + model.missing_tail - len(model.trailing)
+        seen.add(path.stem)
+    assert seen >= {*V3, *V4, "mini_mbnet96_v5", "yolox_nano_224_v5"}
 
 
 def test_the_older_activation_rule_differs_as_stored(shared):
