@@ -65,9 +65,11 @@ class Jit:
         self.compiler = compiler or shared()
         self._code, self._entries = code, entries
         self._view = memoryview(code)  # the same, faster for single values
+        self._installed: list[_Installed] = []
         self._owner: dict[int, _Installed] = {}  # by offset of each instruction
         self._samples: dict[int, int] = {}  # by line
         self._free = list(range(ROWS - 1, -1, -1))
+        self._settled: set[int] = set()  # lines of compiled code where no loop is to be found
         self._pending: tuple[str, Region] | None = None
 
     # --- what is hot ----------------------------------------------------------------------------
@@ -81,9 +83,10 @@ class Jit:
             return
         owner = self._owner.get(offset)
         if owner is not None:
-            if self._in_place(owner):
+            if not self._in_place(owner):
+                self._sweep()  # then it is like code never seen
+            elif owner.region.is_loop or offset >> LINE_SHIFT in self._settled:
                 return
-            self._sweep()
         line = offset >> LINE_SHIFT
         count = self._samples.get(line, 0) + 1
         self._samples[line] = count
@@ -98,7 +101,7 @@ class Jit:
         for half in np.flatnonzero(self._code):
             offset = int(half) << 1
             if offset not in self._owner:
-                region = discover(self.word_at, offset)
+                region = discover(self.word_at, offset, self._owner)
                 if region is not None:
                     key = self.compiler.key(region)
                     address = self.compiler.address(key)
@@ -114,8 +117,10 @@ class Jit:
         return bool(found)
 
     def _want(self, offset: int) -> None:
+        # what is in other regions is taken again: jumps inside of one are cheaper
         region = discover(self.word_at, offset)
-        if region is None:
+        if region is None or offset in self._owner and not region.is_loop:
+            self._settled.add(offset >> LINE_SHIFT)
             return
         key = self.compiler.key(region)
         address = self.compiler.address(key)
@@ -147,20 +152,26 @@ class Jit:
         """Put a compiled region in place, unless other instructions are there by now."""
         if not self._matches(region):
             return
+        self._sweep()
         installed = _Installed(region)
         for number, block in enumerate(region.blocks):
-            at = block.start >> 1
-            if int(self._code[at]) & 255 == op.BLOCK or not self._free:
+            at, there = block.start >> 1, int(self._code[block.start >> 1])
+            if there & 255 == op.BLOCK:
+                if region.is_loop:  # better than code that keeps no registers
+                    self._entries[there >> 32, :2] = address, number
+                continue
+            if not self._free:
                 continue
             row = self._free.pop()
             self._entries[row] = address, number, self._code[at]
             self._code[at] = op.BLOCK | row << 32
             installed.rows[block.start] = row
-            installed.mark_at, installed.mark = at, op.BLOCK | row << 32
-        if not installed.rows:
-            return
+        installed.mark_at = region.blocks[0].start >> 1
+        installed.mark = int(self._code[installed.mark_at])
+        self._installed.append(installed)
         for at, _ in region.words:
-            self._owner.setdefault(at, installed)
+            if region.is_loop or at not in self._owner:
+                self._owner[at] = installed
 
     def _in_place(self, installed: _Installed) -> bool:
         """Whether fence.i has not taken a region away."""
@@ -168,10 +179,12 @@ class Jit:
 
     def _sweep(self) -> None:
         """Forget the regions that fence.i has taken away; their rows are free again."""
-        owners = set(self._owner.values())
-        gone = {installed for installed in owners if not self._in_place(installed)}
+        gone = {installed for installed in self._installed if not self._in_place(installed)}
+        if not gone:
+            return
         for installed in gone:
             for start, row in installed.rows.items():
                 if int(self._code[start >> 1]) != op.BLOCK | row << 32:
                     self._free.append(row)
+        self._installed = [one for one in self._installed if one not in gone]
         self._owner = {at: one for at, one in self._owner.items() if one not in gone}

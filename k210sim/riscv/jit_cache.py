@@ -84,7 +84,8 @@ class Cache:
                 path.unlink()
         except OSError:
             pass
-        self._keys[line].remove(key)
+        with contextlib.suppress(ValueError):
+            self._keys[line].remove(key)
         return None
 
     def put(self, line: int, key: str, region: Region, code: bytes) -> None:

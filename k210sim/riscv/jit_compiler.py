@@ -76,7 +76,7 @@ class Compiler:
 
     def request(self, line: int, key: str, region: Region) -> None:
         """Compile a region in the background; `address` will know it."""
-        if self._thread is None:
+        if self._thread is None or not self._thread.is_alive():  # gone after a fork
             self._thread = threading.Thread(target=self._work, name="k210 jit", daemon=True)
             self._thread.start()
             atexit.register(self._finish)

@@ -9,7 +9,7 @@ are those in RAM.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from dataclasses import dataclass
 
 from k210sim.riscv import opcodes as op
@@ -89,17 +89,31 @@ class Region:
         return tuple(pair for block in self.blocks for pair in block.words)
 
 
-def discover(word_at: Callable[[int], int], head: int) -> Region | None:
+def discover(word_at: Callable[[int], int], head: int, taken: Container[int] = ()) -> Region | None:
     """The region around `head`; None when nothing there can be translated.
 
-    word_at(offset) : the decoded instruction there, 0 when there is none
+    word_at(offset) : the decoded instruction there, 0 when there is none. taken : offsets of
+        instructions that are in other regions: those are not taken again, except into a loop
     """
+    blocks = _reachable(word_at, head, ())
+    loop = _loop(blocks, head)
+    if loop:
+        return Region(loop, True)
+    if any(block.start in taken for block in blocks):
+        blocks = _reachable(word_at, head, taken)
+    return Region(blocks, False) if blocks else None
+
+
+def _reachable(
+    word_at: Callable[[int], int], head: int, taken: Container[int]
+) -> tuple[Block, ...]:
+    """Blocks that `head` leads to without calls, the nearest ones."""
     seen: dict[int, int] = {}
     leaders = {head}
     todo = deque([head])
     while todo and len(leaders) < BLOCKS:
         start = at = todo.popleft()
-        while at not in seen and len(seen) < INSTRUCTIONS:
+        while at not in seen and len(seen) < INSTRUCTIONS and (at == head or at not in taken):
             word = word_at(at) if 0 <= at < st.RAM_SIZE - 4 else 0
             code, after = word & 255, at + length(word)
             if code not in TRANSLATED:
@@ -116,11 +130,7 @@ def discover(word_at: Callable[[int], int], head: int) -> Region | None:
             at = after
         if at in seen:
             leaders.add(at)
-    blocks = _blocks(seen, leaders)
-    if not blocks:
-        return None
-    loop = _loop(blocks, head)
-    return Region(loop, True) if loop else Region(blocks, False)
+    return _blocks(seen, leaders)
 
 
 def _blocks(seen: dict[int, int], leaders: set[int]) -> tuple[Block, ...]:
