@@ -57,7 +57,10 @@ def confine(readable: Iterable[Path] = (), writable: Iterable[Path] = ()) -> lis
 
     readable, writable : files and folders it shall still reach, beside its own program
     """
-    done = _limits()
+    writable = list(writable)
+    # An SD card's image may be larger than what new files may become.
+    largest = max([FILE_BYTES, *(path.stat().st_size for path in writable if path.is_file())])
+    done = _limits(largest)
     if sys.platform == "linux":
         libc = ctypes.CDLL(None, use_errno=True)
         if libc.prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0:
@@ -75,14 +78,14 @@ def confine(readable: Iterable[Path] = (), writable: Iterable[Path] = ()) -> lis
     return done
 
 
-def _limits() -> list[str]:
+def _limits(largest: int) -> list[str]:
     try:
         import resource
     except ImportError:  # Windows
         return []
     done = []
     wanted = [("RLIMIT_CORE", 0, "no core files"),
-              ("RLIMIT_FSIZE", FILE_BYTES, f"files up to {FILE_BYTES >> 20} MiB"),
+              ("RLIMIT_FSIZE", largest, f"files up to {largest >> 20} MiB"),
               ("RLIMIT_NOFILE", OPEN_FILES, f"{OPEN_FILES} open files")]
     if sys.platform == "linux":  # elsewhere the limit is not kept, or counts other things
         most = _address_space() + MEMORY_BYTES

@@ -484,3 +484,39 @@ def test_every_code_has_words_and_an_errno():
     assert SpiffsFailure(L.FULL).errno == 28
     assert SpiffsFailure(L.DELETED).errno == 5
     assert "no such file" in str(SpiffsFailure(L.NOT_FOUND, "/x"))
+
+
+def test_a_damaged_page_leaves_the_other_files_alone():
+    """Every page in use in turn: zeroed, erased, random. What does not own it is intact, and the
+    volume can be written again; the lookup page of a block may cost that block."""
+    rng = random.Random(11)
+    base, volume = new_volume()
+    files = {"/a": pattern(1, 9000), "/b": pattern(2, 300), "/c": pattern(3, 4091), "/d": b""}
+    for name, data in files.items():
+        put(volume, name, data)
+    owners = {p: f.name.decode() for f in volume._files.values() for p in [f.page, *f.pages]}
+    image = bytes(base.data[L.BASE : L.BASE + SMALL])
+    nor = NorFlash(data=base.data)
+    assert len(owners) == 9
+    for page in [0, *owners, 32]:  # 0 and 32 are lookup pages
+        at = L.BASE + page * L.PAGE
+        old = bytes(nor.data[at : at + L.PAGE])
+        header = old[:5] + rng.randbytes(20) + old[25:]
+        for damage in (bytes(L.PAGE), b"\xff" * L.PAGE, rng.randbytes(L.PAGE), header):
+            nor._data[L.BASE : L.BASE + SMALL] = image
+            nor.write(at, damage)
+            try:
+                volume = remount(nor)
+            except SpiffsFailure as error:
+                assert page in (0, 32) and error.code == L.NOT_A_FS
+                continue
+            for name, data in files.items():
+                if page not in (0, 32) and owners[page] != name:
+                    assert get(volume, name) == data, (page, name)
+            for entry in volume.listdir():
+                try:
+                    get(volume, entry.name)
+                except SpiffsFailure:
+                    assert page in (0, 32) or owners[page] == entry.name
+            put(volume, "/after", b"still works")
+            assert get(remount(nor), "/after") == b"still works"
