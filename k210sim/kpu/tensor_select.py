@@ -152,8 +152,8 @@ def reduce_arg(m, o):
     x = m.read(in_at, FLOAT, m.shape(o["shape"]), o["in_strides"])
     named = m.shape(o["axes"])
     axes = sorted(set(named))
-    if not axes or o["op"] > 1 or o["dt_out"] not in (I32, I64):
-        raise KmodelError(f"operation {o['op']} over axes {named}", field="op")
+    if x.size == 0 or not axes or o["op"] > 1 or o["dt_out"] not in (I32, I64):
+        raise KmodelError(f"operation {o['op']} over axes {named} of {x.shape}", field="op")
     for axis in axes:
         _axis(axis, x.ndim)
     kept = [a for a in range(x.ndim) if a not in axes]

@@ -134,6 +134,17 @@ def test_operands_that_make_no_sense(name, change, match):
         KModel.from_bytes(data[:at] + raw + data[at + len(text) :]).run(x)
 
 
+@pytest.mark.parametrize("name, fields", [
+    ("REDUCE_ARG", {"op": 1, "keep": 1, "last": 0, "registers": (("axes", (1,)),)}),
+    ("HARDMAX", {"axis": 1}),
+    ("LAYER_NORM", {"axis": 1, "epsilon": 0.1, "after": ((2, 0), (2, 0), "out")})])
+def test_nothing_has_no_maximum_and_no_mean(name, fields):
+    """Found by mutation runs: shapes with a 0 in them."""
+    data = files.one_tensor_function(name, (2, 0), (2, 1), **{"after": ("out",), **fields})
+    with pytest.raises(KmodelError, match="of \\(2, 0\\)|nothing"):
+        KModel.from_bytes(data).run(np.zeros((2, 0), F))
+
+
 @pytest.mark.parametrize("instructions, match", [
     ((("LDC_I4", 1), ("LDC_R4", 1.0), ("ADD",)), "an integer and a float"),
     ((("LDC_R4", 1.0), ("LDC_R4", 1.0), ("AND",)), "bits of a float"),
