@@ -86,9 +86,9 @@ class ConvParams:
         # Where the shift is exact the factor adds to every weight: tight bounds.
         factor = self.arg_x >> self.shr_x if exact else 0
         if flat.dtype == np.uint8:
-            from k210sim.kpu.kernels import staircase
+            from k210sim.kpu.kernels import stair_fit
 
-            staircase.reach(np.ascontiguousarray(flat), factor, low, high)
+            stair_fit.reach(np.ascontiguousarray(flat), factor, low, high)
         else:
             whole = flat.astype(np.int64) + factor
             low, high = (limit(whole, 0).sum(axis=1) * 255 for limit in (np.minimum, np.maximum))

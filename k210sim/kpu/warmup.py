@@ -14,6 +14,7 @@ from collections.abc import Callable
 
 FILES = (
     ("staircase", "activation"),
+    ("stair_fit", "proofs of the activation"),
     ("maps", "feature maps"),
     ("conv2d", "convolutions"),
     ("depthwise", "depthwise layers"),

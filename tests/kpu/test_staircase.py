@@ -9,7 +9,7 @@ from test_kpu_kernels import run_layer
 
 from k210sim.kpu import ai_ram
 from k210sim.kpu.conv_params import segments
-from k210sim.kpu.kernels import dot_conv, maps, staircase, table, tiles
+from k210sim.kpu.kernels import dot_conv, maps, stair_fit, staircase, table, tiles
 from k210sim.kpu.kmodel.writer import activation_table
 from k210sim.kpu.layer_regs import Activation, BatchNorm
 from k210sim.kpu.placed import PlacedConv
@@ -23,7 +23,7 @@ def fit(norm, low, high, act, rule):
     pieces = np.zeros((len(seg), 4), np.float32)
     ints = np.zeros((len(norm), 5), np.int32)
     floats = np.zeros((len(norm), 2), np.float32)
-    staircase.fit(np.array(norm, np.int64), np.array(low, np.int64), np.array(high, np.int64), seg,
+    stair_fit.fit(np.array(norm, np.int64), np.array(low, np.int64), np.array(high, np.int64), seg,
                   int(rule == "up"), lines, pieces, ints, floats)
     return lines, pieces, ints, floats
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from k210sim.kpu.kernels import staircase, tiles
+from k210sim.kpu.kernels import stair_fit, staircase, tiles
 
 NO_ROWS = (np.zeros((0, 4), np.int64), np.zeros((0, 5), np.int64), np.zeros((0, 2)),
            np.zeros((0, 4)), np.zeros((0, 2), np.int64))
@@ -25,7 +25,7 @@ class Stairs:
         self.pieces = np.zeros((len(p.segments), 4), np.float32)
         self.factor = p.arg_x >> p.shr_x if p.arg_x % (1 << p.shr_x) == 0 else None
         low, high = p.sums()
-        staircase.fit(p.norm.astype(np.int64), low, high, p.segments, p.rule, lines, self.pieces,
+        stair_fit.fit(p.norm.astype(np.int64), low, high, p.segments, p.rule, lines, self.pieces,
                       self.ints, self.floats)
         self.narrow = bool(len(low)) and low.min() >= -(2**31) and high.max() < 2**31
         proved = self.ints[:, 4] > self.ints[:, 3]
