@@ -38,7 +38,7 @@ def converse(
     With a pipe instead of a keyboard: send all of it, then leave when the device has gone quiet.
     """
     leaving = threading.Event()
-    keyboard = sys.stdin.isatty()
+    keyboard, why = sys.stdin.isatty(), "left"
     reader = threading.Thread(target=_send_keys, args=(line, leaving, keyboard), daemon=True)
     out = sys.stdout.buffer
     with _raw_keyboard() if keyboard else contextlib.nullcontext():
@@ -49,6 +49,7 @@ def converse(
         while not finished():
             data = line.read(0.05)
             if data is None:
+                why = "the other end is gone"
                 break
             if data:
                 try:
@@ -59,6 +60,9 @@ def converse(
                 last = time.monotonic()
             elif leaving.is_set() and (keyboard or time.monotonic() - last > QUIET_S):
                 break
+    if keyboard:
+        with contextlib.suppress(OSError):  # the window may be gone
+            click.echo(f"\n--- {why} ---", err=True)
 
 
 def _send_keys(line: Line, leaving: threading.Event, keyboard: bool) -> None:

@@ -85,7 +85,7 @@ def test_keys_go_through_raw_and_ctrl_bracket_leaves(port):
     os.write(keyboard, b"a\x03\x04")
     assert process.stdout.read(9) == b"[a][\x03][\x04]"
     os.write(keyboard, b"\x1d")
-    process.communicate(timeout=15)
+    assert process.communicate(timeout=15)[1].endswith(b"--- left ---\n")
     assert process.returncode == 0
     assert termios.tcgetattr(far) == before
     os.close(keyboard)
