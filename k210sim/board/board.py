@@ -27,7 +27,7 @@ from k210sim.errors import (
     TimeoutExpired,
 )
 from k210sim.serialport.inprocess import SerialEnd
-from k210sim.serialport.reset_circuit import BOOT_PIN_WINDOW_S, ResetCircuit
+from k210sim.serialport.reset_circuit import ResetCircuit
 from k210sim.serialport.uart import UartPort
 
 log = logging.getLogger("k210sim.board")
@@ -260,12 +260,12 @@ class Board:
         if wait and engine is not None:
             engine.wait_booted(BOOT_TIMEOUT_S)
 
-    def set_lines(self, dtr: bool, rts: bool, window_s: float = BOOT_PIN_WINDOW_S) -> None:
+    def set_lines(self, dtr: bool, rts: bool) -> None:
         """A serial bridge's lines (True: asserted), which reset the board through its circuit.
 
-        Returns at once. window_s : how long after a reset the boot pin is still looked at.
+        Returns at once.
         """
-        self._circuit.lines(dtr, rts, window_s)
+        self._circuit.lines(dtr, rts)
 
     def soft_reset(self) -> None:
         """Ctrl-D at the prompt: a fresh heap, boot.py and main.py again."""

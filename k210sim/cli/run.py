@@ -152,14 +152,9 @@ def _ends(board, link, tcp, rfc2217, serial_log) -> Iterator[dict[str, str]]:
             stack.callback(end.close)
             places["tcp"] = f"socket://{end.address}"
         if rfc2217 is not None:
-            from k210sim.serialport.reset_circuit import NETWORK_WINDOW_S
             from k210sim.serialport.rfc2217 import Rfc2217End
 
-            server = Rfc2217End(
-                board.port,
-                rfc2217,
-                on_lines=lambda dtr, rts: board.set_lines(dtr, rts, NETWORK_WINDOW_S),
-            )
+            server = Rfc2217End(board.port, rfc2217, on_lines=board.set_lines)
             stack.callback(server.close)
             places["rfc2217"] = f"rfc2217://{server.address}"
         if sys.platform != "win32":

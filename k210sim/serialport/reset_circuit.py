@@ -20,11 +20,9 @@ RTS_IS_RESET = ("dan", "bit", "trainer")
 DTR_IS_RESET = ("kd233", "goE", "maixduino", "bit_mic")
 
 # A real reset line rises slowly, which leaves tools a few milliseconds to pull the boot pin after
-# they let go of reset. Here the programs share a busy computer, so they get more.
-BOOT_PIN_WINDOW_S = 0.05
-# An RFC 2217 client waits for the answer to each change before it makes the next: at least 50 ms
-# with pyserial.
-NETWORK_WINDOW_S = 0.25
+# they let go of reset. Here they get more: programs share a busy computer, and an RFC 2217 client
+# waits for the answer to each change before it makes the next, at least 50 ms with pyserial.
+BOOT_PIN_WINDOW_S = 0.25
 
 
 class ResetCircuit:
@@ -43,14 +41,14 @@ class ResetCircuit:
             )
         self._rts_is_reset = kind in RTS_IS_RESET
         self._hold, self._start = hold, start
-        self._changes: queue.SimpleQueue[tuple[float, bool, bool, float] | None] = (
+        self._changes: queue.SimpleQueue[tuple[float, bool, bool] | None] = (
             queue.SimpleQueue()
         )
         self._thread: threading.Thread | None = None
         self._lock = threading.Lock()
         self._closed = False
 
-    def lines(self, dtr: bool, rts: bool, window_s: float = BOOT_PIN_WINDOW_S) -> None:
+    def lines(self, dtr: bool, rts: bool) -> None:
         """The lines are now so (True: asserted). Returns at once; any thread."""
         with self._lock:
             if self._closed:
@@ -62,7 +60,7 @@ class ResetCircuit:
                     target=self._serve, name="k210 reset circuit", daemon=True
                 )
                 self._thread.start()
-        self._changes.put((time.monotonic(), bool(dtr), bool(rts), window_s))
+        self._changes.put((time.monotonic(), bool(dtr), bool(rts)))
 
     def close(self) -> None:
         """Nothing is called any more once this has returned."""
@@ -84,12 +82,12 @@ class ResetCircuit:
             change = self._changes.get()
             if change is None:
                 return
-            at, dtr, rts, window_s = change
+            at, dtr, rts = change
             reset, boot = self.pins(dtr, rts)
             if reset and not held:
                 self._hold()
             elif held and not reset:
-                boot, reset, over = self._after_release(at + window_s, boot)
+                boot, reset, over = self._after_release(at + BOOT_PIN_WINDOW_S, boot)
                 if over:
                     return
                 if not reset:
@@ -107,7 +105,7 @@ class ResetCircuit:
                 return False, False, False
             if change is None:
                 return False, False, True
-            at, dtr, rts, _ = change
+            at, dtr, rts = change
             reset, pulled = self.pins(dtr, rts)
             if reset:
                 return False, True, False

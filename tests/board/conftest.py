@@ -12,7 +12,6 @@ from k210sim.board.board import Board
 from k210sim.serialport import control
 from k210sim.serialport.control import ControlEnd
 from k210sim.serialport.pty import PtyEnd
-from k210sim.serialport.reset_circuit import NETWORK_WINDOW_S
 from k210sim.serialport.rfc2217 import Rfc2217End
 from k210sim.serialport.tcp import TcpEnd
 
@@ -35,10 +34,7 @@ def running(standin, tmp_path):
         board.control = ControlEnd(
             board.terminal.name, board.set_lines, lambda i: board.reset(wait=False, isp=i)
         )
-        board.rfc2217 = Rfc2217End(
-            board.port, "127.0.0.1:0",
-            on_lines=lambda dtr, rts: board.set_lines(dtr, rts, NETWORK_WINDOW_S),
-        )  # fmt: skip
+        board.rfc2217 = Rfc2217End(board.port, "127.0.0.1:0", on_lines=board.set_lines)
         board.tcp = TcpEnd(board.port, "127.0.0.1:0")
         yield board
         for end in (board.control, board.rfc2217, board.tcp, board.terminal):

@@ -17,7 +17,7 @@ from k210sim.flash.isp_host import IspHost
 from k210sim.serialport import control, reset_lines
 from k210sim.serialport.control import ControlEnd
 from k210sim.serialport.opening import open_port
-from k210sim.serialport.reset_circuit import ResetCircuit
+from k210sim.serialport.reset_circuit import BOOT_PIN_WINDOW_S, ResetCircuit
 
 pytestmark = pytest.mark.usefixtures("standin")
 
@@ -160,14 +160,14 @@ def test_boot_pin_pulled_too_late():
     circuit = ResetCircuit("dan", lambda: events.append("hold"), lambda i: events.append(i))
     circuit.lines(False, True)
     circuit.lines(False, False)
-    time.sleep(0.2)
+    time.sleep(2 * BOOT_PIN_WINDOW_S)
     circuit.lines(True, False)
     circuit.lines(False, True)
     circuit.lines(False, False)
     circuit.lines(False, True)  # pulled again before anything started
     circuit.lines(True, True)
     circuit.lines(True, False)
-    time.sleep(0.2)
+    time.sleep(2 * BOOT_PIN_WINDOW_S)
     circuit.close()
     assert events == ["hold", False, "hold", True]
     circuit.lines(False, True)
