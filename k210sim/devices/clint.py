@@ -15,7 +15,8 @@ NEVER = (1 << 64) - 1
 
 
 class Clint(Device):
-    """cycles() : CPU clocks since power-on. raise_interrupt(hart, bit, level).
+    """cycles() : CPU clocks since power-on. raise_interrupt(hart, bit, level), is_raised(hart, bit)
+    : of mip. A hart's own msip is served by the compiled core, which changes mip alone.
 
     next_cycle : the CPU clock at which the next timer interrupt falls due, or None; `update` is
     wanted then
@@ -31,9 +32,12 @@ class Clint(Device):
     PAGES = (0, 4, 11)
 
     def __init__(
-        self, cycles: Callable[[], int], raise_interrupt: Callable[[int, int, bool], None]
+        self,
+        cycles: Callable[[], int],
+        raise_interrupt: Callable[[int, int, bool], None],
+        is_raised: Callable[[int, int], bool],
     ):
-        self._cycles, self._raise = cycles, raise_interrupt
+        self._cycles, self._raise, self._is_raised = cycles, raise_interrupt, is_raised
         self._shift = 0
         self.next_cycle: int | None = None
         super().__init__()
@@ -46,8 +50,10 @@ class Clint(Device):
             self._raise(hart, SOFTWARE, False)
         self.update()
 
+    def read_msip(self, hart: int) -> int:
+        return int(self._is_raised(hart, SOFTWARE))
+
     def write_msip(self, hart: int, value: int) -> None:
-        self._put(4 * hart, 4, value & 1)
         self._raise(hart, SOFTWARE, bool(value & 1))
 
     def read_mtime(self) -> int:

@@ -36,6 +36,7 @@ TWIN = st.TWIN_HIGH << 23
 OUTSIDE_1, OUTSIDE_2, OUTSIDE_4, OUTSIDE_8 = (
     ~(st.RAM_BASE - TWIN | st.RAM_SIZE - size) for size in (1, 2, 4, 8)
 )
+SOFTWARE_AT = 0x02000000  # the CLINT's msip of hart 0; hart 1's follows
 
 
 @njit("int64(int16[::1], int64[::1], uint8[::1], int64)", cache=True)
@@ -550,7 +551,20 @@ def run(budget, s, x, f, fd, fs, r8, r16, r32, r64, code, pages, regs, flags, pa
             address = a + imm
             why = np.int64(-1)
             page = address >> st.PAGE_SHIFT
-            if size == 4 and address & 3 == 0 and 0 <= page < st.PAGES and page_of[page] >= 0:
+            if size == 4 and address == SOFTWARE_AT + (s[st.HARTID] << 2):
+                # its own software interrupt, by which FreeRTOS lets another task run
+                if slow == 1:
+                    why, value = np.int64(0), s[st.MIP] >> 3 & 1
+                else:
+                    s[st.MIP] = s[st.MIP] & ~st.MSIP | (value & 1) << 3
+                    n += 1
+                    s[st.PC] = base + off + step
+                    if csr.take_interrupt(s):
+                        off, target = np.int64(AWAY), s[st.PC]
+                    else:
+                        off += step
+                    continue
+            elif size == 4 and address & 3 == 0 and 0 <= page < st.PAGES and page_of[page] >= 0:
                 # a register that just holds a value: without the call, which is dearer
                 at = (np.int64(page_of[page]) << 10) | ((address & 0xFFF) >> 2)
                 if slow == 1:

@@ -70,7 +70,8 @@ class Machine(Saved):
         self.harts = self.core.harts
         parts = Parts(flash, send, receive, **connected)
         hooks = Hooks(
-            self._raise, self._cycles_now, self._clock_changed, self._want_reset, self._pc,
+            self._raise, self._is_raised, self._cycles_now, self._clock_changed, self._want_reset,
+            self._pc,
         )  # fmt: skip
         self.chip = chip = Chip(self.bus, clock, self.core.ram.view(np.uint8), parts, hooks,
                                 strict=strict)  # fmt: skip
@@ -261,6 +262,9 @@ class Machine(Saved):
 
     def _raise(self, hart: int, bit: int, level: bool) -> None:
         self.harts[hart].raise_interrupt(bit, level)
+
+    def _is_raised(self, hart: int, bit: int) -> bool:
+        return bool(self.harts[hart].s[st.MIP] & bit)
 
     def _want_reset(self) -> None:
         self.reset_wanted = True

@@ -74,11 +74,13 @@ class Parts:
 class Hooks:
     """What devices ask of the machine around them.
 
-    raise_interrupt(hart, bit, level); cycles() : CPU clocks since power-on; clock_changed(),
-    reset() : SYSCTL or a watchdog says so; pc() : of the access being served
+    raise_interrupt(hart, bit, level), is_raised(hart, bit) : of mip; cycles() : CPU clocks since
+    power-on; clock_changed(), reset() : SYSCTL or a watchdog says so; pc() : of the access being
+    served
     """
 
     raise_interrupt: Callable[[int, int, bool], None]
+    is_raised: Callable[[int, int], bool]
     cycles: Callable[[], int]
     clock_changed: Callable[[], None]
     reset: Callable[[], None]
@@ -116,7 +118,7 @@ class Chip:
     def _map_core(self, ram: np.ndarray) -> None:
         """Interrupts, serial port, DMA, clocks."""
         bus, hooks = self.bus, self._hooks
-        self.clint = Clint(hooks.cycles, hooks.raise_interrupt)
+        self.clint = Clint(hooks.cycles, hooks.raise_interrupt, hooks.is_raised)
         bus.map(0x02000000, self.clint, pages=Clint.PAGES)
         self.plic = Plic(hooks.raise_interrupt)
         bus.map(0x0C000000, self.plic, pages=Plic.PAGES)

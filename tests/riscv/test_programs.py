@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from k210sim.lcd.panel import Panel
-from tests.riscv.conftest import PROGRAMS
+from k210sim.riscv import state as st
+from tests.riscv.conftest import PROGRAMS, Registers
 
 
 @pytest.mark.parametrize("program", ["instructions", "floats", "modes"])
@@ -124,3 +125,18 @@ def test_any_bytes_as_a_program_stay_inside_the_machine(rig):
         for _ in range(3):
             board.machine.step()
         assert all(0 <= hart.s[13] for hart in board.machine.harts)
+
+
+def test_software_interrupts_are_the_same_from_the_core_and_from_outside(rig):
+    board = rig("timer")
+    chip = Registers(board.machine)
+    seen = []
+    found = board.machine.bus.at
+    board.machine.bus.at = lambda address: seen.append(address) or found(address)
+    board.run(until=b"type\n")
+    assert 0x02000000 not in seen  # the program raises and ends its own inside compiled code
+    assert chip[0x02000000] == 0
+    chip[0x02000004] = 1
+    assert chip[0x02000004] == 1 and board.machine.harts[1].s[st.MIP] & st.MSIP
+    chip[0x02000004] = 0
+    assert not board.machine.harts[1].s[st.MIP] & st.MSIP
