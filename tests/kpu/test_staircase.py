@@ -14,7 +14,7 @@ from k210sim.kpu.kmodel.writer import activation_table
 from k210sim.kpu.layer_regs import Activation, BatchNorm
 from k210sim.kpu.placed import PlacedConv
 
-COMMON = settings(deadline=None, max_examples=60)
+COMMON = settings(deadline=None, max_examples=40)
 
 
 def fit(norm, low, high, act, rule):
