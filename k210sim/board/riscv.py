@@ -94,6 +94,7 @@ class RiscvEngine:
         self._started_ns = self.clock.now_ns
         self._prompt_at: tuple[int, int] | None = None  # bytes sent by then, and when
         self._resets = 0
+        self._busy_s = 0.0  # wall time in which the harts ran
 
     # --- from other threads ---------------------------------------------------------------------
 
@@ -243,7 +244,14 @@ class RiscvEngine:
     def statistics(self) -> dict:
         if self.machine is None:
             return {}
-        return self.machine.statistics()
+        device_s = (self.clock.now_ns - self._started_ns) / 1e9
+        return {
+            **self.machine.statistics(),
+            "device_s": device_s,
+            "busy_s": self._busy_s,
+            "busy_per_device_s": self._busy_s / device_s if device_s else None,
+            "unmodelled_registers": self.machine.bus.unmodelled_used(),
+        }
 
     def save_state(self) -> dict:
         return {
@@ -316,7 +324,9 @@ class RiscvEngine:
         """Let the harts run a little; False when nothing but the host can go on."""
         if self.port.closed:
             raise PortClosed
+        before = time.monotonic()
         went_on = self.machine.step()
+        self._busy_s += time.monotonic() - before
         if not went_on:
             if self.port.pending and self._line_free_ns > self.clock.now_ns:
                 self.clock.advance_ns(self._line_free_ns - self.clock.now_ns)

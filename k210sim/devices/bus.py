@@ -48,6 +48,11 @@ class Bus:
         base, device = self._by_page[address // PAGE]
         return device, address - base
 
+    def unmodelled_used(self) -> list[str]:
+        """Registers nobody modelled that were used, as `device+0x1c`."""
+        return [f"{name}+0x{offset:x}" for name, device in self.devices.items()
+                for offset in sorted(device.unmodelled_used)]  # fmt: skip
+
     def save_state(self) -> dict:
         """The registers of all devices, and what each holds besides."""
         used = self._used * PAGE // 4

@@ -51,7 +51,7 @@ class Device(Saved):
     NAME = "device"
     SIZE = 0x1000
     REGISTERS: tuple[Register, ...] = ()
-    NOT_SAVED = frozenset({"strict", "_said"})
+    NOT_SAVED = frozenset({"strict", "unmodelled_used"})
     OWNED = False  # the bus saves every device
 
     def __init__(self):
@@ -63,7 +63,7 @@ class Device(Saved):
         self.irq: Callable[[bool], None] = lambda level: None
         self.where: Callable[[], int] = lambda: 0
         self.strict = False
-        self._said: set[int] = set()
+        self.unmodelled_used: set[int] = set()
         self._places: dict[int, tuple] = {}
         for register in self.REGISTERS:
             for index in range(register.count):
@@ -149,9 +149,9 @@ class Device(Saved):
 
     def _unmodelled(self, kind: str, offset: int, value: int | None = None) -> None:
         """Say once for each register that a program uses one that is not modelled."""
-        if offset in self._said:
+        if offset in self.unmodelled_used:
             return
-        self._said.add(offset)
+        self.unmodelled_used.add(offset)
         what = "" if value is None else f" of 0x{value:x}"
         text = f"{self.NAME}: {kind}{what} at offset 0x{offset:x} is not modelled"
         text += f" (pc 0x{self.where():08x})"

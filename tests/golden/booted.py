@@ -18,7 +18,10 @@ from k210sim.flash.spiffs import SpiffsVolume
 from tests.riscv.test_firmware import firmware
 
 V063 = "6dde2d59adc344ee0c7f96300528b4feff5e36c160f5cc0066016389394f15fa"
-QUIET_NS = 50_000_000  # nothing sent for so long: the device waits, or runs silently
+QUIET_NS = 500_000_000  # nothing sent for so long: the device waits, or runs silently
+AT_PROMPT_NS = 5_000_000  # the same after a prompt
+PROMPTS = (b">>> ", b"... ", b"\x04>")
+LONGEST_NS = 20_000_000_000  # of one step
 
 
 def image_with(files: dict[str, bytes]) -> bytes:
@@ -45,7 +48,7 @@ class Booted:
         self.board.flash(payload, 0, name="maixpy.bin")
         self.boot()
         if heap is not None:
-            assert self.board.exec(f"from Maix import utils\nutils.gc_heap_size({heap})").ok
+            self.board.exec(f"from Maix import utils\nutils.gc_heap_size({heap})", 300)
             self.board.reset(wait=False)
             self.boot()
         self.boot_log = self.board.serial.transcript.decode("latin-1")
@@ -75,7 +78,10 @@ class Booted:
         try:
             engine.port.host_send(data)
             size, since = -1, engine.clock.now_ns
-            while engine.clock.now_ns - since < QUIET_NS:
+            end = since + LONGEST_NS
+            quiet = QUIET_NS
+            while engine.clock.now_ns - since < quiet and engine.clock.now_ns < end:
+                quiet = AT_PROMPT_NS if got.endswith(PROMPTS) else QUIET_NS
                 if len(got) != size or engine.port.pending:
                     size, since = len(got), engine.clock.now_ns
                 if not engine._turn() and not engine.port.pending:

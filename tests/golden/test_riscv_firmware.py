@@ -1,0 +1,188 @@
+"""The recorded answers, replayed on the published v0.6.3 binary booted by the riscv engine.
+
+What differs for a reason that lies outside of core and devices stands in DIFFERENT with it, and
+is expected to differ (docs/conformance.md). Takes minutes: select with -m "slow" or -k.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests.conftest import SHARED
+from tests.golden.booted import Booted, v063
+from tests.golden.masks import mask
+from tests.golden.test_memory import EXPERIMENTS
+from tests.golden.test_scripts import INDEX, agrees
+
+sys.path.append(str(Path(__file__).resolve().parents[1] / "repl"))
+from repl_replay import SHARED_SESSIONS, masked, steps  # noqa: E402
+
+pytestmark = pytest.mark.slow
+GOLDEN = SHARED / "golden" / "maixpy"
+
+FREQ = "the firmware writes freq.conf at its first boot; the recordings' build has no clock driver"
+FUSED = "digits beyond single precision: the compilers fuse other multiplications and additions"
+DIFFERENT = {
+    "file_os": FREQ,
+    "mod_os": FREQ,
+    "float_fmt_table": FUSED,
+    "num_infnan": "the binary has no test for infinities left before a conversion to int",
+    "tb_os_raise2": "the C library's number of ETIMEDOUT is another one",
+}
+BYTE = ("the binary's receive interrupt keeps the byte of Ctrl-C as well (machine_uart.c), so one "
+        "more prompt follows; the recordings' build did not")
+SESSIONS_DIFFERENT = dict.fromkeys(
+    ("ctrl_c_catch", "ctrl_c_func", "ctrl_c_loop", "ctrl_c_sleep", "input_repl"), BYTE
+)
+BLOCKS = "a few blocks of 32 bytes: the start-up of the board leaves other garbage behind"
+MEMORY_DIFFERENT = dict.fromkeys(
+    ("fragmentation", "mem_info", "mem_info_1", "memoryerror_sizes"), BLOCKS
+)
+# 53 and 64 of 3072 pixels: most likely the maths library, whose last digit differs between the
+# binary and the recordings' build, moves the place that a pixel is taken from
+IMAGES_DIFFERENT = {"rotation_corr3", "rotation_corr6"}
+FAMILIES = ("draw", "convert", "geometry", "pool", "arith", "morph", "stats")  # others: not run yet
+NUMBER = re.compile(r"-?\d[\d.]*(?:e[-+]\d+)?")
+VERSION = re.compile(r"MicroPython v\S+ on \d{4}-\d\d-\d\d;")
+
+
+@pytest.fixture(scope="module")
+def booted(tmp_path_factory):
+    if not GOLDEN.is_dir():
+        pytest.skip(f"no recorded answers at {GOLDEN} (set K210SIM_SHARED)")
+    made = Booted(tmp_path_factory.mktemp("v063"), v063())
+    yield made
+    made.board.close()
+
+
+@pytest.mark.parametrize("name", sorted(INDEX))
+def test_a_script_prints_what_was_recorded(booted, name, request):
+    if name in DIFFERENT:
+        request.applymarker(pytest.mark.xfail(reason=DIFFERENT[name], strict=True))
+    folder = GOLDEN / "scripts"
+    booted.restart()
+    got = booted.run((folder / f"{name}.py").read_bytes())
+    got = mask(got.replace("\r\n", "\n"), meminfo="meminfo" in name)
+    texts = [folder / f"{name}.out", folder / f"{name}.plain"]
+    expected = [path.read_text() for path in texts if path.is_file()]
+    if not any(agrees(name, got, text) for text in expected):
+        assert got == expected[0]
+
+
+def spoken(text: str) -> str:
+    """What a session sends, with addresses and the build's version made equal."""
+    return VERSION.sub("MicroPython VERSION;", masked(text))
+
+
+@pytest.mark.parametrize("name", SHARED_SESSIONS or ["none"])
+def test_a_session_at_the_prompt(booted, name, request):
+    if name in SESSIONS_DIFFERENT:
+        request.applymarker(pytest.mark.xfail(reason=SESSIONS_DIFFERENT[name], strict=True))
+    booted.restart()
+    log = booted.boot_log
+    differing = []
+    for entry in steps(GOLDEN / "repl" / f"{name}.jsonl"):
+        if entry["send"]:
+            got = booted.type(entry["send"].encode("latin-1")).decode("latin-1")
+        else:
+            got = log[log.find("[MaixPy] gc heap") :]  # the recordings begin there
+        if spoken(got) != spoken(entry["recv"]):
+            differing.append((entry["send"], got, entry["recv"]))
+    assert not differing
+
+
+def test_what_an_expression_costs(booted):
+    table = json.loads((GOLDEN / "memory" / "alloc_cost.json").read_text())
+    booted.restart()
+    booted.run(table["helper"])
+    differing = []
+    for start in range(0, len(table["rows"]), 10):
+        rows = table["rows"][start : start + 10]
+        got = booted.run("".join(
+            f"try: print(cost(lambda: {row['expr']}))\nexcept Exception as e: print(repr(e))\n"
+            for row in rows
+        )).splitlines()  # fmt: skip
+        for row, figure in zip(rows, got, strict=True):
+            wanted = str(row["delta"]) if row["error"] is None else row["error"]
+            if figure != wanted:
+                differing.append((row["expr"], wanted, figure))
+    # the list of /flash has one name more: freq.conf
+    assert differing == [('__import__("uos").listdir("/flash")', "256", "384")]
+
+
+@pytest.mark.parametrize("name", EXPERIMENTS)
+def test_a_memory_experiment(booted, name, request):
+    if name in MEMORY_DIFFERENT:
+        request.applymarker(pytest.mark.xfail(reason=MEMORY_DIFFERENT[name], strict=True))
+    record = json.loads((GOLDEN / "memory" / "experiments.json").read_text())[name]
+    booted.restart()
+    assert mask(booted.run(record["script"])) == record["output"]
+
+
+@pytest.fixture(scope="module")
+def with_pictures(tmp_path_factory):
+    """A board with the recorded pictures on /flash and a heap of 2 MiB."""
+    if not GOLDEN.is_dir():
+        pytest.skip(f"no recorded answers at {GOLDEN} (set K210SIM_SHARED)")
+    files = {"/" + path.name: path.read_bytes() for path in (GOLDEN / "image/bmp").iterdir()}
+    made = Booted(tmp_path_factory.mktemp("images"), v063(), files, heap=0x200000)
+    yield made
+    made.board.close()
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_the_image_functions(with_pictures, family):
+    wanted = GOLDEN / "image" / f"{family}.npz"
+    pictures = np.load(wanted) if wanted.is_file() else {}
+    wrong = {}
+    for line in (GOLDEN / "image" / "index.jsonl").read_text().splitlines():
+        case = json.loads(line)
+        if case["family"] == family:
+            trouble = _image_trouble(with_pictures, case, pictures)
+            if trouble:
+                wrong[case["name"]] = trouble
+    unexpected = {name: why for name, why in wrong.items() if name not in IMAGES_DIFFERENT}
+    assert not unexpected
+
+
+def _image_trouble(board: Booted, case: dict, pictures) -> str:
+    """What differs from the record of one case; empty when nothing does."""
+    name = case["input"].removesuffix("_g")
+    source = f'import image, gc, uctypes\ngc.collect()\nimg = image.Image("/flash/{name}.bmp")\n'
+    if case["input"].endswith("_g"):
+        source += "img = img.to_grayscale()\n"
+    source += case["call"] + "\n"
+    if case.get("expr"):
+        source += f"print({case['expr']})\n"
+    source += "q = img.to_bytes()\nprint('@@', uctypes.addressof(q), len(q))\n"
+    result = board.board.exec(source, 600)
+    printed, _, place = result.stdout.partition("@@ ")
+    error = result.error.strip().splitlines()[-1] if result.error else ""
+    if error or "raises" in case:
+        return "" if error == case.get("raises") else f"raised {error!r}"
+    if "value" in case and not same_text(printed.strip("\r\n"), case["value"]):
+        return f"printed {printed[:200]}, not {case['value'][:200]}"
+    if isinstance(case.get("pixels"), list):
+        wanted = pictures[case["name"]]
+        got = board.memory(*map(int, place.split()))
+        if got.size != wanted.nbytes:
+            return f"{got.size} bytes, not {wanted.nbytes}"
+        count = int(np.count_nonzero(got.view(wanted.dtype).reshape(wanted.shape) != wanted))
+        allowed = case["differing_pixels"] if case.get("rounding_sensitive") else 0
+        return "" if count <= allowed else f"{count} of {wanted.size} pixels differ"
+    return ""
+
+
+def same_text(have: str, want: str) -> bool:
+    """Equal, or only the last digits of floats differ."""
+    ours, theirs = NUMBER.findall(have), NUMBER.findall(want)
+    return NUMBER.sub("#", have) == NUMBER.sub("#", want) and all(
+        a == b or ("." in a + b and abs(float(a) - float(b)) <= 2e-6 * abs(float(b)))
+        for a, b in zip(ours, theirs, strict=True)
+    )
