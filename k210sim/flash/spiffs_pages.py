@@ -32,6 +32,7 @@ class PageStore:
         self.next_erase_count = 0
         self._cursor = (0, 0)
         self._cleaning: int | None = None
+        self._counted_free = 0  # free blocks by the firmware's count, see make_room
 
     # -- whole volume ----------------------------------------------------
 
@@ -42,6 +43,7 @@ class PageStore:
         for block in range(self.blocks):
             self.next_erase_count = 0
             self.erase_block(block)
+        self._counted_free = self.free_blocks
 
     def load(self) -> None:
         """Check the magics and read the lookup pages; raises SpiffsFailure(NOT_A_FS).
@@ -67,6 +69,7 @@ class PageStore:
         self._cursor = (0, 0)
         for block in magic_bad:
             self.erase_block(block)
+        self._counted_free = self.free_blocks
 
     # -- pages ----------------------------------------------------
 
@@ -101,6 +104,7 @@ class PageStore:
         block, entry = self._find_free()
         self._cursor = (block, entry + 1)
         page = block * L.PAGES_PER_BLOCK + 1 + entry
+        self._counted_free -= entry == 0
         if self.nor.data[self._address(page) : self._address(page) + L.PAGE] != b"\xff" * L.PAGE:
             # Left over from an erasure that was cut short after the lookup page.
             self.nor.erase(self._address(page), L.PAGE)
@@ -132,6 +136,7 @@ class PageStore:
         self.lookup[block] = array("H", [L.ID_FREE] * L.ENTRIES)
         self.erase_counts[block] = self.next_erase_count
         self.next_erase_count = (self.next_erase_count + 1) % L.ID_INDEX
+        self._counted_free += 1
 
     # -- free space ----------------------------------------------------
 
@@ -158,9 +163,11 @@ class PageStore:
         """See that `length` bytes of data fit, collecting garbage if need be.
 
         `evacuate(block)` has to move everything alive out of a block. Raises SpiffsFailure(FULL)
-        by the firmware's rule, which counts pages and keeps two blocks in reserve.
+        by the firmware's rule, which counts pages and keeps two blocks in reserve. Its count of
+        free blocks rises with every erased block, also with one that was free already, so that it
+        stops collecting earlier than the blocks themselves would let it.
         """
-        if self.free_blocks > 3 and length < self.free_pages * L.DATA_BYTES:
+        if self._counted_free > 3 and length < self.free_pages * L.DATA_BYTES:
             return
         needed = -(-length // L.DATA_BYTES)
         if needed > self.free_pages + self.deleted:
@@ -170,7 +177,7 @@ class PageStore:
             self._clean(self._candidate(crammed=before <= 0), evacuate)
             if before <= 0 and self.free_pages == before:
                 break
-            if self.free_blocks > 2 and length <= self.free_pages * L.DATA_BYTES:
+            if self._counted_free > 2 and length <= self.free_pages * L.DATA_BYTES:
                 break
         if length > self.free_pages * L.DATA_BYTES:
             raise L.SpiffsFailure(L.FULL)

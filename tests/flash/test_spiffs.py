@@ -411,7 +411,8 @@ def test_sync_is_called_when_data_is_safe():
 def test_damaged_pages_give_the_firmwares_codes():
     nor, volume = new_volume()
     put(volume, "/a", pattern(0, 9000))
-    nor.write(L.BASE + 0x3000, b"\xff" * 5)  # the second data page loses its header
+    page = volume._find(b"/a").pages[1]  # the second data page loses its header
+    nor.write(L.BASE + page * L.PAGE, b"\xff" * 5)
     volume = remount(nor)
     with volume.open("/a", L.O_RDONLY) as file:
         assert file.read(4091) == pattern(0, 9000)[:4091]
@@ -520,3 +521,16 @@ def test_a_damaged_page_leaves_the_other_files_alone():
                     assert page in (0, 32) or owners[page] == entry.name
             put(volume, "/after", b"still works")
             assert get(remount(nor), "/after") == b"still works"
+
+
+def test_a_nearly_full_volume_takes_as_many_files_as_with_the_original():
+    """pellepl/spiffs on the same image: ten files of one byte fit, then it is full."""
+    nor, volume = new_volume(24 * L.BLOCK)
+    put(volume, "/fill", bytes(4091 * 660))
+    volume.unmount()
+    volume = remount(nor, 24 * L.BLOCK)
+    for n in range(10):
+        put(volume, f"/{n}", b"x")
+    with failure(L.FULL):
+        put(volume, "/10", b"x")
+    assert volume.info() == (2794153, 2785971)
