@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from functools import cached_property
+import threading
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -16,6 +16,7 @@ RULES = {"even": 0, "up": 1}
 LINES = 1 << 20  # as in kernels/conv2d.py, which is not imported here: it compiles
 MOST_LINES = 4
 NO_SEGMENTS = np.zeros((0, 5), np.int64)
+_making = threading.Lock()
 
 
 @dataclass
@@ -35,6 +36,7 @@ class ConvParams:
     norm: np.ndarray
     segments: np.ndarray
     rule: int
+    _made: list | None = field(default=None, init=False, repr=False, compare=False)
 
     # Tables of the float64 path (conv2d.py): fnorm float64[out, 2] = mul / 2**shift, add; fseg
     # float64[n, 4] = threshold, start, mul / 2**shift, bias; spans int32[out, 2] = the segments a
@@ -55,8 +57,16 @@ class ConvParams:
     def spans(self) -> np.ndarray:
         return self._tables[1]
 
-    @cached_property
+    @property
     def _tables(self) -> list:
+        """Made by the first thread that asks: it takes the segments away, so the others wait."""
+        if self._made is None:
+            with _making:
+                if self._made is None:
+                    self._made = self._make_tables()
+        return self._made
+
+    def _make_tables(self) -> list:
         seg = self.segments
         fseg = np.stack([seg[:, 0], seg[:, 1], seg[:, 2] * 2.0 ** -np.minimum(seg[:, 3], 62),
                          seg[:, 4]], axis=1).astype(np.float64)

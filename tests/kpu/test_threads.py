@@ -1,6 +1,7 @@
 """Threads over tiles: the same bytes with any number, in every kernel set this host has."""
 
 import threading
+import time
 
 import numpy as np
 import pytest
@@ -10,8 +11,9 @@ from test_kpu_kernels import run_layer
 
 from k210sim.errors import ConfigError
 from k210sim.kpu import KModel
+from k210sim.kpu.conv_params import ConvParams
 from k210sim.kpu.kernels import table, tiles
-from k210sim.kpu.kmodel.writer import activation_table
+from k210sim.kpu.kmodel.writer import ModelBuilder, activation_table
 from k210sim.kpu.layer_regs import BatchNorm
 
 
@@ -47,6 +49,35 @@ def test_scratch_arrays_belong_to_their_thread():
     thread.start()
     thread.join()
     assert not np.shares_memory(mine, others[0])
+
+
+def test_the_tables_of_a_layer_are_made_by_one_thread(monkeypatch):
+    """Several made them at once (Python 3.12 dropped a lock), and one found nothing left."""
+    b = ModelBuilder((2, 4, 4))
+    b.add_conv(b.input, np.full((1, 2, 1, 1), 200), bn=BatchNorm([1 << 14], 15, 0),
+               act=activation_table("leaky", 10))
+    f = b.steps[0][3]
+    params = ConvParams.from_layer(f["regs"], f["weights"], f["bn"], f["act"])
+    make, started = ConvParams._make_tables, threading.Barrier(4)
+    calls, results = [], []
+
+    def slowly(self):
+        calls.append(1)
+        time.sleep(0.05)
+        return make(self)
+
+    def ask():
+        started.wait()
+        results.append(params.longer())
+
+    monkeypatch.setattr(ConvParams, "_make_tables", slowly)
+    threads = [threading.Thread(target=ask) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(calls) == 1 and len(results) == 4
+    assert all(np.array_equal(r[3], results[0][3]) for r in results)
 
 
 @pytest.mark.parametrize("name", table.available())
