@@ -411,6 +411,7 @@ class Board:
 
     def _hold(self) -> None:
         """The reset line is pulled."""
+        self.hardware.port.hold_in_reset()
         with self._power:
             if self.powered and not self._closed:
                 self._stop(in_reset=True)

@@ -32,6 +32,7 @@ DEFAULT_BAUD = 115200
 BITS_PER_BYTE = 10  # 8N1
 READERS_S = 0.002  # how often to look whether a slow client has caught up
 WIRE_LIMIT = 1 << 16  # bytes a host end may have under way before it should stop reading its client
+DEAF_S = 0.06  # tools hold the reset line for 100 ms; host ends look for input every 20 ms
 
 
 class PortClosed(BaseException):
@@ -77,6 +78,7 @@ class UartPort:
         self._idle = False
         self._woken = False
         self._closed = False
+        self._deaf_until = 0.0  # wall time
         self._listeners: list[Listener] = []
         self._hearing: list[Listener] = []  # ends with a client, for what is being written
 
@@ -98,7 +100,7 @@ class UartPort:
 
     def host_send(self, data: bytes) -> None:
         """Bytes from a host end to the device."""
-        if not data:
+        if not data or self._deaf:
             return
         with self._change:
             if not self._wire:
@@ -116,7 +118,18 @@ class UartPort:
 
     def room(self) -> int:
         """How many bytes a host end should take from its client now."""
-        return max(0, WIRE_LIMIT - len(self._wire))
+        return WIRE_LIMIT if self._deaf else max(0, WIRE_LIMIT - len(self._wire))
+
+    def hold_in_reset(self) -> None:
+        """The reset line is pulled: what clients have written by now reaches nobody, not even
+        what waits in the host's buffers, such as the rest of a packet of a tool that was killed."""
+        with self._change:
+            self._deaf_until = time.monotonic() + DEAF_S
+            self._wire.clear()
+
+    @property
+    def _deaf(self) -> bool:
+        return time.monotonic() < self._deaf_until
 
     def wake(self) -> None:
         """Make an idle `read_byte` return None, so that its thread looks at its other work."""

@@ -9,7 +9,13 @@ import pytest
 from k210sim.clock import Clock
 from k210sim.serialport.ends import Backlog
 from k210sim.serialport.inprocess import ExpectFailed, SerialEnd
-from k210sim.serialport.uart import RX_BUFFER_SIZE, PortClosed, UartPort
+from k210sim.serialport.uart import (
+    DEAF_S,
+    RX_BUFFER_SIZE,
+    WIRE_LIMIT,
+    PortClosed,
+    UartPort,
+)
 
 BYTE_NS = 10 * 1_000_000_000 // 115200
 
@@ -205,3 +211,17 @@ def test_a_client_that_reads_and_goes_still_counts_as_having_heard():
     port.write(b"x")
     port.write(b"y")
     assert heard == [True, False]
+
+
+def test_what_waits_when_the_reset_line_is_pulled_reaches_nobody(port, monkeypatch):
+    now = [100.0]
+    monkeypatch.setattr("k210sim.serialport.uart.time.monotonic", lambda: now[0])
+    port.host_send(b"x" * WIRE_LIMIT)
+    assert port.room() == 0
+    port.hold_in_reset()
+    assert port.room() == WIRE_LIMIT, "ends go on reading, so that nothing stays behind"
+    port.host_send(b"the rest of a packet")
+    assert not port.pending
+    now[0] += DEAF_S
+    port.host_send(b"new")
+    assert bytes(port.read_byte(idle=True) for _ in b"new") == b"new"
