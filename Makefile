@@ -22,8 +22,8 @@ $(VENV)/.test: $(VENV)/.run
 run: $(VENV)/.run ## boot the board with its demo and open the REPL in this window
 	@$(BIN)/k210sim repl --factory-demo
 
-test: $(VENV)/.test ## run the test suite
-	$(BIN)/python -m pytest -m "not tools" $(PYTEST_ARGS)
+test: $(VENV)/.test ## run the test suite, on two processes
+	$(BIN)/python -m pytest -m "not tools" -n 2 --dist loadfile $(PYTEST_ARGS)
 
 # Third-party programs, only to be run against the board: nothing of ours imports them.
 TOOLS := kflash mpremote adafruit-ampy rshell mpfshell thonny fatfs-ng
