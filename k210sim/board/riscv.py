@@ -39,6 +39,7 @@ STOP_S = 10.0
 IDLE_LOOK_S = 0.01
 PARKED_LOOK_S = 1.0
 BOOT_NS = 8_000_000_000  # device time after which a firmware is taken to show no prompt
+MAIN_NS = 2_500_000_000  # after "init end"; a boot.py or main.py that ends has ended by then
 SETTLED_NS = 2_000_000  # how long the prompt must have been the last thing sent
 ENTER_S = 120.0  # seconds of wall time the firmware gets to show the raw prompt
 STOP_GRACE_S = 10.0  # and a program to end after Ctrl-C
@@ -86,6 +87,7 @@ class RiscvEngine:
         self._jobs: deque[tuple[Callable[[], Any], concurrent.futures.Future]] = deque()
         self._tail = _Tail()
         self._safe = hardware.safe  # type Ctrl-C while the firmware waits for one
+        self._window_ns: int | None = None  # when it began to wait for it
         self._booted = threading.Event()  # at a prompt, or clearly without one
         self._dead = threading.Event()
         self._thread: threading.Thread | None = None
@@ -130,9 +132,18 @@ class RiscvEngine:
         """Whether the last thing the device sent is MicroPython's prompt."""
         return self._tail.data.endswith(PROMPT)
 
+    @property
+    def _overdue(self) -> bool:
+        """Whether a firmware that would come to its prompt by itself would be there by now."""
+        now = self.clock.now_ns
+        if self._window_ns is not None and now - self._window_ns > MAIN_NS:
+            return True  # a main.py has come to stay
+        return now - self._started_ns > BOOT_NS
+
     def wait_booted(self, timeout: float | None = None) -> bool:
         """Wait for MicroPython's prompt; True there. False when `timeout` seconds of wall time or
-        BOOT_NS of device time passed without one, or nothing can happen any more."""
+        BOOT_NS of device time passed without one, a main.py runs for ever (MAIN_NS), or nothing can
+        happen any more."""
         deadline = None if timeout is None else time.monotonic() + timeout
         while not self._booted.wait(IDLE_LOOK_S):
             if self._dead.is_set():
@@ -335,11 +346,11 @@ class RiscvEngine:
                 time.sleep(IDLE_LOOK_S)  # it does not look at what has come
             self.clock.follow_wall()
         if not self._booted.is_set():
-            if self._safe and WINDOW_OPENS in self._tail.data:
-                self._safe = False
-                self.port.host_send(b"\x03")
-            overdue = self.clock.now_ns - self._started_ns > BOOT_NS
-            if self.at_prompt or overdue or not went_on:
+            if self._window_ns is None and WINDOW_OPENS in self._tail.data:
+                self._window_ns = self.clock.now_ns
+                if self._safe:
+                    self.port.host_send(b"\x03")
+            if self.at_prompt or self._overdue or not went_on:
                 self._booted.set()
         return went_on
 
