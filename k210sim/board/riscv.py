@@ -144,12 +144,12 @@ class RiscvEngine:
         """Wait for MicroPython's prompt; True there. False when `timeout` seconds of wall time or
         BOOT_NS of device time passed without one, a main.py runs for ever (MAIN_NS), or nothing can
         happen any more."""
-        deadline = None if timeout is None else time.monotonic() + timeout
+        limit = TimeLimit(timeout)
         while not self._booted.wait(IDLE_LOOK_S):
             if self._dead.is_set():
                 self.raise_failure()
                 return False
-            if deadline is not None and time.monotonic() > deadline:
+            if limit.over:
                 return False
         return self.at_prompt
 
