@@ -14,6 +14,7 @@ from collections.abc import Callable
 
 FILES = (
     ("staircase", "activation"),
+    ("buckets", "activation tables"),
     ("stair_fit", "proofs of the activation"),
     ("maps", "feature maps"),
     ("conv2d", "convolutions"),
@@ -22,6 +23,7 @@ FILES = (
     ("quant", "byte layers"),
     ("dense", "float layers"),
     ("neutral", "nodes of kmodel V4"),
+    ("tensors", "tensors of kmodel V5"),
     ("region", "yolo2 boxes"),
 )
 # Kernel set -> its file of dot products, and what they are.
@@ -81,7 +83,7 @@ def ready(version: int) -> None:
 
         compiling.announce()
         for name, _ in FILES:
-            if nodes or name != "neutral":
+            if nodes or name not in ("neutral", "tensors"):
                 importlib.import_module(f"k210sim.kpu.kernels.{name}")
         dots = DOT_FILES.get(table.default().NAME)
         if dots is not None:

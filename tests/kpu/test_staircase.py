@@ -9,7 +9,7 @@ from test_kpu_kernels import run_layer
 
 from k210sim.kpu import ai_ram
 from k210sim.kpu.conv_params import segments
-from k210sim.kpu.kernels import dot_conv, maps, stair_fit, staircase, table, tiles
+from k210sim.kpu.kernels import buckets, dot_conv, maps, stair_fit, staircase, table, tiles
 from k210sim.kpu.kmodel.writer import activation_table
 from k210sim.kpu.layer_regs import Activation, BatchNorm
 from k210sim.kpu.placed import PlacedConv
@@ -20,17 +20,17 @@ COMMON = settings(deadline=None, max_examples=40)
 def fit(norm, low, high, act, rule):
     seg = segments(act, rule)
     lines = np.zeros((staircase.MOST, 3), np.float32)
-    pieces = np.zeros((len(seg), 4), np.float32)
-    ints = np.zeros((len(norm), 5), np.int32)
-    floats = np.zeros((len(norm), 2), np.float32)
+    edges, table = np.zeros(buckets.MOST_EDGES, np.int32), np.zeros(buckets.ROOM, np.uint16)
+    ints = np.zeros((len(norm), 6), np.int32)
+    factors = np.zeros(len(norm), np.float32)
     stair_fit.fit(np.array(norm, np.int64), np.array(low, np.int64), np.array(high, np.int64), seg,
-                  int(rule == "up"), lines, pieces, ints, floats)
-    return lines, pieces, ints, floats
+                  int(rule == "up"), lines, edges, table, ints, factors, np.zeros(3, np.int64))
+    return ints, factors, lines, edges, table
 
 
 def check(norm, low, high, act, rule="even", seed=0):
     """Bytes of proved channels at random sums and around every step; returns the row kinds."""
-    lines, pieces, ints, floats = fit(norm, low, high, act, rule)
+    ints, *tables = fit(norm, low, high, act, rule)
     rows = list(zip(act.x_start, act.mul, act.shift, act.bias, strict=True))
     rng = np.random.default_rng(seed)
     sums = [rng.integers(a, b + 1, 40) for a, b in zip(low, high, strict=True)]
@@ -43,8 +43,7 @@ def check(norm, low, high, act, rule="even", seed=0):
     acc = np.array(sums, np.int64).astype(np.int32)
     extra = rng.integers(-50, 50, acc.shape[1])
     out = np.zeros((len(norm), acc.shape[1] + 3), np.uint8)
-    staircase.finish(acc - extra.astype(np.int32), acc.shape[1], extra, 2, ints, floats, lines,
-                     pieces, int(rule == "up"), out)
+    staircase.finish(acc - extra.astype(np.int32), acc.shape[1], extra, 2, ints, *tables, out)
     for o, (const, mul, shift, add) in enumerate(norm):
         if ints[o, 3] == ints[o, 4]:
             assert not out[o].any()
@@ -53,7 +52,7 @@ def check(norm, low, high, act, rule="even", seed=0):
                 for v in acc[o]]
         assert out[o, 2:-1].tolist() == want
         assert out[o, 0] == out[o, 1] == out[o, -1] == 0
-    return [(int(b - a), a >= staircase.PIECES) for a, b in ints[:, 3:]]
+    return [(int(b - a), a >= staircase.BUCKETS) for a, b in ints[:, 3:5]]
 
 
 NORMS = st.lists(st.tuples(st.integers(-(2**20), 2**20), st.integers(0, 2**22 - 1),
@@ -86,7 +85,7 @@ def test_any_table_gives_its_bytes_or_nothing(norm, seed, rule, steep, rising):
 
 
 def test_what_the_models_need_is_proved():
-    """A rectifier is one line, a leaky table lines or its segments, a falling one nothing."""
+    """A rectifier is one line, a leaky table lines or buckets, a falling one buckets."""
     norm = [(1000, 70000, 15, -3000), (0, 0, 15, 9), (5, 300000, 12, 77)]
     low, high = [-400000] * 3, [500000] * 3
     starts = [-(2**35), 0] + [2**35 - 15 + i for i in range(14)]
@@ -96,10 +95,53 @@ def test_what_the_models_need_is_proved():
     assert all(count for count, _ in kinds)
     jagged = Activation([-(2**35)] + [500 * i for i in range(15)], [0] + [33] * 15, [0] + [10] * 15,
                         [0] + [17 * i for i in range(15)])
-    assert any(by_pieces for _, by_pieces in check(norm, low, high, jagged))
+    assert any(by_buckets for _, by_buckets in check(norm, low, high, jagged))
     falls = Activation([-(2**35), 0, 1000] + [2**35 - 13 + i for i in range(13)], [0] * 16,
                        [0] * 16, [0, 90, 30] + [255] * 13)
-    assert check(norm, low, high, falls) == [(0, False), (0, False), (0, False)]
+    assert check(norm, low, high, falls) == [(1, True)] * 3
+    apart = Activation([-(2**35), -(2**32), 2**32] + [2**35 - 13 + i for i in range(13)], [0] * 16,
+                       [0] * 16, [0, 90, 30] + [255] * 13)
+    far = check([(0, 2**23, 0, 0)], [-1024], [1024], apart)
+    assert far == [(0, False)]  # more than 32 bits from the first change to the last
+
+
+@COMMON
+@given(seed=st.integers(0, 2**32 - 1), fine=st.integers(4, 16), falls=st.booleans(),
+       rule=st.sampled_from(("even", "up")))
+def test_tables_that_count_finer_than_float32_are_found_by_buckets(seed, fine, rule, falls):
+    """As kmodel V5 has them: SiLU in fifteen segments, values up to 2**29."""
+    rng = np.random.default_rng(seed)
+    starts = np.sort(rng.integers(-600, 300, 15)) << (fine + 4)
+    x = starts / 2.0 ** (fine + 11)
+    rises = np.diff(x / (1 + np.exp(-x))) / np.maximum(np.diff(x), 0.01)
+    slopes = np.concatenate([[0], rises, [1]])
+    if falls:
+        slopes = -slopes
+    act = Activation([-(2**35), *starts.tolist()], (slopes * 2**14).astype(np.int64),
+                     np.full(16, fine + 17), np.sort(rng.integers(0, 256, 16)))
+    norm = [(int(rng.integers(-2**20, 2**20)), int(rng.integers(2**20, 2**21)),
+             int(rng.integers(6, 16)), int(rng.integers(-2**27, 2**27))) for _ in range(3)]
+    check(norm, [-(2**19)] * 3, [2**19] * 3, act, rule, seed)
+
+
+@COMMON
+@given(seed=st.integers(0, 2**32 - 1), rule=st.sampled_from((0, 1)))
+def test_every_change_of_a_byte_is_found(seed, rule):
+    """`changes` against every value one by one; `byte_of` against the twin."""
+    rng = np.random.default_rng(seed)
+    starts = [-(2**35), *np.sort(rng.integers(-400, 400, 15)).tolist()]
+    act = Activation(starts, rng.integers(-60, 61, 16), rng.integers(0, 9, 16),
+                     rng.integers(0, 256, 16))
+    seg = segments(act, ("even", "up")[rule])
+    rows = list(zip(act.x_start, act.mul, act.shift, act.bias, strict=True))
+    every = [buckets.byte_of(y, seg, rule) for y in range(-500, 501)]
+    assert every[200:-200] == [naive.activate(y, rows, ("even", "up")[rule])
+                               for y in range(-300, 301)]
+    places, found = np.zeros(2000, np.int64), np.zeros(2001, np.int64)
+    count = buckets.changes(-500, 500, seg, rule, places, found)
+    want = [y for y in range(-499, 501) if every[y + 500] != every[y + 499]]
+    assert places[:count].tolist() == want
+    assert found[: count + 1].tolist() == [every[0]] + [every[y + 500] for y in want]
 
 
 DOT_SETS = [name for name in table.available() if name != "portable"]

@@ -40,6 +40,6 @@ class DepthConv:
         """From one place in flat bytes to another, which must not overlap."""
         p, s = self.p, self.stairs
         tiles.run(lambda a, b: depthwise.depthwise3x3(
-            source, source_place, self.shape, p.pad_value, self.weights, s.ints, s.floats, s.lines,
-            s.pieces, p.rule, target, target_place, a, b), len(self.weights),
+            source, source_place, self.shape, p.pad_value, self.weights, s.ints, s.factors, s.lines,
+            s.edges, s.buckets, target, target_place, a, b), len(self.weights),
             tiles.worth(self.work, threads))

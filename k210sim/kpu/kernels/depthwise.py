@@ -34,10 +34,10 @@ def add_taps(plane, base, row, w, c, count, sums):
 
 
 @njit("void(uint8[::1], int64[::1], int64[::1], int64, int16[:, ::1], int32[:, ::1], "
-      "float32[:, ::1], float32[:, ::1], float32[:, ::1], int64, uint8[::1], int64[::1], int64, "
+      "float32[::1], float32[:, ::1], int32[::1], uint16[::1], uint8[::1], int64[::1], int64, "
       "int64)", cache=True, nogil=True)
-def depthwise3x3(cells, place, shape, pad, w, ints, floats, lines, pieces, rule, target, target_at,
-                 first, end):
+def depthwise3x3(cells, place, shape, pad, w, ints, factors, lines, edges, buckets, target,
+                 target_at, first, end):
     """Channels [first, end). w: int16[channels, 9], weight + factor; the other tables as in
     staircase.py."""
     height, width = shape[1], shape[2]
@@ -48,7 +48,7 @@ def depthwise3x3(cells, place, shape, pad, w, ints, floats, lines, pieces, rule,
     sums = np.empty((1, min(np.int64(TILE), count)), np.int32)
     out = np.empty((1, count), np.uint8)
     y = np.empty(staircase.TILE, np.float32)
-    kept = np.empty((3, staircase.TILE), np.float32)
+    t = np.empty(staircase.TILE, np.int32)
     none = np.zeros(TILE, np.int32)
     for c in range(first, end):
         at = maps.byte_of(place, c)
@@ -60,6 +60,6 @@ def depthwise3x3(cells, place, shape, pad, w, ints, floats, lines, pieces, rule,
         for base in range(0, count, TILE):
             n = min(count - base, np.int64(TILE))
             add_taps(plane, base, row, w, c, n, sums)
-            staircase.channel(sums, 0, n, none, c, ints, floats, lines, pieces, rule, y, kept, out,
+            staircase.channel(sums, 0, n, none, c, ints, factors, lines, edges, buckets, y, t, out,
                               0, base)
         maps.store(out, row, c, 0, height, width, target_at, target)

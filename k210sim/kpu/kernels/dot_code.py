@@ -116,12 +116,12 @@ def keep_greater(acc, other, count, extra, n, start):
 
 @njit("void(int64, uint8[::1], int64[::1], int64[::1], int64[:, ::1], int64[:, ::1], int64[::1], "
       "int64[::1], int64[:, ::1], uint8[::1], int32[:, ::1], int32[:, :, ::1], int64[:, ::1], "
-      "uint8[:, ::1], int32[:, ::1], float32[:, ::1], float32[:, ::1], float32[:, ::1], "
+      "uint8[:, ::1], int32[:, ::1], float32[::1], float32[:, ::1], int32[::1], uint16[::1], "
       "int64[:, ::1], int64[:, ::1], float64[:, ::1], float64[:, ::1], int64[:, ::1], "
       "uint8[::1], int64[::1], int64, int64, int64)", cache=True, nogil=True)
 def layer(function, source, source_place, shape, planes, taps, frame, numbers, steps, weights, x,
-          acc, extra, result, ints, floats, lines, pieces, norm, seg, fnorm, fseg, spans, target,
-          target_place, channel, first, end):
+          acc, extra, result, ints, factors, lines, edges, buckets, norm, seg, fnorm, fseg, spans,
+          target, target_place, channel, first, end):
     """Bands [first, end) of a layer, from map to map: words, sums, greatest over the phases of a
     pool, batch norm and activation, pixels.
 
@@ -130,7 +130,7 @@ def layer(function, source, source_place, shape, planes, taps, frame, numbers, s
     multiple of positions, rows of a band, rows below it, rows and columns of the output, arg_x,
     shr_x, what was taken off the weights, activation rule, whether channels need the tables of
     conv2d.py (norm to spans), ROWS. weights: of some blocks; channel: their first output channel.
-    ints to pieces: stair_fit.fit. x, acc [1 or 2, rows, positions], extra [phases, positions or 0]
+    ints to buckets: stair_fit.fit. x, acc [1 or 2, rows, positions], extra [phases, positions or 0]
     and result [rows, positions] are room to work in.
     """
     wide, step = numbers[0] != 0, numbers[1]
@@ -154,7 +154,7 @@ def layer(function, source, source_place, shape, planes, taps, frame, numbers, s
                       np.int64(acc[min(n, 1)].ctypes.data), row)
             if n > 0:
                 keep_greater(acc[0], acc[1], count, extra, n, n == 1)
-        staircase.finish(acc[0], count, added, 0, ints, floats, lines, pieces, numbers[9], result)
+        staircase.finish(acc[0], count, added, 0, ints, factors, lines, edges, buckets, result)
         if numbers[10] != 0:
             conv2d.finish_rows(acc[0], count, added, 0, norm, seg, fnorm, fseg, spans, numbers[9],
                                ints, result)

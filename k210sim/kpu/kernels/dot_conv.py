@@ -61,7 +61,7 @@ class DotConv:
         if p.pool in portable.PICKS:
             stride, column = portable.PICKS[p.pool]
             phases = [(0, column)]
-        elif p.pool in MAXIMA and self.stairs.complete:
+        elif p.pool in MAXIMA and self.stairs.complete and self.stairs.rises:
             stride = MAXIMA[p.pool]
             phases = [(a, b) for a in range(stride) for b in range(stride)]
         else:

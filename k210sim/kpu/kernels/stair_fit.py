@@ -3,7 +3,8 @@
 import numpy as np
 from numba import njit, types
 
-from k210sim.kpu.kernels.staircase import FEW, PIECES, normal, on_line
+from k210sim.kpu.kernels import buckets
+from k210sim.kpu.kernels.staircase import BUCKETS, FEW, normal, on_line
 
 READ_ONLY = types.Array(types.uint8, 2, "C", readonly=True)  # weights stay in the file's bytes
 
@@ -21,40 +22,6 @@ def reach(weights, factor, low, high):
             above += max(w, np.int64(0))
         low[o] = below * 255
         high[o] = above * 255
-
-
-@njit("int64(int64, int64[:, ::1], int64)", cache=True, nogil=True)
-def level(y, seg, rule):
-    """The activation of y in integers; y is not below its segment's start."""
-    s = seg.shape[0] - 1
-    while s > 0 and seg[s, 0] >= y:
-        s -= 1
-    shift = min(seg[s, 3], np.int64(62))
-    r = (y - seg[s, 1]) * seg[s, 2]
-    if shift > 0:
-        whole = r >> shift
-        part = r - (whole << shift)
-        half = np.int64(1) << (shift - 1)
-        r = whole
-        if part > half or (part == half and (rule == 1 or whole & 1 == 1)):
-            r += 1
-    return min(max(r + seg[s, 4], np.int64(0)), np.int64(255))
-
-
-@njit("boolean(int64, int64, int64[:, ::1], int64)", cache=True, nogil=True)
-def rises(bottom, top, seg, rule):
-    """Whether `level` holds and never falls from y = bottom to top."""
-    for s in range(seg.shape[0]):
-        if s > 0 and seg[s, 0] >= top:
-            break
-        if s + 1 < seg.shape[0] and seg[s + 1, 0] < bottom:
-            continue
-        if seg[s, 2] < 0 or (s == 0 and bottom < seg[0, 1] and seg[0, 2] != 0):
-            return False
-        edge = seg[s, 0]
-        if s > 0 and edge >= bottom and level(edge, seg, rule) > level(edge + 1, seg, rule):
-            return False
-    return True
 
 
 @njit("int64(int64[::1], int64, int64, float32, float32)", cache=True, nogil=True)
@@ -146,22 +113,92 @@ def row_of(table, count, y):
     return s
 
 
+@njit("int64(int64[::1], int64[::1], int64[:, ::1], float32[:, ::1])", cache=True, nogil=True)
+def whole_table(places, bytes_, seg, lines):
+    """Lines for a rising table with these changes; returns how many, 0 when they are too many or
+    too far for float32."""
+    limit = np.int64(1) << 24
+    begin, count = bytes_[0], places.shape[0]
+    lines[0, 0], lines[0, 1], lines[0, 2] = -np.inf, np.float32(0), np.float32(begin)
+    if count == 0:
+        return 1
+    if abs(places[0]) >= limit or abs(places[count - 1]) >= limit:
+        return 0
+    steps = np.empty(bytes_[count] - begin, np.int64)
+    for i in range(count):
+        for k in range(bytes_[i] - begin, bytes_[i + 1] - begin):
+            steps[k] = places[i]
+    return draw(steps, begin, seg, lines)
+
+
+@njit("int64(int64, int64, int64, int64)", cache=True, nogil=True)
+def first_sum(y, mul, shift, add):
+    """The smallest sum whose batch norm is y or more; mul > 0."""
+    return -((-((y - add) << shift)) // mul)
+
+
+@njit("int64(int64[::1], int64, int64)", cache=True, nogil=True)
+def changes_until(places, count, y):
+    """How many places are at or below y."""
+    n = np.int64(0)
+    while n < count and places[n] <= y:
+        n += 1
+    return n
+
+
+@njit("boolean(int64, int64[::1], int64, int64, int64[::1], int64[::1], float32[:, ::1], int64, "
+      "int32[:, ::1], float32[::1])", cache=True, nogil=True)
+def on_few_lines(o, norm, below, above, places, bytes_, lines, found, ints, factors):
+    """Whether channel o, whose sums lie in below to above, is proved to be on its lines; its rows
+    of ints and factors if so."""
+    limit = np.int64(1) << 24
+    const, mul, shift, add = norm[0], norm[1], norm[2], norm[3]
+    count = places.shape[0]
+    from_ = changes_until(places, count, ((below * mul) >> shift) + add)
+    to = changes_until(places, count, ((above * mul) >> shift) + add)
+    least, most = np.int64(0), np.int64(0)
+    if from_ < to:
+        # The last sum of the first byte and the first sum of the last byte.
+        least = first_sum(places[from_], mul, shift, add) - 1
+        most = first_sum(places[to - 1], mul, shift, add)
+    else:
+        # Any y of that byte serves, the one next to a step is on its line.
+        const, mul, add = np.int64(0), np.int64(0), np.int64(0)
+        if count > 0:
+            add = places[0] - 1 if from_ == 0 else places[from_ - 1]
+    if max(abs(least), abs(most)) > limit:
+        return False
+    bottom = ((least * mul) >> shift) + add
+    top = ((most * mul) >> shift) + add
+    if max(abs(bottom), abs(bottom - add), abs(top), abs(top - add), abs(add)) > limit:
+        return False
+    factor, plus = np.float32(mul * 2.0 ** -np.float64(shift)), np.float32(add)
+    s, e = row_of(lines, found, np.float32(bottom)), row_of(lines, found, np.float32(top))
+    if (e - s >= FEW or on_line(normal(least, factor, plus), lines[s, 1], lines[s, 2])
+            != bytes_[from_] or on_line(normal(most, factor, plus), lines[e, 1], lines[e, 2])
+            != bytes_[to]):
+        return False
+    ints[o, 0], ints[o, 1], ints[o, 2], ints[o, 3], ints[o, 4] = const, least, most, s, e + 1
+    ints[o, 5], factors[o] = add, factor
+    return True
+
+
 @njit("void(int64[:, ::1], int64[::1], int64[::1], int64[:, ::1], int64, float32[:, ::1], "
-      "float32[:, ::1], int32[:, ::1], float32[:, ::1])", cache=True, nogil=True)
-def fit(norm, low, high, seg, rule, lines, pieces, ints, floats):
+      "int32[::1], uint16[::1], int32[:, ::1], float32[::1], int64[::1])", cache=True, nogil=True)
+def fit(norm, low, high, seg, rule, lines, edges, table, ints, factors, used):
     """Fill the tables of a layer.
 
     norm: rows const, mul, shift, add; low, high: bounds of the sum without const; seg, rule as in
-    conv2d.activate.
+    conv2d.activate; lines, edges, table (buckets), ints, factors: the tables, zeros. used:
+    int64[3], gets whether bytes never fall as sums rise, and how much of edges and table is used.
     """
     limit = np.int64(1) << 24
     word = np.int64(1) << 31
     bottom = np.int64(1) << 62
     top = -bottom
+    leap = np.int64(1)  # more than a sum's next makes y grow
     fits = np.zeros(norm.shape[0], np.bool_)
     for o in range(norm.shape[0]):
-        for i in range(5):
-            ints[o, i] = 0
         const, mul, shift, add = norm[o, 0], norm[o, 1], norm[o, 2], norm[o, 3]
         below, above = low[o] + const, high[o] + const
         if (mul < 0 or mul >= limit or shift > 22 or abs(const) >= word
@@ -170,76 +207,54 @@ def fit(norm, low, high, seg, rule, lines, pieces, ints, floats):
         fits[o] = True
         bottom = min(bottom, ((below * mul) >> shift) + add)
         top = max(top, ((above * mul) >> shift) + add)
-    if top < bottom or bottom <= -(word << 5) or top >= word << 5 or not rises(
-            bottom, top, seg, rule):
+        leap = max(leap, (mul >> shift) + 1)
+    if top < bottom or bottom <= -(word << 5) or top >= word << 5:
         return
-    begin = level(bottom, seg, rule)
-    count = level(top, seg, rule) - begin
-    steps = np.empty(count, np.int64)
-    at = bottom
-    for k in range(count):
-        most = top
-        while at < most:
-            middle = (at + most) >> 1
-            if level(middle, seg, rule) >= begin + 1 + k:
-                most = middle
-            else:
-                at = middle + 1
-        steps[k] = at
-    found = 1
-    lines[0, 0], lines[0, 1], lines[0, 2] = -np.inf, np.float32(0), np.float32(begin)
-    if count > 0:
-        found = 0
-        if abs(steps[0]) < limit and abs(steps[count - 1]) < limit:
-            found = draw(steps, begin, seg, lines)
-    exact = np.zeros(seg.shape[0], np.bool_)
-    for s in range(seg.shape[0]):
-        exact[s] = abs(seg[s, 1]) < limit or seg[s, 2] == 0
-        pieces[s, 0], pieces[s, 1] = np.float32(seg[s, 0]), np.float32(seg[s, 1])
-        pieces[s, 2] = np.float32(seg[s, 2] * 2.0 ** -np.float64(min(seg[s, 3], np.int64(62))))
-        pieces[s, 3] = np.float32(seg[s, 4])
+    places = np.empty(edges.shape[0] - 1, np.int64)
+    bytes_ = np.empty(edges.shape[0], np.int64)
+    count = buckets.changes(bottom, top, seg, rule, places, bytes_)
+    if count == places.shape[0]:
+        return
+    rises = True
+    for i in range(count):
+        rises = rises and bytes_[i] < bytes_[i + 1]
+    used[0] = rises
+    found = 0
+    if rises:
+        found = whole_table(places[:count], bytes_, seg, lines)
+    # Without a change every y serves.
+    origin = places[0] - leap if count > 0 else np.int64(0)
+    span = places[count - 1] + leap - origin if count > 0 else np.int64(0)
+    size = np.int64(0)
+    if span < word - 1:
+        for i in range(count):
+            places[i] -= origin
+        size = buckets.sort_in(places, bytes_, count, span, edges, table)
+        for i in range(count):
+            places[i] += origin
     for o in range(norm.shape[0]):
         if not fits[o]:
             continue
         const, mul, shift, add = norm[o, 0], norm[o, 1], norm[o, 2], norm[o, 3]
         below, above = low[o] + const, high[o] + const
-        first = level(((below * mul) >> shift) + add, seg, rule)
-        last = level(((above * mul) >> shift) + add, seg, rule)
-        least = np.int64(0)
-        most = least
-        if first < last:
-            # The last u of the first byte and the first u of the last byte.
-            least = -((-((steps[first - begin] - add) << shift)) // mul) - 1
-            most = -((-((steps[last - 1 - begin] - add) << shift)) // mul)
+        if found > 0 and on_few_lines(o, norm[o], below, above, places[:count], bytes_, lines,
+                                      found, ints, factors):
+            continue
+        if size == 0:
+            continue
+        bottom, top = ((below * mul) >> shift) + add, ((above * mul) >> shift) + add
+        if mul == 0 or count == 0 or top < places[0] or bottom >= places[count - 1]:
+            # One byte, that of any y on this side of the changes.
+            const, least, most, mul = np.int64(0), np.int64(0), np.int64(0), np.int64(0)
+            add = min(max(bottom, origin), origin + span)
         else:
-            # Any y of that byte serves, the one next to a step is on its line.
-            const, mul = np.int64(0), np.int64(0)
-            add = np.int64(0)
-            if count > 0:
-                add = steps[0] - 1 if first == begin else steps[first - begin - 1]
-        if max(abs(least), abs(most)) > limit:
+            least = max(below, first_sum(places[0], mul, shift, add) - 1)
+            most = min(above, first_sum(places[count - 1], mul, shift, add))
+        plus = add - origin
+        reach = max(abs(least), abs(most)) * mul + (abs(plus) << shift)
+        if abs(plus) >= word or reach >= np.int64(1) << 53 or max(abs(least), abs(most)) >= word:
             continue
-        bottom = ((least * mul) >> shift) + add
-        top = ((most * mul) >> shift) + add
-        if max(abs(bottom), abs(bottom - add), abs(top), abs(top - add), abs(add)) > limit:
-            continue
-        factor, plus = np.float32(mul * 2.0 ** -np.float64(shift)), np.float32(add)
-        ints[o, 0], ints[o, 1], ints[o, 2] = const, least, most
-        floats[o, 0], floats[o, 1] = factor, plus
-        if found > 0:
-            s, e = row_of(lines, found, np.float32(bottom)), row_of(lines, found, np.float32(top))
-            if (e - s < FEW and on_line(normal(least, factor, plus), lines[s, 1], lines[s, 2])
-                    == first and on_line(normal(most, factor, plus), lines[e, 1], lines[e, 2])
-                    == last):
-                ints[o, 3], ints[o, 4] = s, e + 1
-                continue
-        s, e = seg.shape[0] - 1, seg.shape[0] - 1
-        while s > 0 and seg[s, 0] >= bottom:
-            s -= 1
-        while e > 0 and seg[e, 0] >= top:
-            e -= 1
-        sound = True
-        for i in range(s, e + 1):
-            sound = sound and exact[i]
-        if sound:
-            ints[o, 3], ints[o, 4] = PIECES + s, PIECES + e + 1
+        factors[o] = np.float32(mul * 2.0 ** -np.float64(shift))
+        ints[o, 0], ints[o, 1], ints[o, 2], ints[o, 5] = const, least, most, plus
+        ints[o, 3], ints[o, 4] = BUCKETS, BUCKETS + 1
+        used[1], used[2] = count + 1, size

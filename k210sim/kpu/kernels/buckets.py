@@ -1,0 +1,116 @@
+"""Where the byte of an activation table changes, and a table that finds the byte of a value fast.
+
+Between two changes the byte is constant, so a value needs the changes near it only. The values are
+cut into equal buckets with at most two changes inside each: the bucket tells the first change that
+may lie above the value, two comparisons tell the right one. This holds for any table, rising or
+not, and for values of any size.
+
+Tables. edges: int32[n + 1], the values where the byte changes, ascending, the last above all.
+buckets: uint16[m]: the shift from a value to its bucket; where the bytes begin; for each bucket the
+number of edges up to its first value; n + 1 bytes, each below the edge of its number. Values count
+from an origin below the first edge.
+"""
+
+import numpy as np
+from numba import njit
+
+MOST_EDGES = 1024
+MOST_BUCKETS = 4096
+WIDEST = 24  # bits of a bucket
+ROOM = MOST_BUCKETS + MOST_EDGES + 2
+
+
+@njit("int64(int64, int64[:, ::1], int64)", cache=True, nogil=True)
+def byte_of(y, seg, rule):
+    """The activation of y in integers, one value of conv2d.activate."""
+    s = seg.shape[0] - 1
+    while s > 0 and seg[s, 0] >= y:
+        s -= 1
+    shift = min(seg[s, 3], np.int64(62))
+    r = (y - seg[s, 1]) * seg[s, 2]
+    if shift > 0 and rule == 1:
+        r >>= shift - 1
+        r = (r >> 1) + (r & 1) * (1 if r >= 0 else -1)
+    elif shift > 0:
+        whole = r >> shift
+        part = r - (whole << shift)
+        half = np.int64(1) << (shift - 1)
+        if part > half or (part == half and whole & 1 == 1):
+            whole += 1 if r >= 0 else -1
+        r = whole
+    return min(max(r + seg[s, 4], np.int64(0)), np.int64(255))
+
+
+@njit("int64(int64, int64, int64, int64[::1], int64[::1])", cache=True, nogil=True)
+def note(y, byte, count, places, bytes_):
+    """Store a change if there is one and room for it; returns the new count."""
+    if bytes_[count] == byte or count == places.shape[0]:
+        return count
+    places[count] = y
+    bytes_[count + 1] = byte
+    return count + 1
+
+
+@njit("int64(int64, int64, int64[:, ::1], int64, int64[::1], int64[::1])", cache=True, nogil=True)
+def changes(bottom, top, seg, rule, places, bytes_):
+    """The values in (bottom, top] whose byte differs from that of the value before.
+
+    bytes_[0] is the byte of `bottom`, bytes_[k + 1] that from places[k] on; one longer than
+    places. Returns how many; places.shape[0] may mean that there are more.
+    """
+    count = np.int64(0)
+    bytes_[0] = byte_of(bottom, seg, rule)
+    for s in range(seg.shape[0]):
+        first = bottom if s == 0 else max(bottom, seg[s, 0] + 1)
+        last = top if s + 1 == seg.shape[0] else min(top, seg[s + 1, 0])
+        if first > last:
+            continue
+        count = note(first, byte_of(first, seg, rule), count, places, bytes_)
+        start, mul, shift, bias = seg[s, 1], seg[s, 2], min(seg[s, 3], np.int64(62)), seg[s, 4]
+        if mul == 0:
+            continue
+        # The product's rounding changes only where it passes multiples of the half; far from the
+        # bytes it is limited.
+        unit = np.int64(1) << max(shift - 1, np.int64(0))
+        ends = ((first - start) * mul) // unit, ((last - start) * mul) // unit
+        least = max(min(ends[0], ends[1]), -2 * bias - 8)
+        most = min(max(ends[0], ends[1]) + 1, 520 - 2 * bias)
+        seen = first
+        for i in range(most - least + 1):
+            h = least + i if mul > 0 else most - i
+            y = start + (h * unit) // mul
+            for at in range(max(y, seen + 1), min(y + 1, last) + 1):
+                count = note(at, byte_of(at, seg, rule), count, places, bytes_)
+                seen = at
+    return count
+
+
+@njit("int64(int64[::1], int64[::1], int64, int64, int32[::1], uint16[::1])", cache=True,
+      nogil=True)
+def sort_in(places, bytes_, count, span, edges, buckets):
+    """Fill edges and buckets from `count` places counted from the origin, in 0 to span; returns
+    the length of the used part of buckets, 0 when that is too short."""
+    edges[:count] = places[:count]
+    edges[count] = 2**31 - 1
+    for k in range(WIDEST, -1, -1):
+        size = (span >> k) + 1
+        if size > MOST_BUCKETS:
+            return 0
+        crowded = False
+        for i in range(2, count):
+            # The first value of a bucket is no matter of its comparisons.
+            first = places[i] >> k << k
+            crowded = crowded or places[i - 2] > first
+        if crowded:
+            continue
+        buckets[0] = k
+        i = 0
+        for b in range(size):
+            while i < count and places[i] <= b << k:
+                i += 1
+            buckets[b + 2] = i
+        buckets[1] = size + 2
+        for i in range(count + 1):
+            buckets[size + 2 + i] = bytes_[i]
+        return size + 3 + count
+    return 0
