@@ -9,6 +9,7 @@ are marked.
 
 from __future__ import annotations
 
+import gc
 import time
 import tracemalloc
 
@@ -112,16 +113,18 @@ def _by_turns(first, second, repeats) -> tuple[float, float]:
 
 
 def _memory(model_of, kernels) -> float:
-    """Bytes a loaded model holds after a run, without the chip's own memories and its outputs,
-    divided by its file's size."""
+    """Bytes a loaded model holds after a run, without the chip's own memories and what a V5 model
+    has from its caller, divided by its file's size."""
     tracemalloc.start()
     model = model_of(kernels)
     model.run(_input(model))
+    gc.collect()
     held, _ = tracemalloc.get_traced_memory()
     tracemalloc.stop()
-    outputs = sum(model.net.output_size(i) for i in range(model._output_count)
-                  ) if model.version == 5 else 0
-    return (held - (2 << 20) - model.net.main_mem_usage - outputs) / model.file_size
+    own = (2 << 20) + model.net.main_mem_usage
+    if model.version == 5:
+        own += model.net.caller_bytes
+    return (held - own) / model.file_size
 
 
 def _row(target, wanted, measured):

@@ -8,6 +8,8 @@ the width of a row are never read as pixels and keep whatever was there.
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import numpy as np
 
 from k210sim.errors import KmodelError
@@ -45,8 +47,10 @@ def check_map(line: int, shape: tuple[int, int, int]) -> int:
     return end
 
 
+@lru_cache(maxsize=1024)
 def place(line: int, shape: tuple[int, int, int]) -> np.ndarray:
-    """Where the pixels of a map at `line` are, as the kernels take it (kernels/maps.py)."""
+    """Where the pixels of a map at `line` are, as the kernels take it (kernels/maps.py). Shared:
+    nobody changes it."""
     group, row_lines, pitch = layout(shape[2])
     return np.array([line * LINE, group, pitch, row_lines * LINE * shape[1], row_lines * LINE],
                     np.int64)

@@ -9,6 +9,7 @@ the properties below (`in_width`, `out_channels` ...) give the true values.
 from __future__ import annotations
 
 import struct
+from array import array
 
 import numpy as np
 
@@ -107,7 +108,8 @@ class LayerRegs:
     dma_total_byte = Bits(11, 32, 32, doc="-1, output width*height*channels")
 
     def __init__(self, words=None, **fields):
-        self.words = [0] * WORDS if words is None else [int(w) & MASK64 for w in words]
+        self.words = array("Q", bytes(SIZE) if words is None else
+                           [int(w) & MASK64 for w in words])
         if len(self.words) != WORDS:
             raise ValueError(f"a KPU layer has {WORDS} words, found {len(self.words)}")
         for name, value in fields.items():

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from array import array
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -20,6 +21,9 @@ from k210sim.kpu.placed import PlacedConv
 from k210sim.kpu.runtime import LayerResult
 from k210sim.kpu.stack_machine import TensorMachine
 from k210sim.kpu.tensor_views import MAX_ELEMENTS, strided, tensor_at
+
+if TYPE_CHECKING:
+    from k210sim.kpu.tensor_plans import Plan
 
 MAX_POOL = 32 << 20
 
@@ -68,6 +72,9 @@ class NetV5:
             if place.size > MAX_POOL or total > 2 * MAX_POOL:
                 raise KmodelError(f"an output of {place.size} bytes", field="RangeV5.size")
         self._outputs = [np.zeros(place.size, np.uint8) for place in entry.outputs]
+        self._input = np.zeros(entry.inputs[0].size, np.uint8)
+        self._plan: Plan | None = None
+        self._straight = True  # until a run has shown that there can be no plan
 
     @classmethod
     def from_bytes(cls, data: bytes, **options) -> NetV5:
@@ -104,6 +111,11 @@ class NetV5:
         return sum(part.size for part in self.data)
 
     @property
+    def caller_bytes(self) -> int:
+        """Bytes of the input and the outputs, which the vendor's runtime has from its caller."""
+        return self._input.size + sum(out.size for out in self._outputs)
+
+    @property
     def release(self) -> str:
         """The nncase releases whose byte code this is: the oldest of its group."""
         return stackvm.RELEASES[self.releases.get(self.model.header.entry_module, 0)]
@@ -126,7 +138,7 @@ class NetV5:
             if not name.startswith("TENSOR."):
                 continue
             if name == "TENSOR.CALL" and self._is_k210(o["module"], o["function"]):
-                names += [(op.NAME, op) for op in self._ops(o["module"], o["function"])]
+                names += [(op.NAME, op) for op in self.operations(o["module"], o["function"])]
             else:
                 names.append((name[7:].lower(), None))
         return names
@@ -150,7 +162,8 @@ class NetV5:
             self._code[key] = Program(stackvm.disassemble(self._text(*key), self.releases[module]))
         return self._code[key]
 
-    def _ops(self, module, function):
+    def operations(self, module: int, function: int) -> list[v5.K210Op]:
+        """The operations of a k210 function."""
         key = (module, function)
         if key not in self._code:
             self._code[key] = v5.read_ops(self._text(*key))
@@ -165,21 +178,36 @@ class NetV5:
         if x.dtype != self.input_dtype or x.size != math.prod(shape):
             raise KmodelError(f"input is {x.dtype} {x.shape}, the model takes {self.input_dtype} "
                               f"{shape}")
-        raw = np.zeros(entry.inputs[0].size, np.uint8)
+        raw = self._input
         flat = np.ascontiguousarray(x).reshape(-1).view(np.uint8)
         raw[: flat.size] = flat
+        raw[flat.size :] = 0
         for data in self.data:
             data[:] = 0
         for out in self._outputs:
             out[:] = 0
         results: list[LayerResult] | None = [] if keep_layers else None
-        header = self.model.header
-        if self.model.modules[header.entry_module].type == "k210":
-            self.run_k210(header.entry_module, header.entry_function, [raw], self._outputs, results)
+        number, function = self.model.header.entry_module, self.model.header.entry_function
+        if self.model.modules[number].type == "k210":
+            self.run_k210(number, function, [raw], self._outputs, results)
+        elif keep_layers or not self._straight:
+            TensorMachine(self, number, function, [raw], self._outputs, results).run()
+        elif self._plan is not None:
+            self._plan.run()
         else:
-            TensorMachine(self, header.entry_module, header.entry_function, [raw], self._outputs,
-                          results).run()
+            self._record(number, function, raw)
         return results or []
+
+    def _record(self, number, function, raw):
+        """Run the byte code, and keep what later runs can do without it."""
+        from k210sim.kpu.tensor_plans import Plan, Recorder
+
+        recorder = Recorder(self, number, function, [raw], self._outputs)
+        recorder.run()
+        self._straight = recorder.steps is not None
+        if self._straight:
+            self._plan = Plan(recorder)
+            self._code.clear()  # larger than the plan, and decoded again where somebody asks
 
     def output_size(self, index: int) -> int:
         return self._outputs[index].size
@@ -198,8 +226,8 @@ class NetV5:
     def run_k210(self, module, function, inputs, outputs, results) -> None:
         """One function of a k210 module; inputs and outputs are uint8 arrays in its order."""
         record = self.model.modules[module].functions[function]
-        memory = _K210Memory(self, module, record, inputs, outputs)
-        for number, op in enumerate(self._ops(module, function)):
+        memory = self.k210_memory(module, record, inputs, outputs)
+        for number, op in enumerate(self.operations(module, function)):
             try:
                 value = self._operation(op, memory, (module, function, number),
                                         results is not None)
@@ -246,7 +274,12 @@ class NetV5:
         cells[: out.size] = out.reshape(-1)
         return out
 
-    def _convolve(self, op, memory, key, wanted):
+    def k210_memory(self, module, record, inputs, outputs) -> _K210Memory:
+        """The memories of a call of a k210 function."""
+        return _K210Memory(self, module, record, inputs, outputs)
+
+    def layers(self, op, memory, key) -> list[PlacedConv]:
+        """The prepared layers of a conv2d, one for each map of its batch."""
         layers = self._plans.get(key)
         if layers is None:
             if not 1 <= op.batches <= ai_ram.LINES:
@@ -255,6 +288,10 @@ class NetV5:
             PlacedConv(None, op.regs, op.batches - 1)
             plan = self._prepare(op, memory)
             layers = self._plans[key] = [PlacedConv(plan, op.regs, n) for n in range(op.batches)]
+        return layers
+
+    def _convolve(self, op, memory, key, wanted):
+        layers = self.layers(op, memory, key)
         for layer in layers:
             layer.run(self.ai_ram, self.threads)
         if not (wanted or op.main_out.size):

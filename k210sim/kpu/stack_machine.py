@@ -71,12 +71,13 @@ class TensorMachine:
 
     def __init__(self, net, module: int, function: int, inputs, outputs, results):
         self.net, self.module, self.results = net, module, results
-        self.record = net.model.modules[module].functions[function]
-        self.program = net.program(module, function)
         self.release = net.releases[module]
         self.release_name = stackvm.RELEASES[self.release]
-        self.tensors = {v5.INPUT: (self.record.inputs, inputs),
-                        v5.OUTPUT: (self.record.outputs, outputs)}
+        if function is not None:  # else it only executes what it is given (tensor_plans.py)
+            record = net.model.modules[module].functions[function]
+            self.program = net.program(module, function)
+            self.tensors = {v5.INPUT: (record.inputs, inputs), v5.OUTPUT: (record.outputs, outputs)}
+        self.at = 0
         self.stack: list = []
         self.shapes: dict[int, tuple[int, ...]] = {}
         self.pads: dict[int, list[tuple[int, int, int]]] = {}
@@ -136,18 +137,22 @@ class TensorMachine:
             raise KmodelError(f"a tensor of {tuple(shape)} does not fit", field="shape")
         return tuple(shape)
 
-    def _cells(self, place: Buffer):
+    def _at(self, place: Buffer, dt: int, shape, strides) -> np.ndarray:
         if not 0 <= place.start <= place.cells.size:
             raise KmodelError(f"address {place.start} of {place.cells.size} bytes",
                               field="stackvm.LEA_BUFFER")
-        return place.cells[place.start :]
+        return strided(place.cells, self.dtype(dt), shape, strides, place.start)
+
+    def view(self, place, dt: int, shape, strides: int) -> np.ndarray:
+        """The elements at a place."""
+        return self._at(place, dt, shape, self.shape(strides))
 
     def read(self, place, dt: int, shape, strides: int) -> np.ndarray:
         """A fresh array from a place."""
-        return strided(self._cells(place), self.dtype(dt), shape, self.shape(strides)).copy()
+        return self.view(place, dt, shape, strides).copy()
 
     def read_flat(self, place, dt: int, count: int) -> np.ndarray:
-        return strided(self._cells(place), self.dtype(dt), (count,), (1,)).copy()
+        return self._at(place, dt, (count,), (1,)).copy()
 
     def read_packed(self, place, dt: int, shape) -> np.ndarray:
         """A fresh array whose elements lie one behind the other."""
@@ -167,7 +172,7 @@ class TensorMachine:
     def _store(self, place, dt, steps, values):
         if not place.cells.flags.writeable:
             raise KmodelError("the code writes into .rdata", field="stackvm")
-        strided(self._cells(place), self.dtype(dt), values.shape, steps)[...] = values
+        self._at(place, dt, values.shape, steps)[...] = values
         return values
 
     # -- running ------------------------------------------------------------------------------
@@ -180,10 +185,11 @@ class TensorMachine:
             if index >= len(steps):
                 return
             name, operands = steps[index]
+            self.at = offsets[index]
             try:
                 jump = self._step(name, operands)
             except KmodelError as error:
-                error.args = (f"{error.args[0]}, in {name} at {offsets[index]} of the code",)
+                self.tell(error, name, self.at)
                 raise
             if len(self.stack) > MAX_DEPTH:
                 raise KmodelError("the operand stack overflows", offset=offsets[index], field=name)
@@ -200,9 +206,15 @@ class TensorMachine:
             index = at
         raise KmodelError(f"more than {MAX_INSTRUCTIONS} instructions", field="stackvm")
 
+    @staticmethod
+    def tell(error: KmodelError, name: str, at: int) -> None:
+        """Add where in the code it happened."""
+        error.args = (f"{error.args[0]}, in {name} at {at} of the code",)
+
     def _step(self, name, o):
         if name.startswith("TENSOR."):
-            return self._tensor(name[7:], o)
+            self.execute(name[7:], o)
+            return None
         if name in ("LDC_I4", "LDC_R4"):
             self.stack.append(o["0"])
         elif name in ("LDC_I4_0", "LDC_I4_1", "LDNULL"):
@@ -315,11 +327,13 @@ class TensorMachine:
             value = _wrap(value, 8 * dtype.itemsize)
         raw[:] = np.frombuffer(np.array(value, dtype).tobytes(), np.uint8)
 
-    def _tensor(self, name, o):
+    def execute(self, name: str, o: dict) -> None:
+        """A tensor function with its operands on the stack."""
         from k210sim.kpu import tensor_table
 
         if name == "CALL":
-            return self._call(o)
+            self._call(o)
+            return
         function = tensor_table.EXECUTED.get(name)
         if function is None:
             raise KmodelError(f"the tensor function {name} is not executed: no release gives it "
@@ -328,10 +342,10 @@ class TensorMachine:
             value = function(self, o)
         if self.results is not None:
             self.results.append(LayerResult(len(self.results), name.lower(), np.array(value)))
-        return None
 
-    def _call(self, o):
-        net, modules = self.net, self.net.model.modules
+    def callee(self, o) -> tuple:
+        """Module, function, its record, and views of the tensors it is called with, popped."""
+        modules = self.net.model.modules
         module, function = o["module"], o["function"]
         if module >= len(modules) or function >= len(modules[module].functions):
             raise KmodelError(f"function {function} of module {module}", field="CALL")
@@ -345,9 +359,11 @@ class TensorMachine:
         for _ in range(o["outputs"] + o["inputs"]):
             strides, shape = self.shape(self.pop_int()), self.shape(self.pop_int())
             dt = self.pop_int()
-            views.append(strided(self._cells(self.pop_address()), self.dtype(dt & 0xFF), shape,
-                                  strides))
-        views.reverse()
+            views.append(self._at(self.pop_address(), dt & 0xFF, shape, strides))
+        return module, function, record, views[::-1]
+
+    def _call(self, o):
+        module, function, _, views = self.callee(o)
         inputs = [np.ascontiguousarray(v).reshape(-1).view(np.uint8).copy()
                   for v in views[: o["inputs"]]]
         results = []
@@ -355,7 +371,6 @@ class TensorMachine:
             if not view.flags.writeable and view.size:
                 raise KmodelError("the code writes into .rdata", field="CALL")
             results.append(np.zeros(view.size * view.itemsize, np.uint8))
-        net.run_k210(module, function, inputs, results, self.results)
+        self.net.run_k210(module, function, inputs, results, self.results)
         for view, raw in zip(views[o["inputs"] :], results, strict=True):
             view[...] = raw.view(view.dtype).reshape(view.shape)
-        return None

@@ -29,8 +29,9 @@ def tensor_at(ranges, tensors, offset):
     return tensors[best], offset - ranges[best].start
 
 
-def strided(cells, dtype, shape, strides) -> np.ndarray:
-    """A view of `cells` with strides in elements; every element must lie inside."""
+def strided(cells, dtype, shape, strides, start: int = 0) -> np.ndarray:
+    """A view of `cells` from byte `start` on, strides in elements; every element must lie inside.
+    """
     dtype = np.dtype(dtype)
     if len(strides) != len(shape):
         raise KmodelError(f"{len(strides)} strides for {len(shape)} axes", field="strides")
@@ -41,8 +42,7 @@ def strided(cells, dtype, shape, strides) -> np.ndarray:
     if 0 in shape:
         return np.zeros(shape, dtype)
     span = 1 + sum((d - 1) * s for d, s in zip(shape, strides, strict=True))
-    if span * dtype.itemsize > cells.size:
-        raise KmodelError(f"a tensor of {shape} with strides {strides} in {cells.size} bytes",
-                          field="shape")
-    flat = cells[: span * dtype.itemsize].view(dtype)
-    return np.lib.stride_tricks.as_strided(flat, shape, [s * dtype.itemsize for s in strides])
+    if span * dtype.itemsize > cells.size - start:
+        raise KmodelError(f"a tensor of {shape} with strides {strides} in {cells.size - start} "
+                          "bytes", field="shape")
+    return np.ndarray(shape, dtype, cells, start, [s * dtype.itemsize for s in strides])

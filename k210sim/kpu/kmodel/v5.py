@@ -109,8 +109,8 @@ class Function:
 
 
 class Section:
-    """header, gap (bytes before the body) and body (empty when it is a part of .rdata; of .rdata
-    itself a memoryview of the file)."""
+    """header, gap (bytes before the body) and body (a view of the file's bytes, empty when it is a
+    part of .rdata)."""
 
     def __init__(self, header, gap=b"", body=b""):
         self.header, self.gap, self.body = header, gap, body
@@ -136,7 +136,7 @@ class Module:
         return self.header.type.rstrip(b"\0").decode("ascii", "replace")
 
     def section(self, name: str) -> bytes | memoryview:
-        """A section's bytes (a view of .rdata's); empty when the module has none of that name."""
+        """A section's bytes, a view of the file's; empty when the module has none of that name."""
         for section in self.sections:
             if section.name == name:
                 if not section.header.flags & 1:
@@ -145,7 +145,7 @@ class Module:
                 if name == ".rdata":
                     raise KmodelError("section .rdata is a part of itself",
                                       field="SectionHeader.flags")
-                return bytes(self.section(".rdata")[start : start + section.header.body_size])
+                return self.section(".rdata")[start : start + section.header.body_size]
         return b""
 
     def pool_size(self, location: int) -> int:
@@ -221,8 +221,7 @@ def _read_module(data, start):
                                   field="SectionHeader.body_size")
             section.gap = data[at:body]
             at = body + entry.body_size
-            # The tables and weights are most of a file: a view of it, no copy.
-            section.body = (memoryview(data) if section.name == ".rdata" else data)[body:at]
+            section.body = memoryview(data)[body:at]
         module.sections.append(section)
     module.tail = data[at:end]
     return module, end
@@ -327,7 +326,7 @@ def read_ops(text: bytes) -> list[K210Op]:
         if text[at] not in OPS:
             raise KmodelError(f"opcode {text[at]} of a k210 function, expected 0 to 3", offset=at,
                               field="k210.opcode")
-        head, layout = text[at : at + 4], OPS[text[at]][1]
+        head, layout = bytes(text[at : at + 4]), OPS[text[at]][1]
         size = 4 + sum(KINDS[kind].size for _, kind in layout)
         if at + size > len(text):
             raise KmodelError(f"{OPS[text[at]][0]} needs {size} bytes, {len(text) - at} are left",

@@ -1,0 +1,43 @@
+"""Loops behind tensor functions of kmodel V5 over flat arrays (tensor_plans.py)."""
+
+import numpy as np
+from numba import njit
+
+from k210sim.kpu.kernels import maps
+
+OPTIONS = {"cache": True, "nogil": True}
+
+
+@njit("void(float32[::1], float32, float32, float32, float32, uint8[::1])", **OPTIONS)
+def quantize(x, scale, bias, low, high, out):
+    """round(x * scale + bias), ties to even, limited to low and high, the byte's bits; what is
+    beyond 32 bits, and NaN, gives low."""
+    word = np.float32(2.0**31)
+    for i in range(out.shape[0]):
+        v = np.rint(np.float32(np.float32(x[i] * scale) + bias))
+        v = v if v < word else low
+        v = v if v > low else low
+        v = v if v < high else high
+        out[i] = np.uint8(np.int32(v))
+
+
+@njit("void(uint8[::1], boolean, float32, float32, float32[::1])", **OPTIONS)
+def dequantize(x, signed, scale, bias, out):
+    """x * scale + bias, both rounded; signed: the bytes are -128 to 127."""
+    flip, less = np.uint8(128 if signed else 0), np.int32(128 if signed else 0)
+    for i in range(out.shape[0]):
+        v = np.float32(np.int32(x[i] ^ flip) - less)
+        out[i] = np.float32(np.float32(v * scale) + bias)
+
+
+@njit("void(uint8[::1], int64[::1], int64, int64, uint8[:, ::1])", **OPTIONS)
+def load(cells, place, height, width, rows):
+    """A map of the AI RAM (maps.py), one channel a row of `rows`."""
+    for c in range(rows.shape[0]):
+        at = maps.byte_of(place, c)
+        line = rows[c]
+        for i in range(height):
+            source = cells[at + i * place[4] : at + i * place[4] + width]
+            target = line[i * width : (i + 1) * width]
+            for j in range(width):
+                target[j] = source[j]

@@ -1,0 +1,172 @@
+"""Repeated runs of kmodel V5: the steps of tensor_plans.py against the byte code itself, and their
+loops against plain Python."""
+
+import math
+
+import numpy as np
+import pytest
+import v5_files as files
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from v5_cases import CASES
+
+from k210sim.errors import KmodelError
+from k210sim.kpu import KModel, ai_ram, tensor_plans
+from k210sim.kpu.kernels import tensors
+
+F = np.float32
+SCALAR = ("memory",)  # these use more of the stack machine
+COMMON = settings(deadline=None, max_examples=30)
+
+
+def twice(data, x):
+    """Outputs of the recorded run and of the run by its steps, checked against the byte code's."""
+    model = KModel.from_bytes(data)
+    want = model.run(x, layers=True).outputs
+    for _ in range(3):
+        outputs = model.run(x)
+        assert all(a.tobytes() == b.tobytes() for a, b in zip(outputs, want, strict=True))
+    other = (x[..., ::-1] * x.dtype.type(2)).astype(x.dtype)
+    outputs, want = model.run(other), model.run(other, layers=True).outputs
+    assert all(a.tobytes() == b.tobytes() for a, b in zip(outputs, want, strict=True))
+    return model.net._plan.steps if model.net._plan else None
+
+
+@pytest.mark.parametrize("name", [n for n in CASES if "gather" not in n and "onehot" not in n])
+def test_steps_equal_the_byte_code(name):
+    data, x, _ = CASES[name]
+    steps = twice(data, x)
+    assert (steps is None) == (name in SCALAR)
+
+
+def test_steps_of_a_whole_network():
+    data = files.small_v5()
+    x = np.random.default_rng(1).random((3, 12, 20), dtype=F)
+    steps = twice(data, x)
+    assert [type(step).__name__ for step in steps] == ["Quantize", "Call", "Dequantize", "Step"]
+    assert [type(step).__name__ for step in steps[1].steps] == ["Upload", "Layer", "Download"]
+
+
+def code_of(build, in_shape, out_shape, rdata=b""):
+    code = files.Code()
+    build(code)
+    return files.whole(code, [(files.F32, in_shape)], [(files.F32, out_shape)], rdata)
+
+
+def tensor(code, name, places, shape, out_shape=None, **more):
+    for place in places:
+        code.buffer(*place)
+    out = out_shape or shape
+    code.tensor(name, dt=files.F32, shape=code.shape(shape), in_strides=code.shape(
+        files.strides(shape)), out_strides=code.shape(files.strides(out)),
+        **{k: code.shape(v) for k, v in more.items()})
+
+
+def test_moves_are_views_where_source_and_target_are_apart():
+    x = np.arange(24, dtype=F).reshape(1, 2, 3, 4)
+
+    def build(code, begin=0):
+        tensor(code, "SLICE", [(0, 0), (1, 0)], x.shape, (1, 2, 2, 2), begins=(0, 0, begin, 1),
+               ends=(1, 2, 3, 9), steps=(1, 1, 2, 2))
+
+    (step,) = twice(code_of(build, x.shape, (1, 2, 2, 2)), x)
+    assert isinstance(step, tensor_plans.Move)
+
+    def shifted(code):
+        tensor(code, "COPY", [(0, 0), (0, 4)], (1, 23))
+        tensor(code, "COPY", [(0, 0), (1, 0)], x.shape)
+
+    steps = twice(code_of(shifted, x.shape, x.shape), x)
+    assert [type(step).__name__ for step in steps] == ["Step", "Move"]
+
+
+def test_binary_steps_limit_and_broadcast():
+    x = np.array([[[-3, -1, 0, 2, np.nan, np.inf]]], F)
+
+    def build(code):
+        for place in ((0, 0), (2, 0), (1, 0)):
+            code.buffer(*place)
+        shapes = [code.shape(s) for s in (x.shape, files.strides(x.shape), (1,), (0,), x.shape,
+                                          files.strides(x.shape))]
+        code.tensor("BINARY", dt=files.F32, op=2, low=-4.0, high=3.0, **dict(zip(
+            ("a_shape", "a_strides", "b_shape", "b_strides", "out_shape", "out_strides"), shapes,
+            strict=True)))
+
+    (step,) = twice(code_of(build, x.shape, x.shape, F(2).tobytes()), x)
+    assert isinstance(step, tensor_plans.Binary) and step.limits == (-4, 3)
+
+
+def test_an_error_in_a_repeated_run_tells_the_place():
+    """The divisors are the input, so the second run can fail where the first did not."""
+    x = np.array([[3, 2, 1]], np.int32)
+    code = files.Code()
+    for place in ((2, 0), (0, 0), (1, 0)):
+        code.buffer(*place)
+    shapes = [code.shape(s) for s in (x.shape, (3, 1)) * 3]
+    code.tensor("BINARY", dt=files.I32, op=3, low=-99.0, high=99.0, **dict(zip(
+        ("a_shape", "a_strides", "b_shape", "b_strides", "out_shape", "out_strides"), shapes,
+        strict=True)))
+    model = KModel.from_bytes(files.whole(code, [(files.I32, x.shape)], [(files.I32, x.shape)],
+                                          np.array([7, -7, 7], np.int32).tobytes()))
+    assert [model.run(x)[0].tolist() for _ in range(2)] == [[[2, -3, 7]]] * 2
+    assert model.net._plan
+    bad = x - 1
+    messages = []
+    for layers in (False, True):
+        with pytest.raises(KmodelError) as found:
+            model.run(bad, layers=layers)
+        messages.append(str(found.value))
+    assert messages[0] == messages[1] and "in TENSOR.BINARY at" in messages[0]
+
+
+def test_code_with_jumps_is_run_as_code():
+    x = np.arange(6, dtype=F).reshape(1, 6)
+
+    def build(code):
+        code.push(1)
+        code.add("BR_TRUE", 0)
+        tensor(code, "COPY", [(0, 0), (1, 0)], x.shape)
+
+    assert twice(code_of(build, x.shape, x.shape), x) is None
+
+
+def plain_quantize(x, scale, bias, low, high):
+    v = float(np.rint(F(F(x * scale) + bias)))
+    v = v if -(2.0**31) <= v < 2.0**31 else -(2.0**31)
+    return int(min(max(v, low), high)) & 0xFF
+
+
+@COMMON
+@given(x=st.lists(st.floats(width=32), min_size=1, max_size=40), signed=st.booleans(),
+       scale=st.floats(-300, 300, width=32), bias=st.floats(-300, 300, width=32))
+def test_quantize_equals_its_twin(x, signed, scale, bias):
+    x = np.array(x + [0.5, 1.5, -2.5, 3e9, -3e9, math.inf, -math.inf, math.nan], F)
+    low, high = (-128, 127) if signed else (0, 255)
+    out = np.zeros(len(x), np.uint8)
+    with np.errstate(all="ignore"):
+        tensors.quantize(x, F(scale), F(bias), F(low), F(high), out)
+        want = [plain_quantize(v, F(scale), F(bias), low, high) for v in x]
+    assert out.tolist() == want
+
+
+@COMMON
+@given(signed=st.booleans(), scale=st.floats(-300, 300, width=32),
+       bias=st.floats(-300, 300, width=32))
+def test_dequantize_equals_its_twin(signed, scale, bias):
+    x = np.arange(256).astype(np.uint8)
+    out = np.zeros(256, F)
+    tensors.dequantize(x, signed, F(scale), F(bias), out)
+    values = [v - 256 if signed and v > 127 else v for v in range(256)]
+    assert out.tolist() == [float(F(F(F(v) * F(scale)) + F(bias))) for v in values]
+
+
+@COMMON
+@given(seed=st.integers(0, 2**32 - 1), channels=st.integers(1, 9), height=st.integers(1, 9),
+       width=st.integers(1, 70))
+def test_load_equals_read_map(seed, channels, height, width):
+    ram = ai_ram.AiRam()
+    ram.data[:] = np.random.default_rng(seed).integers(0, 256, ram.data.size, dtype=np.uint8)
+    shape = (channels, height, width)
+    out = np.zeros((channels, height * width), np.uint8)
+    tensors.load(ram.data, ai_ram.place(7, shape), height, width, out)
+    assert np.array_equal(out.reshape(shape), ram.read_map(7, shape))
