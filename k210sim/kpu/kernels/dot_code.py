@@ -95,6 +95,16 @@ def tile(lanes: int, rows: int, vectors: int, code: str, constraints: str, fused
     return dot_tile
 
 
+@njit("void(uint8[:, ::1], int64, int16[:, ::1])", cache=True, nogil=True)
+def widen(weights, factor, out):
+    """weights + factor, which fit 16 bits."""
+    more = np.int16(factor)
+    for b in range(weights.shape[0]):
+        row, wide = weights[b], out[b]
+        for i in range(row.shape[0]):
+            wide[i] = np.int16(np.int16(row[i]) + more)
+
+
 @njit("void(int32[:, ::1], int32[:, ::1], int64, int64[:, ::1], int64, boolean)", cache=True,
       nogil=True)
 def keep_greater(acc, other, count, extra, n, start):

@@ -35,13 +35,15 @@ class DotConv:
     output, each computed as a decimating pool of its own.
     """
 
-    __slots__ = ("p", "kernels", "wide", "group", "shift", "stairs", "work", "pool_after", "groups",
-                 "blocks", "copies", "bands", "positions", "pitch", "taps", "planes", "frame",
-                 "numbers", "shape", "weights", "steps", "factor", "adds")
+    __slots__ = ("p", "kernels", "code", "wide", "group", "shift", "stairs", "work", "pool_after",
+                 "groups", "blocks", "copies", "bands", "positions", "pitch", "taps", "planes",
+                 "frame", "numbers", "shape", "weights", "steps", "factor", "adds")
 
     def __init__(self, p, kernels: str, wide: bool, shift: int | None = None):
         self.p = p
+        # Imported late, since it compiles.
         self.kernels = importlib.import_module(f"k210sim.kpu.kernels.{kernels}")
+        self.code = importlib.import_module("k210sim.kpu.kernels.dot_code")
         self.wide = wide
         self.group = 2 if wide else 4
         self.shift = (0 if wide else 128) if shift is None else shift
@@ -139,36 +141,36 @@ class DotConv:
                    p.out_shape[2], target_place, target)
 
     def _run(self, source, source_place, target, target_place, threads):
-        from k210sim.kpu.kernels import dot_code
-
-        s, rows, out = self.stairs, self.kernels.ROWS, self.p.out_shape[0]
-        weights = self._weights()
-        address = self.kernels.sums.address
-
-        def work(bands, blocks):
-            at = slice(blocks[0] * rows, min(blocks[1] * rows, out))
-            count = (blocks[1] - blocks[0]) * rows
-            x = tiles.scratch("words", (self.groups, self.pitch), np.int32)
-            acc = tiles.scratch("acc", (self.copies, count, self.positions), np.int32)
-            extra = tiles.scratch("extra", (len(self.taps), self.positions if self.adds else 0),
-                                  np.int64)
-            result = tiles.scratch("result", (at.stop - at.start, self.positions), np.uint8)
-            dot_code.layer(address, source, source_place, self.shape, self.planes, self.taps,
-                           self.frame, self.numbers, self.steps,
-                           weights[blocks[0] : blocks[1]].reshape(-1), x, acc, extra, result,
-                           *s.rows(at), *s.longer(self.p, at), target,
-                           target_place, at.start, *bands)
-
+        maps_of = source, source_place, target, target_place, self._weights()
         threads = tiles.worth(self.work, threads)
-        if self.bands >= 2 * threads:
-            tiles.run(lambda a, b: work((a, b), (0, self.blocks)), self.bands, threads)
+        if threads == 1:
+            self._part(*maps_of, 0, self.bands, 0, self.blocks)
+        elif self.bands >= 2 * threads:
+            tiles.run(lambda a, b: self._part(*maps_of, a, b, 0, self.blocks), self.bands, threads)
         else:
-            tiles.run(lambda a, b: work((0, self.bands), (a, b)), self.blocks, threads)
+            tiles.run(lambda a, b: self._part(*maps_of, 0, self.bands, a, b), self.blocks, threads)
+
+    def _part(self, source, source_place, target, target_place, weights, band, last_band, block,
+              last_block):
+        """Some bands of the blocks [block, last_block)."""
+        s, rows = self.stairs, self.kernels.ROWS
+        first, end = block * rows, min(last_block * rows, self.p.out_shape[0])
+        x = tiles.scratch("words", (self.groups, self.pitch), np.int32)
+        acc = tiles.scratch("acc", (self.copies, (last_block - block) * rows, self.positions),
+                            np.int32)
+        extra = tiles.scratch("extra", (len(self.taps), self.positions if self.adds else 0),
+                              np.int64)
+        result = tiles.scratch("result", (end - first, self.positions), np.uint8)
+        self.code.layer(self.kernels.sums.address, source, source_place, self.shape, self.planes,
+                        self.taps, self.frame, self.numbers, self.steps,
+                        weights[block:last_block].reshape(-1), x, acc, extra, result,
+                        *s.rows(first, end), *s.longer(self.p, first, end), target, target_place,
+                        first, band, last_band)
 
     def _weights(self) -> np.ndarray:
         """uint8 [blocks, bytes]: the weights as the kernel reads them."""
         if not self.wide:
             return self.weights.view(np.uint8)
         weights = tiles.scratch("weights", self.weights.shape, np.int16)
-        np.add(self.weights, np.int16(self.factor), out=weights, casting="unsafe")
+        self.code.widen(self.weights, self.factor, weights)
         return weights.view(np.uint8)

@@ -41,16 +41,16 @@ class Stairs:
         if not proved.any():
             self.ints = self.factors = None  # no room for tables that say nothing
 
-    def rows(self, at: slice) -> tuple:
+    def rows(self, first: int, end: int) -> tuple:
         """ints, factors of some channels, and lines, edges, buckets."""
         rest = self.lines, self.edges, self.buckets
         if self.ints is None:
-            count = at.stop - at.start
+            count = end - first
             ints = tiles.scratch("ints", (count, 6), np.int32)
             ints[:] = 0
             return ints, tiles.scratch("factors", (count,), np.float32), *rest
-        return self.ints[at], self.factors[at], *rest
+        return self.ints[first:end], self.factors[first:end], *rest
 
-    def longer(self, p, at: slice) -> tuple:
+    def longer(self, p, first: int, end: int) -> tuple:
         """What ConvParams.longer gives, empty if unused."""
-        return NO_ROWS if self.complete else p.longer(at)
+        return NO_ROWS if self.complete else p.longer(slice(first, end))
