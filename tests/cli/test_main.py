@@ -165,3 +165,13 @@ def test_closed_pipe_is_no_error():
     )
     os.close(writer)
     assert closed.returncode == 0 and closed.stderr == b""
+
+
+def test_ctrl_c_while_the_command_line_is_imported_ends_quietly(tmp_path):
+    """At the import of click, which is the first of what takes its time."""
+    (tmp_path / "click.py").write_text("import os, signal\nos.kill(os.getpid(), signal.SIGINT)\n")
+    done = subprocess.run(
+        [sys.executable, "-m", "k210sim", "--help"], capture_output=True, timeout=60,
+        env={**os.environ, "PYTHONPATH": str(tmp_path)},
+    )  # fmt: skip
+    assert (done.returncode, done.stdout, done.stderr) == (130, b"", b"")
