@@ -12,7 +12,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
-from tools import K210SIM, cell, good, need, run, served, talk
+from tools import K210SIM, at_prompt, cell, good, need, run, served, talk
 
 from k210sim.flash import boot_image
 
@@ -184,24 +184,30 @@ def test_a_large_firmware_is_what_our_own_command_writes(tmp_path):
 
 
 @cell("kflash", "released MaixPy")
-@pytest.mark.parametrize("name", ["maixpy_v0.6.3_full.bin", "maixpy_v0.5.0.bin"])
-def test_released_firmware(tmp_path, name):
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["pty", "rfc2217"])
+@pytest.mark.parametrize("name, banner", [("maixpy_v0.6.3_full.bin", b"MicroPython v0.6.2-89"),
+                                          ("maixpy_v0.5.0.bin", b"MicroPython v0.5.0")])
+def test_released_firmware(tmp_path, name, banner, kind):
+    """The board reboots from our own firmware into that one, and it answers."""
     folder = os.environ.get("K210SIM_FIRMWARE_DIR")
     if not folder or not (Path(folder) / name).is_file():
         pytest.skip(f"no {name} (set K210SIM_FIRMWARE_DIR)")
-    compare_with_our_flash(tmp_path, Path(folder) / name, "-b", "1500000")
+    compare_with_our_flash(tmp_path, Path(folder) / name, "-b", "1500000", kind=kind, banner=banner)
 
 
-def compare_with_our_flash(tmp_path, path, *options):
-    """kflash over the terminal, and `k210sim flash` of the same file, give the same image."""
+def compare_with_our_flash(tmp_path, path, *options, kind="pty", banner=b""):
+    """kflash over the port, and `k210sim flash` of the same file, give the same image."""
     with served(tmp_path) as board:
         # The second image starts as a copy of the first, and both boards have booted once.
         good(*K210SIM, "reset", "--port", board.pty)
         other = tmp_path / "other.bin"
         other.write_bytes(board.image.read_bytes())
-        done = kflash("-p", board.pty, *options, path)
+        done = kflash("-p", board.url(kind), *options, path)
         assert done.returncode == 0 and b"[WARN]" not in done.stdout, done.stdout
-        prompt_answers(board, seconds=300)  # a real firmware's processor may have to be compiled
+        if banner:
+            at_prompt(board.url(kind), banner)
+        prompt_answers(board)
         flashed = board.image.read_bytes()
     good(*K210SIM, "flash", "--flash-image", other, path)
     image = boot_image.read_boot_image(flashed)

@@ -6,20 +6,14 @@ The binary is not part of the project: K210SIM_FIRMWARE_DIR names the folder it 
 from __future__ import annotations
 
 import pytest
-from tools import K210SIM, good, need, served
+from tools import K210SIM, at_prompt, good, need, served
 
 from k210sim.flash import boot_image
-from k210sim.testing.expect import PortClient
 from tests.golden.booted import v063
 
 pytestmark = [pytest.mark.tools, pytest.mark.slow]
 
-
-def at_prompt(board, answer: bytes = b"MicroPython v0.6.2-89") -> None:
-    """Wait until the real firmware is at its prompt, whatever it said before."""
-    with PortClient(board.pty) as client:
-        client.write(b"\r\x02")
-        client.expect(answer + rb"[\s\S]*>>> $", timeout=600)
+BANNER = b"MicroPython v0.6.2-89"
 
 
 def test_tools_use_the_real_firmware(tmp_path):
@@ -29,7 +23,7 @@ def test_tools_use_the_real_firmware(tmp_path):
     (tmp_path / "say.py").write_text("print('said', 6 * 7)\n")
     good(*K210SIM, "flash", "--flash-image", tmp_path / "flash.bin", tmp_path / "maixpy.bin")
     with served(tmp_path, "--clock", "max") as board:
-        at_prompt(board)
+        at_prompt(board.pty, BANNER)
         mpremote = [need("mpremote"), "connect", board.pty]
         assert good(*mpremote, "exec", "print(1/3)", timeout=600).strip() == b"0.3333333"
         assert good(*mpremote, "run", tmp_path / "say.py", timeout=600).strip() == b"said 42"

@@ -19,6 +19,8 @@ from pathlib import Path
 
 import pytest
 
+from k210sim.testing.expect import ExpectFailed, PortClient
+
 K210SIM = [sys.executable, "-m", "k210sim"]
 DEBIAN = ("picocom", "minicom")
 
@@ -111,6 +113,23 @@ def talk(command, typed: list[tuple[bytes, bytes]], seconds=60.0, leaves=True) -
         tool.wait()
         os.close(near)
     return seen
+
+
+def at_prompt(port: str, banner: bytes, seconds: float = 600) -> None:
+    """Wait until a released firmware is at its prompt, whatever it said before.
+
+    What is typed while it boots is lost, as on a board; its own greeting tells that it listens.
+    """
+    with PortClient(port) as client:
+        end = time.monotonic() + seconds
+        while True:
+            client.write(b"\x03\x02")
+            try:
+                client.expect(banner + rb"[\s\S]*>>> $", timeout=2)
+                return
+            except ExpectFailed:
+                if time.monotonic() > end:
+                    raise
 
 
 class Served:
