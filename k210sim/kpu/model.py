@@ -171,7 +171,7 @@ class KModel:
             for node in self.model.nodes:
                 if isinstance(node, KpuConv2d | KpuUpload):
                     return True
-                found += node.ranges if isinstance(node, Concat) else vars(node).values()
+                found += node.ranges if isinstance(node, Concat) else node.places()
             return any(isinstance(one, MemoryRange) and one.type == 2 for one in found)
         return True
 

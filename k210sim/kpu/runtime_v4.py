@@ -200,8 +200,8 @@ class NetV4:
             # The last maps reach farthest: a broken file is refused before anything is prepared.
             PlacedConv(None, node.regs, node.batches - 1)
             plan = self._prepare(node)
-            layers = self._plans[index] = [PlacedConv(plan, node.regs, n)
-                                           for n in range(node.batches)]
+            layers = self._plans[index] = tuple(PlacedConv(plan, node.regs, n)
+                                                for n in range(node.batches))
         for layer in layers:
             layer.run(self.ai_ram, self.threads)
         if not (self._keep or node.main_out.size > 0):

@@ -36,9 +36,20 @@ KINDS = {
 }
 
 
-class Node:
-    """Base of all node bodies."""
+class NodeType(type):
+    """Gives a class of nodes slots for what it declares: a model may have hundreds of nodes."""
 
+    def __new__(mcs, name, bases, space):
+        declared = [field for field, _ in space.get("LAYOUT", ())]
+        declared += [tail.name for tail in space.get("TAILS", ())]
+        space.setdefault("__slots__", tuple(declared))
+        return super().__new__(mcs, name, bases, space)
+
+
+class Node(metaclass=NodeType):
+    """Base of all node bodies. rest: the bytes behind the declared parts, a view of the file's."""
+
+    __slots__ = ("rest",)
     OPCODE = -1
     NAME = ""
     LAYOUT: tuple[tuple[str, str], ...] = ()
@@ -75,12 +86,16 @@ class Node:
                                   offset=at, field=f"{cls.NAME}.{tail.name}")
             setattr(node, tail.name, np.frombuffer(data, tail.dtype, count, at))
             at += count * tail.dtype.itemsize
-        node.rest = memoryview(data)[at:end]
-        node.finish(data, at, end)
+        node.rest = memoryview(data)[at:end] if at < end else b""
+        node.finish(at)
         return node
 
-    def finish(self, data, at, end):
-        """Decode what stands behind the declared parts; for subclasses."""
+    def finish(self, at: int):
+        """Check what stands behind the declared parts, from byte `at` on; for subclasses."""
+
+    def places(self) -> list[MemoryRange]:
+        """The memory ranges it declares."""
+        return [getattr(self, name) for name, kind in self.LAYOUT if kind == "R"]
 
     def write(self) -> bytes:
         """The body's bytes."""
@@ -102,6 +117,9 @@ class RawNode:
     def __init__(self, opcode: int, data, error=None):
         self.OPCODE, self.data, self.error = opcode, data, error
         self.NAME = f"opcode_{opcode:#x}"
+
+    def places(self) -> list[MemoryRange]:
+        return []
 
     def write(self) -> bytes:
         return bytes(self.data)
@@ -271,26 +289,34 @@ class KpuConv2d(Node):
     OPCODE, NAME = 0x2002, "kpu_conv2d"
     LAYOUT = (("main_out", "R"), ("batches", "i"), ("reserved", "i"), ("regs", "D"))
 
-    def finish(self, data, at, end):
-        regs = self.regs
-        bn = at + regs.bwsx_base_addr
-        act = bn + 8 * regs.out_channels + regs.active_addr
-        weights = act + ACT_SIZE + regs.para_start_addr
-        if weights + regs.weight_count > end:
-            raise KmodelError(f"weights of {regs.weight_count} bytes at 0x{weights:08x} end past "
+    def finish(self, at: int):
+        weights, count = self._starts[2], self.regs.weight_count
+        if weights + count > len(self.rest):
+            raise KmodelError(f"weights of {count} bytes at 0x{at + weights:08x} end past "
                               "the body", offset=at, field="kpu_conv2d.para_start_addr")
-        self.blobs = ((bn - at, 8 * regs.out_channels), (act - at, ACT_SIZE),
-                      (weights - at, regs.weight_count))
-        self.bn = np.frombuffer(data, "<u8", regs.out_channels, bn)
-        self.act = bytes(data[act : act + ACT_SIZE])
-        self.weights = np.frombuffer(data, np.uint8, regs.weight_count, weights)
 
-    def write(self) -> bytes:
-        out = bytearray(super().write())
-        for (start, size), blob in zip(self.blobs, (self.bn, self.act, self.weights), strict=True):
-            raw = blob if isinstance(blob, bytes) else blob.tobytes()
-            out[self.SIZE + start : self.SIZE + start + size] = raw
-        return bytes(out)
+    @property
+    def _starts(self) -> tuple[int, int, int]:
+        """Where in `rest` the three blobs begin."""
+        bn = self.regs.bwsx_base_addr
+        act = bn + 8 * self.regs.out_channels + self.regs.active_addr
+        return bn, act, act + ACT_SIZE + self.regs.para_start_addr
+
+    @property
+    def bn(self) -> np.ndarray:
+        """The batch norm's words, uint64, one per output channel."""
+        return np.frombuffer(self.rest, "<u8", self.regs.out_channels, self._starts[0])
+
+    @property
+    def act(self) -> bytes:
+        """The activation table's 144 bytes."""
+        start = self._starts[1]
+        return bytes(self.rest[start : start + ACT_SIZE])
+
+    @property
+    def weights(self) -> np.ndarray:
+        """uint8 in memory order."""
+        return np.frombuffer(self.rest, np.uint8, self.regs.weight_count, self._starts[2])
 
 
 NODES = {cls.OPCODE: cls for cls in (

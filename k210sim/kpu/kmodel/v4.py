@@ -113,7 +113,7 @@ def parse(data: bytes, *, strict: bool = True) -> ModelV4:
         for _ in range(count):
             into.append(cls.parse(data, at))
             at += cls.SIZE
-    model.constants = data[at : at + header.constants]
+    model.constants = memoryview(data)[at : at + header.constants]
     at += header.constants
     headers = []
     for _ in range(header.nodes):
