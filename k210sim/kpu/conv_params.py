@@ -19,7 +19,7 @@ NO_SEGMENTS = np.zeros((0, 5), np.int64)
 _making = threading.Lock()
 
 
-@dataclass
+@dataclass(slots=True)
 class ConvParams:
     """in_shape (C, H, W); weights uint8 or uint16 [out, in, taps] ([C, taps] if depthwise);
     norm int32 or int64 [out, 4] = const, mul, shift, add; segments int64[n, 5], see `segments`."""

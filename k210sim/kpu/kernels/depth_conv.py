@@ -20,11 +20,10 @@ def prepare(p):
 class DepthConv:
     """One layer; see depthwise.py."""
 
-    __slots__ = ("p", "stairs", "weights", "shape", "work")
+    __slots__ = ("p", "stairs", "shape", "work")
 
     def __init__(self, p, tables):
         self.p, self.stairs = p.without_tables(), tables
-        self.weights = p.weights.astype(np.int16) + np.int16(tables.factor)
         self.shape = np.array(p.out_shape, np.int64)
         self.work = 64 * int(np.prod(p.out_shape))
 
@@ -40,6 +39,6 @@ class DepthConv:
         """From one place in flat bytes to another, which must not overlap."""
         p, s = self.p, self.stairs
         tiles.run(lambda a, b: depthwise.depthwise3x3(
-            source, source_place, self.shape, p.pad_value, self.weights, s.ints, s.factors, s.lines,
-            s.edges, s.buckets, target, target_place, a, b), len(self.weights),
+            source, source_place, self.shape, p.pad_value, p.weights, s.factor, s.ints, s.factors,
+            s.lines, s.edges, s.buckets, target, target_place, a, b), len(p.weights),
             tiles.worth(self.work, threads))

@@ -1,24 +1,22 @@
 """Depthwise 3x3 layers without a pool, from the map to the map: taps, batch norm, activation.
 
-The factor of the input sum is folded into 16-bit weights; sums fit 32 bits. A channel's own plane
+The factor of the input sum is folded into the weights; sums fit 32 bits. A channel's own plane
 and its sums stay in the first cache.
 """
 
 import numpy as np
-from numba import njit
+from numba import njit, types
 
 from k210sim.kpu.kernels import maps, staircase
+from k210sim.kpu.kernels.stair_fit import READ_ONLY
 
 TILE = 2048
 
 
-@njit("void(uint8[::1], int64, int64, int16[:, ::1], int64, int64, int32[:, ::1])", cache=True,
-      nogil=True)
-def add_taps(plane, base, row, w, c, count, sums):
-    """sums[0, 0:count] of the positions from `base` on, with the nine weights w[c]."""
-    w0, w1, w2 = np.int32(w[c, 0]), np.int32(w[c, 1]), np.int32(w[c, 2])
-    w3, w4, w5 = np.int32(w[c, 3]), np.int32(w[c, 4]), np.int32(w[c, 5])
-    w6, w7, w8 = np.int32(w[c, 6]), np.int32(w[c, 7]), np.int32(w[c, 8])
+@njit("void(uint8[::1], int64, int64, int32[::1], int64, int32[:, ::1])", cache=True, nogil=True)
+def add_taps(plane, base, row, w, count, sums):
+    """sums[0, 0:count] of the positions from `base` on, with nine weights."""
+    w0, w1, w2, w3, w4, w5, w6, w7, w8 = w[0], w[1], w[2], w[3], w[4], w[5], w[6], w[7], w[8]
     top = plane[base : base + count + 2]
     mid = plane[base + row : base + row + count + 2]
     low = plane[base + 2 * row : base + 2 * row + count + 2]
@@ -33,13 +31,15 @@ def add_taps(plane, base, row, w, c, count, sums):
         total[j] = np.int32(a + b + d)
 
 
-@njit("void(uint8[::1], int64[::1], int64[::1], int64, int16[:, ::1], int32[:, ::1], "
-      "float32[::1], float32[:, ::1], int32[::1], uint16[::1], uint8[::1], int64[::1], int64, "
-      "int64)", cache=True, nogil=True)
-def depthwise3x3(cells, place, shape, pad, w, ints, factors, lines, edges, buckets, target,
-                 target_at, first, end):
-    """Channels [first, end). w: int16[channels, 9], weight + factor; the other tables as in
-    staircase.py."""
+@njit(types.void(
+    types.uint8[::1], types.int64[::1], types.int64[::1], types.int64, READ_ONLY, types.int64,
+    types.int32[:, ::1], types.float32[::1], types.float32[:, ::1], types.int32[::1],
+    types.uint16[::1], types.uint8[::1], types.int64[::1], types.int64, types.int64),
+    cache=True, nogil=True)
+def depthwise3x3(cells, place, shape, pad, weights, factor, ints, factors, lines, edges, buckets,
+                 target, target_at, first, end):
+    """Channels [first, end). weights: uint8[channels, 9]; factor: of the input sum, below 2**14;
+    the other tables as in staircase.py."""
     height, width = shape[1], shape[2]
     row = width + 2
     count = (height - 1) * row + width
@@ -50,7 +50,10 @@ def depthwise3x3(cells, place, shape, pad, w, ints, factors, lines, edges, bucke
     y = np.empty(staircase.TILE, np.float32)
     t = np.empty(staircase.TILE, np.int32)
     none = np.zeros(TILE, np.int32)
+    w = np.empty(9, np.int32)
     for c in range(first, end):
+        for k in range(9):
+            w[k] = np.int32(weights[c, k] + factor)
         at = maps.byte_of(place, c)
         for i in range(height):
             source = cells[at + i * place[4] : at + i * place[4] + width]
@@ -59,7 +62,7 @@ def depthwise3x3(cells, place, shape, pad, w, ints, factors, lines, edges, bucke
                 line[j] = source[j]
         for base in range(0, count, TILE):
             n = min(count - base, np.int64(TILE))
-            add_taps(plane, base, row, w, c, n, sums)
+            add_taps(plane, base, row, w, n, sums)
             staircase.channel(sums, 0, n, none, c, ints, factors, lines, edges, buckets, y, t, out,
                               0, base)
         maps.store(out, row, c, 0, height, width, target_at, target)

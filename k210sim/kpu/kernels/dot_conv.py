@@ -6,10 +6,8 @@ import importlib
 
 import numpy as np
 
-from k210sim.kpu.kernels import maps, portable, stairs, tiles
-
-BAND_BYTES = 384 * 1024
-MAXIMA = {1: 2, 3: 4}  # pool type -> block size
+from k210sim.kpu.kernels import dot_frame, maps, portable, stairs, tiles
+from k210sim.kpu.kernels.dot_frame import MAXIMA
 
 
 def host_has(*features: str) -> bool:
@@ -57,47 +55,16 @@ class DotConv:
     def _place_pixels(self):
         """Which planes, taps and bands there are (maps.py, dot_code.layer)."""
         p, k = self.p, self.kernels
-        channels, height, width = p.in_shape
-        border = 1 if p.taps == 9 else 0
-        stride, phases, self.pool_after = 1, [(0, 0)], None
-        if p.pool in portable.PICKS:
-            stride, column = portable.PICKS[p.pool]
-            phases = [(0, column)]
-        elif p.pool in MAXIMA and self.stairs.complete and self.stairs.rises:
-            stride = MAXIMA[p.pool]
-            phases = [(a, b) for a in range(stride) for b in range(stride)]
-        else:
-            self.pool_after = p.pool
-        rows, columns = height // stride, width // stride
-        row = -(-(width + 2 * border) // stride)
-        taps = [(r, c) for r in range(3) for c in range(3)] if border else [(0, 0)]
-        used, offsets = {}, []
-        for a, b in phases:
-            for y, x in ((a + r, b + c) for r, c in taps):
-                number = used.setdefault((y % stride, x % stride), len(used))
-                offsets.append((number, y // stride, x // stride))
-        below = max(y for _, y, _ in offsets)
-        self.groups = -(-channels // self.group)
-        self.blocks = -(-p.out_shape[0] // k.ROWS)
-        self.copies = min(2, len(phases))
-        # Words, sums and bytes of a band should stay in the second cache.
-        each = row * (self.groups * len(used) * 4 + self.blocks * k.ROWS * (4 * self.copies + 1))
-        band = min(rows, max(1, BAND_BYTES // each - below))
-        band = -(-rows // -(-rows // band))  # bands of about the same height
-        self.bands = -(-rows // band)
-        self.positions = -(-((band - 1) * row + columns) // k.STEP) * k.STEP
-        plane = max((band + below) * row, self.positions + below * row + 2)
-        # Room for rows that are written too far (maps.words), and an odd number of cache lines
-        # from one group to the next, which spreads them over the cache.
-        pitch = len(used) * plane + 32
-        self.pitch = pitch + (16 - pitch) % 32
-        self.taps = np.array([n * plane + y * row + x for n, y, x in offsets],
-                             np.int64).reshape(len(phases), -1)
-        self.planes = np.array(list(used), np.int64)
-        self.frame = np.array([border, p.pad_value, stride, row, plane], np.int64)
-        self.numbers = np.array([self.wide, k.STEP, band, below, rows, columns, p.arg_x, p.shr_x,
-                                 self.shift, p.rule, not self.stairs.complete, k.ROWS], np.int64)
-        self.shape = np.array(p.in_shape, np.int64)
+        on_sums = p.pool in MAXIMA and self.stairs.complete and self.stairs.rises
+        frame = dot_frame.of(p.in_shape, p.out_shape[0], p.taps, p.pool, on_sums, p.pad_value,
+                             self.group, k.ROWS, k.STEP)
+        for name, value in frame._asdict().items():
+            if name in self.__slots__:
+                setattr(self, name, value)
+        self.pool_after = p.pool if frame.pool_after else None
+        self.numbers = np.array([self.wide, k.STEP, frame.band, frame.below, frame.rows,
+                                 frame.columns, p.arg_x, p.shr_x, self.shift, p.rule,
+                                 not self.stairs.complete, k.ROWS], np.int64)
 
     def _lay_out_weights(self):
         p, rows, groups = self.p, self.kernels.ROWS, self.groups
@@ -108,9 +75,6 @@ class DotConv:
         laid[:out, :channels] = (p.weights.astype(np.int16) - self.shift).astype(dtype)
         laid = laid.reshape(self.blocks, rows, groups, self.group, p.taps)
         self.weights = np.ascontiguousarray(laid.transpose(0, 2, 4, 1, 3)).reshape(self.blocks, -1)
-        starts = np.arange(groups) * self.pitch
-        self.steps = ((starts[:, None] + self.taps[:, None, :]) * 4).reshape(
-            len(self.taps), -1).astype(np.int64)
         # The factor of the input sum goes into the weights where they have room for it.
         factor = self.stairs.factor
         folded = (self.kernels.SIGNED and factor is not None and abs(factor) < 1 << 14
