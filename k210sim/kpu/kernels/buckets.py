@@ -6,9 +6,10 @@ may lie above the value, two comparisons tell the right one. This holds for any 
 not, and for values of any size.
 
 Tables. edges: int32[n + 1], the values where the byte changes, ascending, the last above all.
-buckets: uint16[m]: the shift from a value to its bucket; where the bytes begin; for each bucket the
-number of edges up to its first value; n + 1 bytes, each below the edge of its number. Values count
-from an origin below the first edge.
+buckets: uint16[m]: the shift from a value to its bucket; where the bytes begin; 1 if every edge
+adds one to the byte, so that only the first is stored; for each bucket the number of edges up to
+its first value; n + 1 bytes, each below the edge of its number. Values count from an origin below
+the first edge.
 """
 
 import numpy as np
@@ -17,7 +18,7 @@ from numba import njit
 MOST_EDGES = 1024
 MOST_BUCKETS = 4096
 WIDEST = 24  # bits of a bucket
-ROOM = MOST_BUCKETS + MOST_EDGES + 2
+ROOM = MOST_BUCKETS + MOST_EDGES + 3
 
 
 @njit("int64(int64, int64[:, ::1], int64)", cache=True, nogil=True)
@@ -108,9 +109,11 @@ def sort_in(places, bytes_, count, span, edges, buckets):
         for b in range(size):
             while i < count and places[i] <= b << k:
                 i += 1
-            buckets[b + 2] = i
-        buckets[1] = size + 2
+            buckets[b + 3] = i
+        buckets[1], buckets[2] = size + 3, 1
         for i in range(count + 1):
-            buckets[size + 2 + i] = bytes_[i]
-        return size + 3 + count
+            buckets[size + 3 + i] = bytes_[i]
+            if bytes_[i] != bytes_[0] + i:
+                buckets[2] = 0
+        return size + 4 if buckets[2] == 1 else size + 4 + count
     return 0

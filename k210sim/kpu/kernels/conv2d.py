@@ -245,7 +245,7 @@ def finish_rows(acc, count, extra, base, norm, seg, fnorm, fseg, spans, rule, in
     for j in range(min(count, extra.shape[0])):
         terms[j] = extra[j]
     for o in range(norm.shape[0]):
-        if ints[o, 4] > ints[o, 3]:
+        if ints[o, 4] > 0:
             continue
         const, mul, shift, add = norm[o, 0], norm[o, 1], norm[o, 2], norm[o, 3]
         for first in range(0, count, TILE):

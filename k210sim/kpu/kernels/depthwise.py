@@ -38,8 +38,8 @@ def add_taps(plane, base, row, w, count, sums):
     cache=True, nogil=True)
 def depthwise3x3(cells, place, shape, pad, weights, factor, ints, factors, lines, edges, buckets,
                  target, target_at, first, end):
-    """Channels [first, end). weights: uint8[channels, 9]; factor: of the input sum, below 2**14;
-    the other tables as in staircase.py."""
+    """Channels [first, end). weights: uint8[channels, 9]; factor: of the input sum, below 2**14,
+    and ints to buckets as in staircase.py."""
     height, width = shape[1], shape[2]
     row = width + 2
     count = (height - 1) * row + width

@@ -4,7 +4,7 @@ import numpy as np
 from numba import njit, types
 
 from k210sim.kpu.kernels import buckets
-from k210sim.kpu.kernels.staircase import BUCKETS, FEW, normal, on_line
+from k210sim.kpu.kernels.staircase import BUCKETS, FEW, MANY, normal, on_line
 
 READ_ONLY = types.Array(types.uint8, 2, "C", readonly=True)  # weights stay in the file's bytes
 
@@ -178,8 +178,8 @@ def on_few_lines(o, norm, below, above, places, bytes_, lines, found, ints, fact
             != bytes_[from_] or on_line(normal(most, factor, plus), lines[e, 1], lines[e, 2])
             != bytes_[to]):
         return False
-    ints[o, 0], ints[o, 1], ints[o, 2], ints[o, 3], ints[o, 4] = const, least, most, s, e + 1
-    ints[o, 5], factors[o] = add, factor
+    ints[o, 0], ints[o, 1], ints[o, 2], ints[o, 3] = const, least, most, add
+    ints[o, 4], factors[o] = s | (e + 1 - s) << MANY, factor
     return True
 
 
@@ -255,6 +255,6 @@ def fit(norm, low, high, seg, rule, lines, edges, table, ints, factors, used):
         if abs(plus) >= word or reach >= np.int64(1) << 53 or max(abs(least), abs(most)) >= word:
             continue
         factors[o] = np.float32(mul * 2.0 ** -np.float64(shift))
-        ints[o, 0], ints[o, 1], ints[o, 2], ints[o, 5] = const, least, most, plus
-        ints[o, 3], ints[o, 4] = BUCKETS, BUCKETS + 1
+        ints[o, 0], ints[o, 1], ints[o, 2], ints[o, 3] = const, least, most, plus
+        ints[o, 4] = BUCKETS | 1 << MANY
         used[1], used[2] = count + 1, size

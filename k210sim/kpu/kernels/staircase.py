@@ -14,9 +14,9 @@ Sums are limited to the ones where the byte changes first and last. What is not 
 longer ways of conv2d.py.
 
 Tables. lines: float32[n, 3], rows first y, slope a, offset b: byte = round(y * a + b), ties to
-even. edges, buckets: buckets.py. ints: int32[out, 6] = const, least and greatest u, first row and
-the one behind the last of lines, or from BUCKETS on for buckets; equal where nothing is proved;
-what to add, for buckets less their origin. factors: float32[out] = mul / 2**shift.
+even. edges, buckets: buckets.py. ints: int32[out, 5] = const, least and greatest u, what to add to
+y (for buckets less their origin), first line or BUCKETS | number of lines << MANY, 0 where nothing
+is proved. factors: float32[out] = mul / 2**shift.
 """
 
 import numpy as np
@@ -28,6 +28,7 @@ MOST = 16  # lines of one table
 FEW = 4  # lines of one channel
 BUCKETS = 64
 TILE = 512
+MANY = 16  # bits of the first row, below the number of rows
 MAGIC = np.float32(1.5 * 2.0**23)  # leaves no bits below the point: nearest, ties to even
 
 
@@ -69,7 +70,7 @@ def normal(u, factor, add):
 def norms(sums, extra, ints, factor, y):
     """The batch norm's values of sums + extra, limited, into y."""
     const, least, most = ints[0], ints[1], ints[2]
-    add = np.float32(ints[5])
+    add = np.float32(ints[3])
     for j in range(sums.shape[0]):
         u = np.int32(np.int32(sums[j] + extra[j]) + const)
         u = u if u > least else least
@@ -105,7 +106,7 @@ def by_lines(y, first, end, lines, out):
 def values(sums, extra, ints, factor, t):
     """The batch norm's values of sums + extra, limited, counted from the origin, into t."""
     const, least, most = ints[0], ints[1], ints[2]
-    wide, plus = np.float64(factor), np.float64(ints[5])
+    wide, plus = np.float64(factor), np.float64(ints[3])
     for j in range(sums.shape[0]):
         u = np.int32(np.int32(sums[j] + extra[j]) + const)
         u = u if u > least else least
@@ -117,9 +118,16 @@ def values(sums, extra, ints, factor, t):
 def by_buckets(t, edges, buckets, out):
     """Bytes of values counted from the origin by the tables of buckets.py."""
     shift, codes = np.uint32(buckets[0]), buckets[buckets[1] :]
+    if buckets[2] == 1:
+        for j in range(out.shape[0]):
+            i = np.uint64(buckets[np.uint64(np.uint32(t[j]) >> shift) + np.uint64(3)])
+            i += np.uint64(t[j] >= edges[i])
+            i += np.uint64(t[j] >= edges[i])
+            out[j] = np.uint8(i + np.uint64(codes[0]))
+        return
     for j in range(out.shape[0]):
         # Unsigned, or the compiler must allow for negative indices.
-        i = np.uint64(buckets[np.uint64(np.uint32(t[j]) >> shift) + np.uint64(2)])
+        i = np.uint64(buckets[np.uint64(np.uint32(t[j]) >> shift) + np.uint64(3)])
         i += np.uint64(t[j] >= edges[i])
         i += np.uint64(t[j] >= edges[i])
         out[j] = np.uint8(codes[i])
@@ -132,11 +140,12 @@ def channel(acc, from_row, count, extra, o, ints, factors, lines, edges, buckets
             base):
     """Bytes of acc[from_row, 0:count] + extra[0:count] into out[row, base:base + count] by the
     tables of channel o; nothing where it is not proved. y and t are room for TILE values."""
-    start, stop = np.int64(ints[o, 3]), np.int64(ints[o, 4])
+    start = np.int64(ints[o, 4]) & (1 << MANY) - 1
+    stop = start + (np.int64(ints[o, 4]) >> MANY)
     if stop - start == 1 and start < BUCKETS:
         # The most frequent case: from the sum to the byte in registers.
         const, least, most = ints[o, 0], ints[o, 1], ints[o, 2]
-        factor, add = factors[o], np.float32(ints[o, 5])
+        factor, add = factors[o], np.float32(ints[o, 3])
         a, b = lines[start, 1], lines[start, 2]
         sums = acc[from_row, 0:count]
         line = out[row, base : base + count]

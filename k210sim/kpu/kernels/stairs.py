@@ -8,7 +8,7 @@ from k210sim.kpu.kernels import buckets, stair_fit, staircase, tiles
 
 NO_ROWS = (np.zeros((0, 4), np.int64), np.zeros((0, 5), np.int64), np.zeros((0, 2)),
            np.zeros((0, 4)), np.zeros((0, 2), np.int64))
-NO_EDGES, NO_BUCKETS = np.zeros(1, np.int32), np.zeros(2, np.uint16)
+NO_EDGES, NO_BUCKETS = np.zeros(1, np.int32), np.zeros(3, np.uint16)
 
 
 class Stairs:
@@ -20,7 +20,7 @@ class Stairs:
 
     def __init__(self, p):
         channels = p.out_shape[0]
-        self.ints = np.zeros((channels, 6), np.int32)
+        self.ints = np.zeros((channels, 5), np.int32)
         self.factors = np.zeros(channels, np.float32)
         lines = np.zeros((staircase.MOST, 3), np.float32)
         edges = np.empty(buckets.MOST_EDGES, np.int32)
@@ -31,10 +31,11 @@ class Stairs:
         stair_fit.fit(p.norm.astype(np.int64), low, high, p.segments, p.rule, lines, edges, table,
                       self.ints, self.factors, used)
         self.narrow = bool(len(low)) and low.min() >= -(2**31) and high.max() < 2**31
-        proved = self.ints[:, 4] > self.ints[:, 3]
+        proved = self.ints[:, 4] > 0
         self.complete, self.rises = bool(proved.all()), bool(used[0])
-        by_line = self.ints[proved & (self.ints[:, 3] < staircase.BUCKETS), 4]
-        self.lines = lines[: max(1, by_line.max(initial=0))].copy()
+        first, many = self.ints[:, 4] % (1 << staircase.MANY), self.ints[:, 4] >> staircase.MANY
+        used_lines = (first + many)[first < staircase.BUCKETS].max(initial=1)
+        self.lines = lines[:used_lines].copy()
         self.edges, self.buckets = NO_EDGES, NO_BUCKETS
         if used[1]:
             self.edges, self.buckets = edges[: used[1]].copy(), table[: used[2]].copy()
@@ -46,7 +47,7 @@ class Stairs:
         rest = self.lines, self.edges, self.buckets
         if self.ints is None:
             count = end - first
-            ints = tiles.scratch("ints", (count, 6), np.int32)
+            ints = tiles.scratch("ints", (count, 5), np.int32)
             ints[:] = 0
             return ints, tiles.scratch("factors", (count,), np.float32), *rest
         return self.ints[first:end], self.factors[first:end], *rest
