@@ -28,17 +28,20 @@ class HostError(K210SimError):
 class FormatError(HostError):
     """A file is not what it should be.
 
-    `what` names the kind of file, `offset` (bytes, or None) and `field` say where.
+    `what` names the kind of file, `offset` (bytes, or None) and `field` say where, `hint` what to
+    do.
     """
 
     what = "file"
 
-    def __init__(self, message: str, *, path=None, offset: int | None = None, field: str = ""):
+    def __init__(self, message: str, *, path=None, offset: int | None = None, field: str = "",
+                 hint: str = ""):
         self.path, self.offset, self.field = path, offset, field
         where = f" {path}" if path is not None else ""
         at = f" at offset 0x{offset:08x}" if offset is not None else ""
         of = f" ({field})" if field else ""
-        super().__init__(f"{self.what}{where}: {message}{at}{of}")
+        then = f"; {hint}" if hint else ""
+        super().__init__(f"{self.what}{where}: {message}{at}{of}{then}")
 
 
 class KfpkgError(FormatError):

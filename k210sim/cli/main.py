@@ -84,7 +84,11 @@ class Commands(click.Group):
             sys.stdout.flush()
         except click.UsageError as error:
             path = error.ctx.command_path if error.ctx is not None else "k210sim"
-            _complain(f"{path}: {error.format_message()} (see `{path} --help`)")
+            text = error.format_message()
+            if text.startswith("Usage:"):  # click's answer to a group without a command
+                names = error.ctx.command.list_commands(error.ctx)
+                text = f"expected a command: {', '.join(names)}"
+            _complain(f"{path}: {text} (see `{path} --help`)")
             code = EXIT_USAGE
         except click.ClickException as error:
             _complain(f"k210sim: {error.format_message()}")

@@ -45,7 +45,8 @@ def load(path) -> dict[str, np.ndarray]:
         with archive:
             return {name: archive[name] for name in archive.files}
     except (OSError, ValueError, EOFError, MemoryError, zipfile.BadZipFile, zlib.error) as error:
-        reason = getattr(error, "strerror", None) or "no .npz archive of plain arrays"
+        reason = getattr(error, "strerror", None) or (
+            "expected a .npz archive of plain arrays, as `k210sim model run --output` writes them")
         raise HostError(f"{path}: cannot be read: {reason}") from error
 
 

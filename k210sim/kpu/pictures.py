@@ -57,7 +57,8 @@ def _open(path):
         picture = Image.open(path)
         picture.load()
     except UnidentifiedImageError as error:
-        raise HostError(f"{path}: neither a picture nor a .npy file") from error
+        raise HostError(f"{path}: expected a picture (PNG, JPEG, BMP ...) or a .npy array, found "
+                        "neither") from error
     except (OSError, ValueError, Image.DecompressionBombError) as error:
         reason = getattr(error, "strerror", None) or str(error).split("\n")[0]
         raise HostError(f"{path}: cannot be read: {reason}") from error

@@ -53,10 +53,12 @@ class ModelFile:
     def of(cls, data: bytes, path="") -> ModelFile:
         kind = identify(data)
         if kind == "unknown":
-            hint = ("; a package: `k210sim kfpkg unpack` takes the model out"
-                    if data[:2] == b"PK" else "")
-            raise KmodelError(f"expected a kmodel, found {describe_word(data)}{hint}",
-                              path=path or None, offset=0)
+            hint = ("a kmodel begins with 03 00 00 00 (V3) or LDMK (V4, V5); nncase makes one of a "
+                    "network")
+            if data[:2] == b"PK":
+                hint = f"it is a package: `k210sim kfpkg unpack {path} FOLDER` takes the model out"
+            raise KmodelError(f"expected a kmodel, found {describe_word(data)}", path=path or None,
+                              offset=0, hint=hint)
         return cls(str(path), bytes(data), kind)
 
     @property
@@ -66,8 +68,8 @@ class ModelFile:
     def model(self, **options) -> KModel:
         """The model ready to run; KmodelError with the reason for kinds that cannot."""
         if self.kind not in RUNNABLE:
-            raise KmodelError(f"expected a kmodel V3, V4 or V5, found {self.title}: "
-                              f"{'; '.join(WHY_NOT[self.kind])}", path=self.path or None, offset=0)
+            raise KmodelError(f"expected a kmodel V3, V4 or V5, found {self.title}", offset=0,
+                              path=self.path or None, hint="; ".join(WHY_NOT[self.kind]))
         try:
             return KModel(self.data, path=self.path or None, **options)
         except KmodelError as error:

@@ -92,10 +92,14 @@ def test_garbage_and_missing_files_are_one_line_with_the_place(call, here, comma
     (here / "text").write_text("just some text")
     (here / "cut.kmodel").write_bytes(DEMO.read_bytes()[:3000])
     (here / "a.kfpkg").write_bytes(b"PK\3\4" + bytes(60))
-    refused(call(command, "text"), "text", "expected a kmodel, found bytes", "0x00000000")
-    refused(call(command, "cut.kmodel"), "cut.kmodel", "at offset 0x000000", "body_size")
-    refused(call(command, "a.kfpkg"), "k210sim kfpkg unpack")
+    refused(call(command, "text"), "text", "expected a kmodel, found bytes", "0x00000000", "LDMK")
+    refused(call(command, "cut.kmodel"), "cut.kmodel", "at offset 0x000000", "body_size", "cut off")
+    refused(call(command, "a.kfpkg"), "k210sim kfpkg unpack a.kfpkg FOLDER")
     refused(call(command, "gone"), "gone", "No such file")
+
+
+def test_no_command_is_one_line_with_the_commands(call):
+    refused(call(), "expected a command: diff, info, lint, profile, run", "model --help")
 
 
 # -- lint ---------------------------------------------------------------------------------------
@@ -207,7 +211,7 @@ def test_a_file_on_stdout_comes_without_the_summary(call, here):
     (["--input", "p.png", "--anchors", "a,b"], "no numbers"),
     (["--input", "gone.png"], "gone.png"), ([], "--input"),
     (["--input", "p.png", "--threshold", "2"], "threshold"),
-    (["--input", "demo.kmodel"], "neither a picture")])
+    (["--input", "demo.kmodel"], "found neither")])
 def test_what_run_refuses(call, here, args, words):
     refused(call("run", "demo.kmodel", *args, "--output", "y.npz") if "--layers" not in args
             else call("run", "demo.kmodel", *args), words)

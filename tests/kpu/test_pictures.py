@@ -77,7 +77,7 @@ def test_arrays_and_pictures_from_files(tmp_path):
             ("x.npy", (3, 8, 8), "float32", "the model takes float32"),
             ("p.png", (3, 8, 8), "float32", "give a .npy"), ("p.png", (5,), "uint8", "no picture"),
             ("bad.npy", (3, 8, 8), "uint8", "cannot be read as .npy"),
-            ("bad.png", (3, 8, 8), "uint8", "neither a picture"),
+            ("bad.png", (3, 8, 8), "uint8", "found neither"),
             ("cut.png", (3, 8, 8), "uint8", "cannot be read"),
             ("gone.png", (3, 8, 8), "uint8", "No such file"),
             ("gone.npy", (3, 8, 8), "uint8", "No such file")):

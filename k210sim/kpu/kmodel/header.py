@@ -13,6 +13,7 @@ from k210sim.errors import KmodelError
 from k210sim.records import U32, Record
 
 MAX_MODEL_SIZE = 0x600000
+CUT_OFF = "the file seems to be cut off: copy or download it again"
 LDMK = 0x4B4D444C
 
 # First little-endian word -> kind. `v3_swapped` is a model prepared for load_flash.

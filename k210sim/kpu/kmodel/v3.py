@@ -8,7 +8,7 @@ the data's own length does not bound.
 from __future__ import annotations
 
 from k210sim.errors import KmodelError
-from k210sim.kpu.kmodel.header import HeaderV3, LayerHeader, OutputV3
+from k210sim.kpu.kmodel.header import CUT_OFF, HeaderV3, LayerHeader, OutputV3
 from k210sim.kpu.kmodel.layers import BODIES, Conv, RawBody
 
 MAX_MISSING_TAIL = 7
@@ -55,7 +55,7 @@ def parse(data: bytes, *, strict: bool = True) -> ModelV3:
         raise KmodelError(
             f"{header.output_count} outputs and {header.layers_length} layers need {tables} bytes "
             f"of tables, {len(data) - at} are left",
-            offset=12, field="HeaderV3.layers_length",
+            offset=12, field="HeaderV3.layers_length", hint=CUT_OFF,
         )
     outputs = []
     for _ in range(header.output_count):
@@ -75,7 +75,7 @@ def parse(data: bytes, *, strict: bool = True) -> ModelV3:
             missing = end - len(data)
             if i != len(headers) - 1 or missing > MAX_MISSING_TAIL:
                 raise KmodelError(
-                    f"layer {i} ends at 0x{end:08x}, the file has {len(data)} bytes",
+                    f"layer {i} ends at 0x{end:08x}, the file has {len(data)} bytes", hint=CUT_OFF,
                     offset=header_at + 8 * i + 4, field="LayerHeader.body_size",
                 )
             end = len(data)

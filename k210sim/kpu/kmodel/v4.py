@@ -7,7 +7,7 @@ Ref: nncase v0.2.0-beta4 src/common/include/runtime/model.h, src/codegen/codegen
 from __future__ import annotations
 
 from k210sim.errors import KmodelError
-from k210sim.kpu.kmodel.header import LDMK
+from k210sim.kpu.kmodel.header import CUT_OFF, LDMK
 from k210sim.kpu.kmodel.nodes import NODES, KpuConv2d, MemoryRange, RawNode
 from k210sim.records import I32, U32, Record
 
@@ -105,6 +105,7 @@ def parse(data: bytes, *, strict: bool = True) -> ModelV4:
     need = 32 * header.inputs + 16 * header.outputs + header.constants + 8 * header.nodes
     if 40 + need > len(data):
         raise KmodelError(f"tables and constants need {need} bytes, {len(data) - 40} are left",
+                          hint=CUT_OFF,
                           offset=16, field="HeaderV4.constants")
     at = HeaderV4.SIZE
     for cls, count, into in ((RangeV4, header.inputs, model.inputs),
@@ -125,6 +126,7 @@ def parse(data: bytes, *, strict: bool = True) -> ModelV4:
             model.missing_tail = end - len(data)
             if i != len(headers) - 1 or model.missing_tail > MAX_MISSING_TAIL:
                 raise KmodelError(f"node {i} ends at 0x{end:08x}, the file has {len(data)} bytes",
+                                  hint=CUT_OFF,
                                   offset=at, field="NodeHeader.body_size")
             end = len(data)
         model.nodes.append(_read_node(data, entry.opcode, at, end, strict, i))

@@ -13,7 +13,7 @@ import struct
 from typing import NamedTuple
 
 from k210sim.errors import KmodelError
-from k210sim.kpu.kmodel.header import LDMK
+from k210sim.kpu.kmodel.header import CUT_OFF, LDMK
 from k210sim.kpu.layer_regs import LayerRegs
 from k210sim.records import U8, U16, U32, Bytes, Record
 
@@ -198,6 +198,7 @@ def _read_module(data, start):
     end, module = start + header.size, Module(header)
     if end > len(data) or header.size < ModuleHeader.SIZE:
         raise KmodelError(f"a module of {header.size} bytes, {len(data) - start} are left",
+                          hint=CUT_OFF,
                           offset=start + 24, field="ModuleHeader.size")
     at = start + ModuleHeader.SIZE
     inside = memoryview(data)[:end]
