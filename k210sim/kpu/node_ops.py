@@ -126,13 +126,18 @@ def quantized_binary(n, net):
 
 def concat(n, net):
     ranges = n.ranges
-    sizes = [int(d) * n.inner for d in n.dims]
+    sizes = [d * n.inner for d in np.asarray(n.dims).tolist()]
     if any(s < 0 for s in sizes) or sum(sizes) * max(1, n.outer) > MAX_ELEMENTS:
         raise KmodelError(f"concat of {sizes} bytes, {n.outer} times", field="dims")
     parts = [net.cells(r, s * n.outer).reshape(n.outer, s)
              for r, s in zip(ranges, sizes, strict=True)] if n.outer else []
-    out = np.concatenate(parts, axis=1).reshape(-1) if parts else np.zeros(0, U8)
-    net.put(n.dst, out)
+    room = net.room(n.dst, sum(sizes) * n.outer, U8, *parts) if parts else None
+    if room is None:
+        out = np.concatenate(parts, axis=1).reshape(-1) if parts else np.zeros(0, U8)
+        net.put(n.dst, out)
+    else:
+        out = room
+        np.concatenate(parts, axis=1, out=room.reshape(n.outer, -1))
     return out.view(F32) if n.dst.datatype == 0 and out.size % 4 == 0 else out
 
 
@@ -185,22 +190,33 @@ def conv2d_transpose(n, net):
     return net.write(n.dst, _clamp(out, n.clamp))
 
 
+def _fill(net, where, dtype, source, kernel):
+    """kernel(source, out) for elements in a row, in place where source and target are apart."""
+    usable = source.flags.writeable and source.flags.aligned  # as the kernels' signatures say
+    out = net.room(where, source.size, dtype, source) if usable else None
+    if out is not None:
+        kernel(source, out)
+        return out
+    out = np.empty(source.size, dtype)
+    kernel(source.copy(), out)
+    return net.write(where, out)
+
+
 def dequantize(n, net):
     zero, scale = n.quant
-    x = net.read(n.src, n.src.size, U8)
-    out = np.empty(x.size, F32)
+    x = net.cells(n.src, n.src.size)
     with np.errstate(all="ignore"):
-        neutral.dequantize(x, np.int64(zero).astype(np.int32), F32(1) / F32(scale), out)
-    return net.write(n.dst, out)
+        step = F32(1) / F32(scale)
+    return _fill(net, n.dst, F32, x,
+                 lambda source, out: neutral.dequantize(source, np.int32(zero), step, out))
 
 
 def quantize(n, net):
     """round(x * scale + zero point), half away from zero."""
     zero, scale = n.quant
-    x = net.read(n.src, _floats(n.src), F32)
-    out = np.empty(x.size, U8)
-    neutral.quantize(x, scale, F32(zero), out)
-    return net.write(n.dst, out)
+    x = net.cells(n.src, 4 * _floats(n.src)).view(F32)
+    return _fill(net, n.dst, U8, x,
+                 lambda source, out: neutral.quantize(source, scale, F32(zero), out))
 
 
 def matmul(n, net):
@@ -291,7 +307,10 @@ def resize_image(n, net):
     if n.mode == 1:
         picks = [np.minimum(np.floor(np.arange(out, dtype=F32) * s).astype(np.int64), size - 1)
                  for out, s, size in zip((n.out_h, n.out_w), steps, x.shape[2:], strict=True)]
-        out = x[:, :, picks[0]][:, :, :, picks[1]]
+        out = np.empty((*x.shape[:2], n.out_h, n.out_w), dtype)
+        kind = np.int32 if dtype is F32 else U8
+        neutral.nearest(x.reshape(-1, *x.shape[2:]).view(kind), *picks,
+                        out.reshape(-1, n.out_h, n.out_w).view(kind))
     elif n.mode == 0:
         flat = np.array(x.reshape(-1, *x.shape[2:]), F32)
         result = np.empty((flat.shape[0], n.out_h, n.out_w), F32)
@@ -408,9 +427,12 @@ def nnil_unary_method(n, net):
 
 
 def kpu_upload(n, net):
-    x = _read(net, n.src, n.in_shape, U8)
+    shape = _shape(n.in_shape)
+    x = net.cells(n.src, math.prod(shape)).reshape(shape)
+    if not x.flags.writeable or np.may_share_memory(x, net.ai_ram.data):
+        x = x.copy()
     net.upload(n.dst.start, x)
-    return x.copy()
+    return x
 
 
 EXECUTED = {

@@ -118,8 +118,13 @@ class NetV4:
 
     def cells(self, where: nd.MemoryRange, count: int) -> np.ndarray:
         """uint8 view of `count` bytes from a range's start."""
-        memory = {0: self.constants, 1: self.main.data, 2: self.ai_ram.data}.get(where.type)
-        if memory is None:
+        if where.type == 1:
+            memory = self.main.data
+        elif where.type == 2:
+            memory = self.ai_ram.data
+        elif where.type == 0:
+            memory = self.constants
+        else:
             raise KmodelError(f"memory type {where.type}, expected 0 to 2", field="memory_type")
         if count < 0 or where.start + count > memory.size:
             raise KmodelError(f"{count} bytes at {where.start} of memory {where.type}, it has "
@@ -136,6 +141,15 @@ class NetV4:
             raise KmodelError("a node writes into the constants", field="memory_type")
         self.cells(where, raw.size)[:] = raw
 
+    def room(self, where, count: int, dtype, *sources) -> np.ndarray | None:
+        """`count` elements at a range's start to be filled in place; None where they are not
+        aligned, constants, or share bytes with a source."""
+        if where.type == 0:
+            return None
+        room = self.cells(where, count * np.dtype(dtype).itemsize).view(dtype)
+        apart = not any(np.may_share_memory(room, one) for one in sources)
+        return room if apart and room.flags.aligned else None
+
     def write(self, where, values: np.ndarray) -> np.ndarray:
         """Store an array and return it."""
         self.put(where, np.ascontiguousarray(values).reshape(-1).view(np.uint8))
@@ -147,9 +161,15 @@ class NetV4:
             raise KmodelError(f"AI RAM address {start} is no multiple of 64", field="start")
         if 0 in x.shape:
             return
+        from k210sim.kpu.kernels import maps
+
+        _, channels, height, width = x.shape
         lines = ai_ram.map_lines(x.shape[1:])
-        for n, image in enumerate(x):
-            self.ai_ram.write_map(start // ai_ram.LINE + n * lines, image)
+        for n, image in enumerate(np.ascontiguousarray(x)):
+            first = start // ai_ram.LINE + n * lines
+            ai_ram.check_map(first, image.shape)
+            maps.store(image.reshape(channels, -1), width, 0, 0, height, width,
+                       ai_ram.place(first, image.shape), self.ai_ram.data)
 
     # -- running ------------------------------------------------------------------------------
 

@@ -347,3 +347,26 @@ def test_quantize_and_dequantize_kernels_equal_their_twins(x, scale, zero):
     with np.errstate(all="ignore"):
         assert np.array_equal(back, [np.float32(np.float32(int(v) - zero) * np.float32(scale))
                                      for v in out], equal_nan=True)
+
+
+@pytest.mark.parametrize("at", [0, 3, 5, 16, 61])
+def test_conversions_into_their_own_source_and_to_odd_places(at):
+    """A target may lie over its source, or where no float is aligned: all is read first."""
+    x = np.arange(16, dtype=np.uint8).reshape(1, 1, 4, 4)
+    data = bytearray(one_node(nd.Dequantize, x, 64, quant=(3, 2.0)))
+    usual, moved = (struct.pack("<4I", 1, 0, start, 64) for start in (16, at))
+    data = data.replace(usual, moved)  # the output's range and the node's
+    struct.pack_into("<I", data, 20, 160)  # main memory
+    out = KModel.from_bytes(bytes(data)).run(x)[0]
+    assert np.array_equal(out, (x.ravel().astype(F) - 3) * F(0.5))
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.int32])
+def test_nearest_equals_indexing(dtype):
+    rng = np.random.default_rng(5)
+    x = rng.integers(0, 200, (3, 4, 5)).astype(dtype)
+    rows, columns = rng.integers(0, 4, 7), rng.integers(0, 5, 9)
+    out = np.zeros((3, 7, 9), dtype)
+    neutral.nearest(x, rows, columns, out)
+    want = [[[x[c, i, j] for j in columns] for i in rows] for c in range(3)]
+    assert out.tolist() == np.array(want).tolist()

@@ -247,3 +247,14 @@ def quantized_binary(a, b, left, right, op, mul, shift, offset, out):
             v = max(x, y)
         v = carry(np.int64(np.int32(v)) * mul, shift) + offset
         out[i] = np.uint8(min(max(v, np.int64(0)), np.int64(255)))
+
+
+@njit(["void(uint8[:, :, ::1], int64[::1], int64[::1], uint8[:, :, ::1])",
+       "void(int32[:, :, ::1], int64[::1], int64[::1], int32[:, :, ::1])"], **OPTIONS)
+def nearest(x, rows, columns, out):
+    """out[c, i, j] = x[c, rows[i], columns[j]]."""
+    for c in range(x.shape[0]):
+        for i in range(out.shape[1]):
+            source, target = x[c, rows[i]], out[c, i]
+            for j in range(out.shape[2]):
+                target[j] = source[np.uint64(columns[j])]

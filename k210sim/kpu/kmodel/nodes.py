@@ -168,8 +168,7 @@ class Concat(Node):
 
     @property
     def ranges(self) -> list[MemoryRange]:
-        return [MemoryRange(*(int(v) for v in row))
-                for row in np.asarray(self.inputs).reshape(-1, 4)]
+        return [MemoryRange(*row) for row in np.asarray(self.inputs).reshape(-1, 4).tolist()]
 
 
 class Conv2d(Node):
