@@ -125,6 +125,31 @@ def test_tables_that_count_finer_than_float32_are_found_by_buckets(seed, fine, r
 
 
 @COMMON
+@given(seed=st.integers(0, 2**32 - 1), k=st.integers(1, 24), rule=st.sampled_from(("even", "up")),
+       shift=st.integers(4, 12), first=st.integers(-(2**26), 2**26))
+def test_ramps_need_no_buckets(seed, k, rule, shift, first):
+    """As kmodel V5's rectifiers are: a slope of 2**-k and small segments at the top."""
+    rng = np.random.default_rng(seed)
+    top = first + (251 << k) + int(rng.integers(0, 2**k))
+    starts = [-(2**35), first, *(top + 2 + i * (1 << k >> 3) for i in range(14))]
+    bias = [0, 0, *np.clip(251 + np.arange(14) // 5, 0, 255)]
+    act = Activation(starts, [0] + [1 << 14] * 15, [0] + [k + 14] * 15, bias)
+    norm = [(int(rng.integers(-99, 99)), int(rng.integers(1, 2**21)), shift,
+             first + int(rng.integers(-(2**20), 2**20))) for _ in range(3)]
+    check(norm, [-(2**19)] * 3, [2**19] * 3, act, rule, seed)
+
+
+def test_a_ramp_is_found():
+    """The table of a MobileNet's layer, cut short: slope 2**-18, two segments at its top."""
+    starts = [-(2**35), -37748736, 28640798, 28706112] + [2**35 - 12 + i for i in range(12)]
+    act = Activation(starts, [0] + [16384] * 15, [0] + [32] * 15, [0, 0, 253, 254] + [255] * 12)
+    norm = [(100, 1500000, 7, -20000000)]
+    _, _, _, edges, table = fit(norm, [-(2**17)], [2**17], act, "even")
+    assert table[:4].tolist() == [18, 1, buckets.RAMP, 0] and 250 < edges[1] < 255
+    assert check(norm, [-(2**17)], [2**17], act) == [(1, True)]
+
+
+@COMMON
 @given(seed=st.integers(0, 2**32 - 1), rule=st.sampled_from((0, 1)))
 def test_every_change_of_a_byte_is_found(seed, rule):
     """`changes` against every value one by one; `byte_of` against the twin."""

@@ -10,6 +10,11 @@ buckets: uint16[m]: the shift from a value to its bucket; where the bytes begin;
 adds one to the byte, so that only the first is stored; for each bucket the number of edges up to
 its first value; n + 1 bytes, each below the edge of its number. Values count from an origin below
 the first edge.
+
+Ramps. A table that rises by one every 2**k values, but for a few edges at its top, needs no such
+search: bytes are a shift with its rounding. Then buckets is k, 1 where ties go to even, RAMP, the
+first byte; and edges is what makes a value the product, the bytes of the shift alone, then MORE
+edges behind it.
 """
 
 import numpy as np
@@ -18,6 +23,7 @@ from numba import njit
 MOST_EDGES = 1024
 MOST_BUCKETS = 4096
 WIDEST = 24  # bits of a bucket
+RAMP, MORE = 2, 3
 ROOM = MOST_BUCKETS + MOST_EDGES + 3
 
 
@@ -117,3 +123,48 @@ def sort_in(places, bytes_, count, span, edges, buckets):
                 buckets[2] = 0
         return size + 4 if buckets[2] == 1 else size + 4 + count
     return 0
+
+
+@njit("int64(int64, int64, int64, int64)", cache=True, nogil=True)
+def rounded(d, k, even, most):
+    """d / 2**k, a half to even or up, at most `most`."""
+    odd = (d >> k) & even
+    return min((d + (np.int64(1) << (k - 1)) - even + odd) >> k, most)
+
+
+@njit("boolean(int64[::1], int64[::1], int64, int64, int64, int64[:, ::1], int64, int32[::1], "
+      "uint16[::1])", cache=True, nogil=True)
+def ramp(places, bytes_, count, span, origin, seg, rule, edges, buckets):
+    """Fill edges and buckets with a ramp, if that is what `count` places (from the origin) are."""
+    if count == 0:
+        return False
+    s = seg.shape[0] - 1
+    while s > 0 and seg[s, 0] >= places[0] + origin:
+        s -= 1
+    mul, k = seg[s, 2], seg[s, 3]
+    if mul <= 0 or mul & (mul - 1) != 0:
+        return False
+    while mul > 1:
+        mul >>= 1
+        k -= 1
+    plus = origin - seg[s, 1]
+    word = np.int64(1) << 31
+    if k < 1 or k > 29 or plus <= -(np.int64(1) << (k - 1)) or plus + span + (1 << k) >= word:
+        return False
+    even = np.int64(rule == 0)
+    most = np.int64(0)
+    while (most < count and bytes_[most + 1] == bytes_[0] + most + 1
+           and rounded(places[most] + plus, k, even, word) == most + 1
+           and rounded(places[most] - 1 + plus, k, even, word) == most):
+        most += 1
+    if most == 0 or count - most > MORE:
+        return False
+    edges[0], edges[1] = plus, most
+    for i in range(MORE):
+        edges[2 + i] = word - 1
+    for i in range(most, count):
+        if bytes_[i + 1] != bytes_[i] + 1:
+            return False
+        edges[2 + i - most] = places[i]
+    buckets[0], buckets[1], buckets[2], buckets[3] = k, even, RAMP, bytes_[0]
+    return True

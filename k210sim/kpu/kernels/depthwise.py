@@ -39,7 +39,7 @@ def add_taps(plane, base, row, w, count, sums):
 def depthwise3x3(cells, place, shape, pad, weights, factor, ints, factors, lines, edges, buckets,
                  target, target_at, first, end):
     """Channels [first, end). weights: uint8[channels, 9]; factor: of the input sum, below 2**14,
-    and ints to buckets as in staircase.py."""
+    ints to buckets: see staircase.py."""
     height, width = shape[1], shape[2]
     row = width + 2
     count = (height - 1) * row + width

@@ -140,7 +140,7 @@ def layer(function, source, source_place, shape, planes, taps, frame, numbers, s
     multiple of positions, rows of a band, rows below it, rows and columns of the output, arg_x,
     shr_x, what was taken off the weights, activation rule, whether channels need the tables of
     conv2d.py (norm to spans), ROWS. weights: of some blocks; channel: their first output channel.
-    ints to buckets: as in staircase.py. x, acc [1 or 2, rows, positions], extra [phases, positions
+    ints to buckets: see staircase.py. x, acc [1 or 2, rows, positions], extra [phases, positions
     or 0] and result [rows, positions] are room to work in.
     """
     wide, step = numbers[0] != 0, numbers[1]

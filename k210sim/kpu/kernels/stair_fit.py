@@ -225,11 +225,15 @@ def fit(norm, low, high, seg, rule, lines, edges, table, ints, factors, used):
     # Without a change every y serves.
     origin = places[0] - leap if count > 0 else np.int64(0)
     span = places[count - 1] + leap - origin if count > 0 else np.int64(0)
-    size = np.int64(0)
+    size, kept = np.int64(0), np.int64(0)
     if span < word - 1:
         for i in range(count):
             places[i] -= origin
-        size = buckets.sort_in(places, bytes_, count, span, edges, table)
+        kept = count + 1
+        if buckets.ramp(places, bytes_, count, span, origin, seg, rule, edges, table):
+            size, kept = np.int64(4), np.int64(2 + buckets.MORE)
+        else:
+            size = buckets.sort_in(places, bytes_, count, span, edges, table)
         for i in range(count):
             places[i] += origin
     for o in range(norm.shape[0]):
@@ -257,4 +261,4 @@ def fit(norm, low, high, seg, rule, lines, edges, table, ints, factors, used):
         factors[o] = np.float32(mul * 2.0 ** -np.float64(shift))
         ints[o, 0], ints[o, 1], ints[o, 2], ints[o, 3] = const, least, most, plus
         ints[o, 4] = BUCKETS | 1 << MANY
-        used[1], used[2] = count + 1, size
+        used[1], used[2] = kept, size

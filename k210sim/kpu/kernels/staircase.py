@@ -24,6 +24,8 @@ from llvmlite import ir
 from numba import njit, types
 from numba.extending import intrinsic
 
+from k210sim.kpu.kernels.buckets import RAMP
+
 MOST = 16  # lines of one table
 FEW = 4  # lines of one channel
 BUCKETS = 64
@@ -117,6 +119,17 @@ def values(sums, extra, ints, factor, t):
 @njit("void(int32[::1], int32[::1], uint16[::1], uint8[::1])", cache=True, nogil=True)
 def by_buckets(t, edges, buckets, out):
     """Bytes of values counted from the origin by the tables of buckets.py."""
+    if buckets[2] == RAMP:
+        k, even, begin = np.int32(buckets[0]), np.int32(buckets[1]), np.int32(buckets[3])
+        half = np.int32((np.int32(1) << (k - np.int32(1))) - even)
+        plus, most, edge0, edge1, edge2 = edges[0], edges[1], edges[2], edges[3], edges[4]
+        for j in range(out.shape[0]):
+            d = np.int32(t[j] + plus)
+            r = np.int32(np.int32(d + half) + ((d >> k) & even)) >> k
+            r = r if r < most else most
+            r += np.int32(t[j] >= edge0) + np.int32(t[j] >= edge1) + np.int32(t[j] >= edge2)
+            out[j] = np.uint8(begin + r)
+        return
     shift, codes = np.uint32(buckets[0]), buckets[buckets[1] :]
     if buckets[2] == 1:
         for j in range(out.shape[0]):
