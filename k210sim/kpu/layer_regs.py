@@ -107,6 +107,8 @@ class LayerRegs:
     channel_byte_num = Bits(11, 16, 16, doc="-1, output width*height")
     dma_total_byte = Bits(11, 32, 32, doc="-1, output width*height*channels")
 
+    __slots__ = ("words",)
+
     def __init__(self, words=None, **fields):
         self.words = array("Q", bytes(SIZE) if words is None else
                            [int(w) & MASK64 for w in words])

@@ -63,8 +63,9 @@ class Node(metaclass=NodeType):
         cls.SIZE = sum(code.size for _, _, code in cls._codes)
 
     @classmethod
-    def read(cls, data, offset: int, end: int):
-        """Parse the body at [offset, end) of the file."""
+    def read(cls, data, offset: int, end: int, known: dict):
+        """Parse the body at [offset, end) of the file. known: values of other nodes, which are
+        shared where equal: what one writes the next reads."""
         if offset + cls.SIZE > end:
             raise KmodelError(f"{cls.NAME} needs {cls.SIZE} bytes, its body has {end - offset}",
                               offset=offset)
@@ -73,6 +74,7 @@ class Node(metaclass=NodeType):
             values = code.unpack_from(data, at)
             if kind == "R":
                 value = MemoryRange(*values)
+                value = known.setdefault(value, value)
             elif kind == "D":
                 value = LayerRegs.parse(values[0])
             else:

@@ -120,6 +120,7 @@ def parse(data: bytes, *, strict: bool = True) -> ModelV4:
     for _ in range(header.nodes):
         headers.append(NodeHeader.parse(data, at))
         at += NodeHeader.SIZE
+    known: dict = {}
     for i, entry in enumerate(headers):
         end = at + entry.body_size
         if end > len(data):
@@ -129,19 +130,19 @@ def parse(data: bytes, *, strict: bool = True) -> ModelV4:
                                   hint=CUT_OFF,
                                   offset=at, field="NodeHeader.body_size")
             end = len(data)
-        model.nodes.append(_read_node(data, entry.opcode, at, end, strict, i))
+        model.nodes.append(_read_node(data, entry.opcode, at, end, strict, i, known))
         model.body_sizes.append(entry.body_size)
         at += entry.body_size
     model.trailing = data[at:]
     return model
 
 
-def _read_node(data, opcode, at, end, strict, index):
+def _read_node(data, opcode, at, end, strict, index, known):
     cls = NODES.get(opcode)
     if cls is None:
         return RawNode(opcode, memoryview(data)[at:end])
     try:
-        return cls.read(data, at, end)
+        return cls.read(data, at, end, known)
     except KmodelError as error:
         if strict:
             error.args = (f"{error.args[0]}, in node {index}",)
