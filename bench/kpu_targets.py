@@ -113,8 +113,9 @@ def _by_turns(first, second, repeats) -> tuple[float, float]:
 
 
 def _memory(model_of, kernels) -> float:
-    """Bytes a loaded model holds after a run, without the chip's own memories and what a V5 model
-    has from its caller, divided by its file's size."""
+    """Bytes a loaded model holds after a run, divided by its file's size: the file's own, which
+    were read before, and all others without the chip's own memories and what a V5 model has from
+    its caller."""
     tracemalloc.start()
     model = model_of(kernels)
     model.run(_input(model))
@@ -124,7 +125,7 @@ def _memory(model_of, kernels) -> float:
     own = (2 << 20) + model.net.main_mem_usage
     if model.version == 5:
         own += model.net.caller_bytes
-    return (held - own) / model.file_size
+    return (held - own) / model.file_size + 1
 
 
 def _row(target, wanted, measured):

@@ -9,13 +9,13 @@ from typing import NamedTuple
 import numpy as np
 
 from k210sim.errors import KmodelError
-from k210sim.kpu import ai_ram, warmup
+from k210sim.kpu import ai_ram, ai_ram_use, warmup
 from k210sim.kpu.forecast import Forecast, forecast
 from k210sim.kpu.kernels.tiles import check_threads
 from k210sim.kpu.kmodel import layers as kl
 from k210sim.kpu.kmodel import v3, v4, v5
 from k210sim.kpu.kmodel.header import describe_word, identify, swap_words
-from k210sim.kpu.kmodel.nodes import Concat, KpuConv2d, KpuUpload, MemoryRange
+from k210sim.kpu.kmodel.nodes import KpuConv2d
 from k210sim.kpu.runtime import LayerResult, Net
 from k210sim.kpu.runtime_v4 import NetV4
 from k210sim.kpu.runtime_v5 import NetV5
@@ -151,8 +151,8 @@ class KModel:
         warmup.ready(self.version)
         # The unused pixels of padded maps show what the AI RAM held before: start from zeros, so
         # that a dump of the layers depends on the input alone.
-        if self._uses_ai_ram:
-            self.net.ai_ram.data[:] = 0
+        for first, end in self._ai_ram_lines:
+            self.net.ai_ram.data[first * ai_ram.LINE : end * ai_ram.LINE] = 0
         if threads is not None:
             self.net.threads = check_threads(threads)
         results = self.net.run(x, keep_layers=layers)
@@ -160,20 +160,9 @@ class KModel:
         return RunResult(outputs, results) if layers else outputs
 
     @cached_property
-    def _uses_ai_ram(self) -> bool:
-        """Whether any layer may touch it; taken for granted where that is not plain to see."""
-        if self.version == 3:
-            from k210sim.kpu import cpu_layers
-
-            return any(type(body) not in cpu_layers.ON_MAIN_MEMORY for body in self.model.layers)
-        if self.version == 4:
-            found = [place.range for place in (*self.model.inputs, *self.model.outputs)]
-            for node in self.model.nodes:
-                if isinstance(node, KpuConv2d | KpuUpload):
-                    return True
-                found += node.ranges if isinstance(node, Concat) else node.places()
-            return any(isinstance(one, MemoryRange) and one.type == 2 for one in found)
-        return True
+    def _ai_ram_lines(self) -> list[tuple[int, int]]:
+        """The ranges of lines any layer may touch."""
+        return ai_ram_use.lines(self.net)
 
     def forecast(self, cpu_hz: float = 400e6, kpu_hz: float = 400e6, *,
                  dma: bool = False) -> Forecast:

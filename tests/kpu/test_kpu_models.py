@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from k210sim.errors import KmodelError
-from k210sim.kpu import KModel
+from k210sim.kpu import KModel, ai_ram
 from k210sim.kpu.kernels import table
 from k210sim.kpu.kmodel import header, v3, v4, v5
 
@@ -185,3 +185,20 @@ def test_info_and_forecast(shared):
     forecast = model.forecast()
     assert forecast.total_ms == pytest.approx(
         forecast.upload_ms + sum(layer.ms for layer in forecast.layers))
+
+
+@pytest.mark.parametrize("name", ["tiny8x8_v3", "mbnet25_4class_v3", "mnist32_v4", "dae_v4",
+                                  "mini_mbnet96_v5"])
+def test_a_run_clears_what_it_may_touch_and_touches_nothing_else(shared, name):
+    """Whatever lies in the AI RAM before, layers show the same; the rest of it stays."""
+    model = KModel.from_file(shared / "models" / f"{name}.kmodel")
+    x = np.random.default_rng(1).integers(0, 200, model.input_shape).astype(model.input_dtype)
+    shown, others = [], np.ones(ai_ram.SIZE, bool)
+    for first, end in model._ai_ram_lines:
+        others[first * ai_ram.LINE : end * ai_ram.LINE] = False
+    assert others.any()
+    for fill in (0, 77):
+        model.net.ai_ram.data[:] = fill
+        shown.append([r.value.tobytes() for r in model.run(x, layers=True).layers])
+        assert (model.net.ai_ram.data[others] == fill).all()
+    assert shown[0] == shown[1]
