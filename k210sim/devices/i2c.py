@@ -23,7 +23,7 @@ NO_ACKNOWLEDGE = 1  # of a 7-bit address
 READ = 0x100
 BITS = 9  # of a byte with its acknowledgement
 DEEPEST = 4096  # of the FIFOs here; the chip's hold 8
-NOT_FULL, EMPTY, RECEIVED = 0x02, 0x04, 0x08
+ACTIVE, NOT_FULL, EMPTY, RECEIVED = 0x01, 0x02, 0x04, 0x08
 RX_FULL, TX_EMPTY, TX_ABORT, STOPPED, STARTED = 0x004, 0x010, 0x040, 0x200, 0x400
 NAMES = {
     0x00: "con", 0x04: "tar", 0x08: "sar", 0x10: "data_cmd", 0x14: "ss_scl_hcnt",
@@ -178,9 +178,12 @@ class I2c(Device):
         return self._take(0x6C, 4) & 1
 
     def read_status(self) -> int:
+        """Active once when something is on the line: until the stop condition a driver that waits
+        looks at what went wrong, and after it no more."""
+        active = ACTIVE if self._running else 0
         while self._running:
             self._let_pass()
-        return NOT_FULL | (0 if self._tx else EMPTY) | (RECEIVED if self._rx else 0)
+        return active | NOT_FULL | (0 if self._tx else EMPTY) | (RECEIVED if self._rx else 0)
 
     def read_txflr(self) -> int:
         return min(8, len(self._tx))

@@ -1,8 +1,8 @@
 """SYSCTL: clocks, resets, power, and which peripheral each DMA channel serves.
 
 Ref: kendryte-standalone-sdk lib/drivers/include/sysctl.h. PLLs lock at once. clk_freq's value is
-that header's note (the crystal's 26 MHz). Clock gates are kept and have no effect on the devices;
-peripheral resets reach those in `resets`.
+that header's note (the crystal's 26 MHz). Clock gates are kept and have no effect on the devices. A
+device's reset bit resets it when it is set, and does not hold it there.
 """
 
 from __future__ import annotations
@@ -24,13 +24,20 @@ RESETS = {"clk_freq": CRYSTAL_HZ, "pll_lock": LOCKED,
           "clk_en_cent": 0xFFFFFFFF, "clk_en_peri": 0xFFFFFFFF}  # fmt: skip
 
 
+# by their bits in peri_reset; the boot ROM is no device here
+RESET_BITS = ("ROM", "DMAC", "KPU", "DVP", "FFT", "GPIO", "SPI0", "SPI1", "SPI2", "SPI3",
+              "I2S0", "I2S1", "I2S2", "I2C0", "I2C1", "I2C2", "UART1", "UART2", "UART3",
+              "AES", "FPIOA", "TIMER0", "TIMER1", "TIMER2", "WDT0", "WDT1", "SHA256",
+              "", "", "RTC")  # fmt: skip
+# bits of reset_status: what reset the chip; that power-on sets the first is a guess
+CLEAR_STATUS, BY_PIN, BY_WDT0, BY_SOFTWARE = 1 << 0, 1 << 1, 1 << 2, 1 << 4
 CLOCK_REGISTERS = ("pll0", "pll1", "clk_sel0", "clk_th0")
 
 
 class Sysctl(Device):
-    """on_clock() is called when a clock may have changed, on_reset() for a soft reset.
+    """on_clock() is called when a clock may have changed, on_reset(cause) for a soft reset.
 
-    resets : what to do when a peripheral's bit in peri_reset is set, by bit
+    reset_device(name) : called when a device's bit in peri_reset is set
     """
 
     NAME = "SYSCTL"
@@ -40,9 +47,9 @@ class Sysctl(Device):
         for i, name in enumerate(NAMES)
     )
 
-    def __init__(self, on_clock: Callable[[], None], on_reset: Callable[[], None]):
-        self._on_clock, self._on_reset = on_clock, on_reset
-        self.resets: dict[int, Callable[[], None]] = {}
+    def __init__(self, on_clock: Callable[[], None], on_reset: Callable[[int], None],
+                 reset_device: Callable[[str], None] = lambda name: None):
+        self._on_clock, self._on_reset, self._reset_device = on_clock, on_reset, reset_device
         super().__init__()
         self.reset()
 
@@ -72,14 +79,22 @@ class Sysctl(Device):
 
     def write_soft_reset(self, value: int) -> None:
         if value & 1:
-            self._on_reset()
+            self._on_reset(BY_SOFTWARE)
+
+    def note_reset(self, cause: int) -> None:
+        """Let reset_status say what reset the chip."""
+        self._put(4 * NAMES.index("reset_status"), 4, cause)
+
+    def write_reset_status(self, value: int) -> None:
+        if value & CLEAR_STATUS:
+            self.note_reset(0)
 
     def write_peri_reset(self, value: int) -> None:
         started = value & ~self._at("peri_reset")
         self._put(4 * NAMES.index("peri_reset"), 4, value)
-        for bit, reset in self.resets.items():
-            if started >> bit & 1:
-                reset()
+        for bit, name in enumerate(RESET_BITS):
+            if started >> bit & 1 and name:
+                self._reset_device(name)
 
     def _pll(self, name: str) -> int:
         value = self._at(name)

@@ -48,9 +48,10 @@ class BootImage:
 
 
 def payload_start(data) -> int | None:
-    """Where the payload begins when there is a header at 0 that could be one; nothing is hashed."""
+    """Where the payload begins when there is a header at 0 that could be one, with a length that is
+    right or spoilt; nothing is hashed."""
     header = BootHeader.parse(data)
-    plausible = not header.flags & ~KNOWN_FLAGS and 0 < header.length <= MAX_PAYLOAD
+    plausible = not header.flags & ~KNOWN_FLAGS and header.length > 0
     return BootHeader.SIZE if plausible else None
 
 

@@ -18,7 +18,7 @@ import numpy as np
 
 from k210sim.clock import Clock
 from k210sim.devices.bus import Bus
-from k210sim.devices.sysctl import CRYSTAL_HZ
+from k210sim.devices.sysctl import BY_PIN, CRYSTAL_HZ
 from k210sim.flash.nor import NorFlash
 from k210sim.riscv import jit
 from k210sim.riscv import state as st
@@ -59,7 +59,7 @@ class Machine(Saved):
         self._started = time.monotonic()
         self.cycles = 0
         self.mmio = 0  # accesses that Python served
-        self.reset_wanted = False
+        self.reset_wanted = 0  # the cause, see sysctl.py
         self._running: Hart | None = None
         self._part = 0  # of the clock that has begun
         self._into_turn = 0  # instructions
@@ -80,11 +80,12 @@ class Machine(Saved):
         self.flash_commands = chip.flash_commands
         self.reset()
 
-    def reset(self) -> None:
+    def reset(self, cause: int = BY_PIN) -> None:
         """Everything but RAM, flash and the time, as after the boot ROM."""
         self.chip.reset()
+        self.sysctl.note_reset(cause)
         self.core.reset()
-        self.reset_wanted = False
+        self.reset_wanted = 0
         self._clock_changed()
 
     def load(self, payload: bytes) -> None:
@@ -129,7 +130,7 @@ class Machine(Saved):
         if due is not None and self.cycles >= due:
             self.clint.update()
         if self.reset_wanted:
-            self.reset()
+            self.reset(self.reset_wanted)
             self._on_reset()
         return slept != 0
 
@@ -266,8 +267,8 @@ class Machine(Saved):
     def _is_raised(self, hart: int, bit: int) -> bool:
         return bool(self.harts[hart].s[st.MIP] & bit)
 
-    def _want_reset(self) -> None:
-        self.reset_wanted = True
+    def _want_reset(self, cause: int) -> None:
+        self.reset_wanted = cause
 
     def _pc(self) -> int:
         return self._running.pc if self._running else 0

@@ -37,7 +37,7 @@ from k210sim.devices.spi import Spi, Unconnected
 from k210sim.devices.spi_flash import SpiFlash
 from k210sim.devices.spi_lcd import SpiLcd
 from k210sim.devices.spi_sd import SpiSd
-from k210sim.devices.sysctl import Sysctl
+from k210sim.devices.sysctl import BY_WDT0, Sysctl
 from k210sim.devices.timer import Timer
 from k210sim.devices.uart import Uart
 from k210sim.devices.uarths import Uarths
@@ -53,7 +53,7 @@ from k210sim.riscv.state import AI_RAM_AT
 IRQ_I2C0, IRQ_UART1, IRQ_TIMER0A, IRQ_RTC, IRQ_WDT0, IRQ_GPIO = 8, 11, 14, 20, 21, 23
 IRQ_DVP, IRQ_KPU, IRQ_FFT, IRQ_DMA0, IRQ_UARTHS, IRQ_GPIOHS0 = 24, 25, 26, 27, 33, 34
 BOOT_PAD = 16  # the boot key to ground, pulled up on the boards
-UNMODELLED = {"SPI slave": 0x50240000}
+UNMODELLED = {"SPI2": 0x50240000}
 
 
 @dataclass
@@ -75,15 +75,15 @@ class Hooks:
     """What devices ask of the machine around them.
 
     raise_interrupt(hart, bit, level), is_raised(hart, bit) : of mip; cycles() : CPU clocks since
-    power-on; clock_changed(), reset() : SYSCTL or a watchdog says so; pc() : of the access being
-    served
+    power-on; clock_changed(), reset(cause) : SYSCTL or a watchdog says so, the cause a bit of
+    SYSCTL's reset_status; pc() : of the access being served
     """
 
     raise_interrupt: Callable[[int, int, bool], None]
     is_raised: Callable[[int, int], bool]
     cycles: Callable[[], int]
     clock_changed: Callable[[], None]
-    reset: Callable[[], None]
+    reset: Callable[[int], None]
     pc: Callable[[], int] = field(default=lambda: 0)
 
 
@@ -130,7 +130,7 @@ class Chip:
         self.dmac = Dmac(ram, bus)
         bus.map(0x50000000, self.dmac)
         self.dmac.irqs = [self.plic.line(IRQ_DMA0 + n) for n in range(CHANNELS)]
-        self.sysctl = Sysctl(hooks.clock_changed, hooks.reset)
+        self.sysctl = Sysctl(hooks.clock_changed, hooks.reset, self._reset_device)
         bus.map(0x50440000, self.sysctl)
 
     def _map_simple(self) -> None:
@@ -148,7 +148,8 @@ class Chip:
             bus.map(0x502D0000 + 0x10000 * n, timer)
             timer.irqs = [self.plic.line(IRQ_TIMER0A + 2 * n + half) for half in range(2)]
         for n in range(2):
-            wdt = Wdt(n, clock, functools.partial(sysctl.wdt_hz, n), hooks.reset)
+            wdt = Wdt(n, clock, functools.partial(sysctl.wdt_hz, n),
+                      functools.partial(hooks.reset, BY_WDT0 << n))  # fmt: skip
             bus.map(0x50400000 + 0x10000 * n, wdt)
             wdt.irq = self.plic.line(IRQ_WDT0 + n)
         rtc = Rtc(clock)
@@ -218,14 +219,12 @@ class Chip:
 
     def _map_engines(self) -> None:
         """What computes, and the fuses."""
-        pump, resets = self.dmac.pump, self.sysctl.resets
+        pump = self.dmac.pump
         fft = Fft(pump)
         fft.irq = self.plic.line(IRQ_FFT)
-        for base, device, reset_bit in (
-            (0x42000000, fft, 4), (0x50450000, Aes(pump), 19), (0x502C0000, Sha256(), 26),
-        ):  # fmt: skip
-            self.bus.map(base, device)
-            resets[reset_bit] = device.reset
+        self.bus.map(0x42000000, fft)
+        self.bus.map(0x50450000, Aes(pump))
+        self.bus.map(0x502C0000, Sha256())
         self.bus.map(0x50420000, Otp())
 
     def _map_kpu(self, ram: np.ndarray) -> None:
@@ -240,6 +239,11 @@ class Chip:
         if data is None:
             raise DeviceError(f"KPU: no memory at 0x{address:08x}, {count} bytes")
         return data.tobytes()
+
+    def _reset_device(self, name: str) -> None:
+        """A device's bit in SYSCTL's peri_reset is set."""
+        if name in self.bus.devices:
+            self.bus.devices[name].reset()
 
     def reset(self) -> None:
         """Every device as after power-on; what is connected keeps its state, but for the flash's
