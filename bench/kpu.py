@@ -152,7 +152,7 @@ def _collect(net, x):
 def plan_of(net, index):
     """The prepared kernels of a layer that has run."""
     placed = net._plans[index]
-    return (placed[0] if isinstance(placed, list) else placed).plan
+    return (placed[0] if isinstance(placed, tuple) else placed).plan
 
 
 def conv_ms(model, x, repeats: int) -> float:
