@@ -146,6 +146,34 @@ def slice_(m, o):
     return Move(source, target) if _apart(target, source) else None
 
 
+class Pad:
+    """PAD by a constant: `inside` is where in the target the source lies."""
+
+    __slots__ = ("source", "target", "inside", "value")
+
+    def __init__(self, source, target, inside, value):
+        self.source, self.target, self.inside, self.value = source, target, inside, value
+
+    def run(self, machine) -> None:
+        self.target[...] = self.value
+        self.inside[...] = self.source
+
+
+def pad(m, o):
+    value, out_at, in_at = m.pop(), m.pop_address(), m.pop_address()
+    source = m.view(in_at, o["dt"], m.shape(o["shape"]), o["in_strides"])
+    pads = m.paddings(o["pads"])
+    if o["mode"] != 0 or any(before < 0 or after < 0 or between for before, after, between in pads):
+        return None
+    shape = [size + pad[0] + pad[1] for size, pad in zip(source.shape, pads, strict=True)]
+    target = m.view(out_at, o["dt"], shape, o["out_strides"])
+    inside = target[tuple(slice(pad[0], pad[0] + size)
+                          for size, pad in zip(source.shape, pads, strict=True))]
+    if not _apart(target, source):
+        return None
+    return Pad(source, target, inside, np.array(value).astype(source.dtype))
+
+
 class Quantize:
     """QUANTIZE of floats in a row."""
 
@@ -305,5 +333,5 @@ def _maps(kind, op, cells, place):
             for n in range(batch)]
 
 
-FASTER = {"BINARY": binary, "CALL": call, "COPY": copy, "DEQUANTIZE": dequantize,
+FASTER = {"BINARY": binary, "CALL": call, "COPY": copy, "DEQUANTIZE": dequantize, "PAD": pad,
           "QUANTIZE": quantize, "SLICE": slice_}

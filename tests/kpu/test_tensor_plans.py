@@ -80,6 +80,31 @@ def test_moves_are_views_where_source_and_target_are_apart():
     assert [type(step).__name__ for step in steps] == ["Step", "Move"]
 
 
+@pytest.mark.parametrize("pads, kind", [
+    (((0, 0, 0), (0, 2, 0), (1, 0, 0)), "Pad"), (((0, 0, 0), (0, -1, 0), (1, 0, 0)), "Step"),
+    (((0, 0, 0), (0, 2, 1), (1, 0, 0)), "Step")])
+def test_paddings_by_a_constant_are_views(pads, kind):
+    x = np.arange(12, dtype=F).reshape(1, 3, 4)
+    wide = [d + max(0, d - 1) * p[2] + p[0] + p[1] for d, p in zip(x.shape, pads, strict=True)]
+
+    def build(code):
+        for number in np.ravel(pads).tolist():
+            code.push(number)
+        code.add("STPADDINGS", 0, len(pads))
+        code.buffer(0, 0)
+        code.buffer(1, 0)
+        code.push(7.5)
+        code.tensor("PAD", dt=files.F32, shape=code.shape(x.shape), in_strides=code.shape(
+            files.strides(x.shape)), out_strides=code.shape(files.strides(wide)), pads=0, mode=0)
+
+    data = code_of(build, x.shape, wide)
+    (step,) = twice(data, x)
+    assert type(step).__name__ == kind
+    if kind == "Pad":
+        want = np.pad(x, [p[:2] for p in pads], constant_values=7.5)
+        assert np.array_equal(KModel.from_bytes(data).run(x)[0], want)
+
+
 def test_binary_steps_limit_and_broadcast():
     x = np.array([[[-3, -1, 0, 2, np.nan, np.inf]]], F)
 

@@ -38,7 +38,7 @@ class DepthConv:
     def run_cells(self, source, source_place, target, target_place, threads: int = 1) -> None:
         """From one place in flat bytes to another, which must not overlap."""
         p, s = self.p, self.stairs
-        tiles.run(lambda a, b: depthwise.depthwise3x3(
-            source, source_place, self.shape, p.pad_value, p.weights, s.factor, s.ints, s.factors,
-            s.lines, s.edges, s.buckets, target, target_place, a, b), len(p.weights),
-            tiles.worth(self.work, threads))
+        tables = (self.shape, p.pad_value, p.weights, s.factor, s.ints, s.factors, s.lines, s.edges,
+                  s.buckets, target, target_place)
+        tiles.run(lambda a, b: depthwise.depthwise3x3(source, source_place, *tables, a, b),
+                  len(p.weights), tiles.worth(self.work, threads))
