@@ -22,6 +22,10 @@ FUNC_UARTHS_RX, FUNC_UARTHS_TX = 18, 19
 UARTHS_PADS = {4: FUNC_UARTHS_RX, 5: FUNC_UARTHS_TX}
 
 INPUT, PULL_DOWN, PULL_UP, OUTPUT = 0, 1, 2, 3
+# how a pad is wired to its function: bits of FPIOA's io registers
+OUT_ENABLE, OUT_ENABLE_INVERTED, OUT_TELLS_ENABLE, OUT_INVERTED = (1 << n for n in range(12, 16))
+IN_ENABLE, IN_ENABLE_INVERTED, IN_INVERTED = (1 << n for n in range(20, 23))
+STRAIGHT = OUT_ENABLE | IN_ENABLE
 NO_EDGE, FALLING, RISING, BOTH = 0, 1, 2, 3
 
 Edge = Callable[[int], None]
@@ -36,7 +40,8 @@ class Pins(Saved):
     """State of all pads and GPIO units.
 
     on_edge(gpio) : is told of the edges asked for. listeners : called after each change of a
-    level, a mode or a function
+    level, a mode or a function. sources[function]() : the level now of an output that is no GPIO's.
+    ties[function] : the level that a unit of GPIO reads whatever its pad has
     """
 
     def __init__(self):
@@ -46,6 +51,9 @@ class Pins(Saved):
         for pad, function in UARTHS_PADS.items():
             self.functions[pad] = function
         self.driven: list[int | None] = [None] * N_PADS
+        self.sources: dict[int, Callable[[], int]] = {}
+        self.ties: dict[int, int] = {}
+        self.wiring = [STRAIGHT] * N_PADS
         self.pulls = [INPUT] * N_PADS  # of pads themselves, besides those of a GPIO's mode
         self.held = [0] * N_PADS  # levels of pads that registers have let go of
         self.modes = [INPUT] * N_GPIO
@@ -67,9 +75,14 @@ class Pins(Saved):
         self._look()
         return True
 
-    def connect(self, pad: int, function: int, pull: int = INPUT) -> None:
+    def connect(self, pad: int, function: int, pull: int = INPUT, wiring: int = STRAIGHT) -> None:
         """Give a pad a function and a pull, as the registers do: several may have the same."""
-        self.functions[pad], self.pulls[pad] = function, pull
+        self.functions[pad], self.pulls[pad], self.wiring[pad] = function, pull, wiring
+        self._look()
+
+    def tie(self, ties: dict[int, int]) -> None:
+        """Let these functions read a level of their own instead of a pad's."""
+        self.ties = ties
         self._look()
 
     def pad_of(self, function: int) -> int:
@@ -88,8 +101,21 @@ class Pins(Saved):
         """What a probe on the pad would see."""
         gpio = self.functions[pad] - FUNC_GPIOHS0  # both banks lie one behind the other
         if 0 <= gpio < N_GPIO:
-            return self._level(gpio, pad)
-        return self._outside(pad)
+            put = self._put_out(pad, self.outputs[gpio], self.modes[gpio] == OUTPUT)
+            pulled_up = self.modes[gpio] == PULL_UP and self.driven[pad] is None
+        else:
+            source, pulled_up = self.sources.get(self.functions[pad]), False
+            put = None if source is None else self._put_out(pad, source(), True)
+        if put is not None:
+            return put
+        return 1 if pulled_up else self._outside(pad)
+
+    def _put_out(self, pad: int, level: int, enabled: bool) -> int | None:
+        """The level that a function's output has on its pad, None when it is switched off."""
+        wiring = self.wiring[pad]
+        if not (wiring & OUT_ENABLE and enabled != bool(wiring & OUT_ENABLE_INVERTED)):
+            return None
+        return (int(enabled) if wiring & OUT_TELLS_ENABLE else level) ^ bool(wiring & OUT_INVERTED)
 
     # --- GPIO units ------------------------------------------------------------------------------
     def set_mode(self, gpio: int, mode: int) -> None:
@@ -125,6 +151,9 @@ class Pins(Saved):
         for pad, function in enumerate(self.functions):
             if start <= function < start + count:
                 levels |= self._level(function - FUNC_GPIOHS0, pad) << function - start
+        for function, level in self.ties.items():
+            if start <= function < start + count:
+                levels = levels & ~(1 << function - start) | level << function - start
         return levels
 
     def read(self, gpio: int) -> int:
@@ -137,12 +166,12 @@ class Pins(Saved):
         self._seen[gpio] = self.read(gpio)
 
     def _level(self, gpio: int, pad: int) -> int:
-        mode = self.modes[gpio]
-        if mode == OUTPUT:
-            return self.outputs[gpio]
         if pad < 0:
-            return int(mode == PULL_UP)
-        return 1 if mode == PULL_UP and self.driven[pad] is None else self._outside(pad)
+            mode = self.modes[gpio]
+            return self.outputs[gpio] if mode == OUTPUT else int(mode == PULL_UP)
+        wiring = self.wiring[pad]
+        enabled = wiring & IN_ENABLE and not wiring & IN_ENABLE_INVERTED
+        return (self.level(pad) if enabled else 0) ^ bool(wiring & IN_INVERTED)
 
     def _outside(self, pad: int) -> int:
         """The level of a pad that no unit drives."""

@@ -3,6 +3,7 @@
 #include "io.h"
 
 #define FPIOA 0x502b0000u
+#define OUT_ENABLE (1u << 12)
 #define GPIOHS 0x38001000u
 #define SPI0 0x52000000u
 #define DMAC 0x50000000u
@@ -94,10 +95,10 @@ int main(int hart)
     static const uint8_t sixteen_bits = 0x55, sideways = 0xa0; /* as the panel is mounted */
     if (hart)
         return 0;
-    REG32(FPIOA + 4 * DATA_PAD) = GPIOHS0 + DATA;
-    REG32(FPIOA + 4 * RESET_PAD) = GPIOHS0 + RESET;
-    REG32(FPIOA + 4 * SELECT_PAD) = SPI0_SS3;
-    REG32(FPIOA + 4 * CLOCK_PAD) = SPI0_SCLK;
+    REG32(FPIOA + 4 * DATA_PAD) = OUT_ENABLE | (GPIOHS0 + DATA);
+    REG32(FPIOA + 4 * RESET_PAD) = OUT_ENABLE | (GPIOHS0 + RESET);
+    REG32(FPIOA + 4 * SELECT_PAD) = OUT_ENABLE | SPI0_SS3;
+    REG32(FPIOA + 4 * CLOCK_PAD) = OUT_ENABLE | SPI0_SCLK;
     REG32(GPIOHS + 0x08) = 1 << DATA | 1 << RESET;
     REG32(SPI0 + 0x14) = 2;
     pin(RESET, 0);

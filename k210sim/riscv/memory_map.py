@@ -52,6 +52,7 @@ from k210sim.riscv.state import AI_RAM_AT
 
 IRQ_I2C0, IRQ_UART1, IRQ_TIMER0A, IRQ_RTC, IRQ_WDT0, IRQ_GPIO = 8, 11, 14, 20, 21, 23
 IRQ_DVP, IRQ_KPU, IRQ_FFT, IRQ_DMA0, IRQ_UARTHS, IRQ_GPIOHS0 = 24, 25, 26, 27, 33, 34
+FUNC_TIMER0_TOGGLE1 = 190  # then those of its other channels, and of the other timers
 BOOT_PAD = 16  # the boot key to ground, pulled up on the boards
 UNMODELLED = {"SPI2": 0x50240000}
 
@@ -147,6 +148,9 @@ class Chip:
             timer = Timer(n, clock, functools.partial(sysctl.timer_hz, n))
             bus.map(0x502D0000 + 0x10000 * n, timer)
             timer.irqs = [self.plic.line(IRQ_TIMER0A + 2 * n + half) for half in range(2)]
+            for channel in range(4):
+                output = functools.partial(timer.level, channel)
+                self.pins.sources[FUNC_TIMER0_TOGGLE1 + 4 * n + channel] = output
         for n in range(2):
             wdt = Wdt(n, clock, functools.partial(sysctl.wdt_hz, n),
                       functools.partial(hooks.reset, BY_WDT0 << n))  # fmt: skip

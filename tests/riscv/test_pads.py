@@ -5,15 +5,26 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from k210sim.devices.timer import ENABLE, MASKED, PWM, USER_MODE
 from k210sim.errors import NotSimulated
 from k210sim.lcd.panel import STICK, Panel
+from k210sim.pins import (
+    IN_ENABLE,
+    IN_INVERTED,
+    OUT_ENABLE,
+    OUT_ENABLE_INVERTED,
+    OUT_INVERTED,
+    OUT_TELLS_ENABLE,
+    STRAIGHT,
+)
 from tests.riscv.conftest import Registers
 
 FPIOA, GPIOHS, GPIO, SPI0 = 0x502B0000, 0x38001000, 0x50200000, 0x52000000
+TIMER0, TIMER0_TOGGLE1 = 0x502D0000, 190
 INPUT_VAL, OUTPUT_EN, OUTPUT_VAL, RISE_IE, RISE_IP, FALL_IE, LOW_IE, LOW_IP = (
     0x00, 0x08, 0x0C, 0x18, 0x1C, 0x20, 0x30, 0x34,
 )  # fmt: skip
-FUNC_GPIOHS0, FUNC_GPIO0 = 24, 56
+FUNC_GPIOHS0, FUNC_GPIO0 = STRAIGHT + 24, STRAIGHT + 56  # input and output enabled
 
 
 @pytest.fixture
@@ -147,3 +158,52 @@ def test_pixels_may_be_cut_anywhere_and_go_on(rig):
     send(chip, 0, 0x3A)
     with pytest.raises(NotSimulated, match="pixel format 0x66"):
         send(chip, 1, 0x66)
+
+
+def test_a_pad_may_be_inverted_switched_off_or_tied(chip):
+    pad, pin = FPIOA + 4 * 10, 1 << 5
+    chip[pad] = FUNC_GPIOHS0 + 5 | OUT_INVERTED
+    chip[GPIOHS + OUTPUT_EN] = pin
+    assert chip.pins.level(10) == 1 and chip[GPIOHS + INPUT_VAL] == pin and chip[pad] >> 31
+    chip[GPIOHS + OUTPUT_VAL] = pin
+    assert chip.pins.level(10) == 0 and not chip[pad] >> 31
+    chip[pad] = FUNC_GPIOHS0 + 5 | IN_INVERTED
+    assert chip.pins.level(10) == 1 and chip[GPIOHS + INPUT_VAL] == 0
+    chip[pad] = (FUNC_GPIOHS0 + 5) & ~OUT_ENABLE | 1 << 17  # off, and pulled down
+    assert chip.pins.level(10) == 0 and chip[GPIOHS + INPUT_VAL] == 0
+    chip[pad] = FUNC_GPIOHS0 + 5 | OUT_TELLS_ENABLE | OUT_ENABLE_INVERTED | 1 << 17
+    assert chip.pins.level(10) == 0
+    chip[GPIOHS + OUTPUT_EN] = 0  # an open drain upside down: driven while not enabled
+    chip.pins.drive(10, 1)
+    assert chip.pins.level(10) == 0
+    chip[pad] = (FUNC_GPIOHS0 + 5) & ~IN_ENABLE
+    assert chip.pins.level(10) == 1 and chip[GPIOHS + INPUT_VAL] == 0
+    chip[FPIOA + 0xC0], chip[FPIOA + 0xE0] = 1 << 24 + 5, 1 << 24 + 5
+    assert chip[GPIOHS + INPUT_VAL] == pin
+    chip[FPIOA + 0xE0] = 0
+    assert chip[GPIOHS + INPUT_VAL] == 0
+
+
+def test_pwm_reaches_its_pad_and_costs_nothing_while_nobody_looks(chip):
+    timer, clock = TIMER0 + 0x14, chip.machine.clock
+    chip[FPIOA + 4 * 17] = STRAIGHT + TIMER0_TOGGLE1 + 1
+    chip[timer], chip[TIMER0 + 0xB4] = 10, 3  # of 13 MHz: a period of 1 us
+    assert chip.pins.level(17) == 0
+    chip[timer + 8] = ENABLE | USER_MODE | MASKED | PWM
+    assert clock.next_alarm_ns() is None
+    seen = []
+    for _ in range(130):
+        seen.append(chip.pins.level(17))
+        clock.advance_ns(1_000_000_000 // 13_000_000 + 1)  # 77 ns, a little more than a count
+    assert seen[:10] == [0] * 10 and seen[10:13] == [1] * 3 and abs(sum(seen) - 30) <= 1
+    assert chip[TIMER0 + 0xA8] == 2 and not chip[TIMER0 + 0xA0]
+    assert 1 <= chip[timer + 4] <= 10
+    chip[TIMER0 + 0xB4] = 30
+    clock.advance_ns(20 * 77)
+    assert chip.pins.level(17) == 1
+    assert chip[timer + 0x0C] == 0 and chip[TIMER0 + 0xA8] == 0  # acknowledged
+    chip[timer + 8] = ENABLE | USER_MODE | PWM
+    clock.advance_ns(30 * 77)
+    assert chip.pending(14) and chip[TIMER0 + 0xA0] == 2
+    chip[timer + 8] = 0
+    assert chip.pins.level(17) == 0 and clock.next_alarm_ns() is None

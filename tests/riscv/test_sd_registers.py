@@ -8,6 +8,7 @@ import pytest
 
 from k210sim.devices.spi_sd import crc7, crc16
 from k210sim.errors import HostError
+from k210sim.pins import STRAIGHT
 from tests.riscv.conftest import Registers
 
 FPIOA, GPIOHS, SPI1 = 0x502B0000, 0x38001000, 0x53000000
@@ -40,7 +41,7 @@ class Driver:
         self.machine = rig("hello", card=lambda clock: slot).machine
         self.chip = Registers(self.machine)
         self.machine.chip.poll()
-        self.chip[FPIOA + 4 * 29] = 24 + 7
+        self.chip[FPIOA + 4 * 29] = STRAIGHT + 24 + 7
         self.chip[GPIOHS + 0x08] = 1 << 7
         self.select(False)
         self.chip[SPI1 + 0x14] = 2
