@@ -5,8 +5,11 @@ between SPI3 and the others). Transfers take no time of their own here; a slave 
 The FIFOs have no limit, so nothing is ever lost in them. Frames go out with the highest byte
 first unless `endian` is set (our guess for what that register does).
 
+Interrupts (Synopsys' description of the block, DW_apb_ssi): transmit FIFO at or below txftlr,
+receive FIFO above rxftlr, and reading it when it is empty. Overflows and contention do not occur.
+
 The FIFOs' first frames lie in cells that the compiled core works on too (cells.py, hot.py), so that
-a controller with nobody behind it rarely gets here.
+a controller with nobody behind it rarely gets here; with an interrupt unmasked it always does.
 """
 
 from __future__ import annotations
@@ -21,6 +24,7 @@ from k210sim.devices.device import Device, Register
 
 BOTH, SEND, RECEIVE, EEPROM = 0, 1, 2, 3  # ctrlr0's transfer modes
 INSTRUCTION_BITS = (0, 4, 8, 16)
+SENT_ENOUGH, READ_EMPTY, GOT_ENOUGH = 1 << 0, 1 << 2, 1 << 4  # of risr, isr and imr
 NAMES = {
     0x04: "ctrlr1", 0x08: "ssienr", 0x0C: "mwcr", 0x10: "ser", 0x14: "baudr", 0x18: "txftlr",
     0x1C: "rxftlr", 0x2C: "imr", 0x38: "txoicr", 0x3C: "rxoicr", 0x40: "rxuicr", 0x44: "msticr",
@@ -31,8 +35,9 @@ NAMES = {
 }  # fmt: skip
 
 
-KINDS = {"ssienr": c.SPI_SSIENR, "ser": c.SPI_SER}
+KINDS = {"ssienr": c.SPI_SSIENR, "ser": c.SPI_SER, "imr": c.KEEPS}
 NONE = np.zeros(0, np.uint32)
+IMR = 0x2C // 4
 
 
 class Slave(Protocol):
@@ -95,6 +100,7 @@ class Spi(Device):
         self._on_change = on_change
         at3 = number == 3
         self._dfs, self._frf, self._tmod = (0, 22, 10) if at3 else (16, 21, 8)
+        self._underrun = self._raised = False
         self._rest = {c.SENT: b"", c.GOT: b""}  # frames behind those in the cells, as uint32
         super().__init__()
         self.row[c.AT_3] = at3
@@ -114,8 +120,10 @@ class Spi(Device):
         if self.row[c.SELECTED]:
             self.slave.release()
         self.row[c.SELECTED] = self.row[c.PHASE_DONE] = 0
+        self._underrun = self._raised = False
         self._keep(c.SENT, NONE)
         self._keep(c.GOT, NONE)
+        self.irq(False)
 
     # --- what ctrlr0 and its kin say ------------------------------------------------------------
 
@@ -161,7 +169,7 @@ class Spi(Device):
         self.row[fifo + c.FRAMES : fifo + c.FRAMES + here.size] = here
         row[fifo + c.START], row[fifo + c.END] = 0, here.size
         self._rest[fifo] = frames[c.DEPTH :].tobytes()
-        row[c.BEYOND] = int(any(self._rest.values()))
+        row[c.BEYOND] = int(any(self._rest.values()) or self._cells[IMR] != 0)
 
     def _take_frames(self, fifo: int, count: int | None = None) -> np.ndarray:
         """The first `count` frames of a FIFO, or all; they leave it."""
@@ -189,10 +197,50 @@ class Spi(Device):
         if not value & 1:
             self._keep(c.SENT, NONE)
             self._keep(c.GOT, NONE)
+        self._update()
 
     def write_ser(self, value: int) -> None:
         self._put(0x10, 4, value)
         self._changed()
+        self._update()
+
+    # --- interrupts -----------------------------------------------------------------------------
+
+    def write_imr(self, value: int) -> None:
+        self._put(0x2C, 4, value & 0x3F)
+        self._keep(c.GOT, self._take_frames(c.GOT))  # who may serve the registers changes
+        self._update()
+
+    def write_txftlr(self, value: int) -> None:
+        self._put(0x18, 4, value)
+        self._update()
+
+    def write_rxftlr(self, value: int) -> None:
+        self._put(0x1C, 4, value)
+        self._update()
+
+    def read_risr(self) -> int:
+        enough = self._cells[2] & 1 and self._count(c.SENT) <= self._cells[0x18 // 4]
+        return ((SENT_ENOUGH if enough else 0) | (READ_EMPTY if self._underrun else 0)
+                | (GOT_ENOUGH if self._count(c.GOT) > self._cells[0x1C // 4] else 0))  # fmt: skip
+
+    def read_isr(self) -> int:
+        return self.read_risr() & self._cells[IMR]
+
+    def read_rxuicr(self) -> int:
+        self._underrun = False
+        self._update()
+        return 0
+
+    def read_icr(self) -> int:
+        return self.read_rxuicr()
+
+    def _update(self) -> None:
+        if self._cells[IMR] or self._raised:
+            self._raised = self.read_isr() != 0
+            self.irq(self._raised)
+
+    # --- chip select, FIFOs by hand -------------------------------------------------------------
 
     def _changed(self) -> None:
         row, active = self._row, self.active
@@ -233,15 +281,21 @@ class Spi(Device):
         row = self._row
         start = row[c.GOT + c.START]
         if start == row[c.GOT + c.END]:
+            self._underrun = True
+            self._update()
             return 0
         value = row[c.GOT + c.FRAMES + start]
         row[c.GOT + c.START] = start + 1
         if start + 1 == row[c.GOT + c.END]:
             self._keep(c.GOT, np.frombuffer(self._rest[c.GOT], np.uint32))
+        self._update()
         return value
 
     def write_dr(self, index: int, value: int) -> None:
         self._append(c.SENT, np.array([value], np.uint32))
+        if self._cells[IMR]:
+            self._flow()
+            self._update()
 
     # --- for a DMA channel ----------------------------------------------------------------------
 
@@ -249,11 +303,16 @@ class Spi(Device):
         """Frames for the transmit FIFO."""
         self._append(c.SENT, np.asarray(values, np.uint64).astype(np.uint32))
         self._flow()
+        self._update()
 
     def dma_read(self, count: int) -> np.ndarray | None:
         """`count` received frames, or None while there are not as many."""
         self._flow()
-        return None if self._count(c.GOT) < count else self._take_frames(c.GOT, count)
+        if self._count(c.GOT) < count:
+            return None
+        frames = self._take_frames(c.GOT, count)
+        self._update()
+        return frames
 
     # --- the wire -------------------------------------------------------------------------------
 

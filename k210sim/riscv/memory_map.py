@@ -50,6 +50,7 @@ from k210sim.kpu.device import Kpu
 from k210sim.pins import FUNC_UARTHS_RX, FUNC_UARTHS_TX, N_GPIOHS, Pins
 from k210sim.riscv.state import AI_RAM_AT
 
+IRQ_SPI0, IRQ_SPI3, IRQ_I2S0 = 1, 4, 5
 IRQ_I2C0, IRQ_UART1, IRQ_TIMER0A, IRQ_RTC, IRQ_WDT0, IRQ_GPIO = 8, 11, 14, 20, 21, 23
 IRQ_DVP, IRQ_KPU, IRQ_FFT, IRQ_DMA0, IRQ_UARTHS, IRQ_GPIOHS0 = 24, 25, 26, 27, 33, 34
 FUNC_TIMER0_TOGGLE1 = 190  # then those of its other channels, and of the other timers
@@ -203,7 +204,10 @@ class Chip:
             self._sd = SpiSd(self.pins, self._parts.sd_select_pad, self._parts.card,
                              self._charge(1, self._spi1))  # fmt: skip
         self.flash_commands = NorCommands(self._parts.flash)
-        bus.map(0x54000000, Spi(3, SpiFlash(self.flash_commands), on_change=pump))
+        spi3 = Spi(3, SpiFlash(self.flash_commands), on_change=pump)
+        bus.map(0x54000000, spi3)
+        for spi, source in ((spi0, IRQ_SPI0), (self._spi1, IRQ_SPI0 + 1), (spi3, IRQ_SPI3)):
+            spi.irq = self.plic.line(source)
 
     def _map_camera(self) -> None:
         """DVP and the I2C controllers: the sensor's control pins may hang on any of them."""
@@ -220,6 +224,7 @@ class Chip:
         for n in range(3):
             i2s = I2s(n, self.clock, functools.partial(self.sysctl.i2s_hz, n), self.dmac.pump)
             self.bus.map(0x50250000 + 0x10000 * n, i2s)
+            i2s.irq = self.plic.line(IRQ_I2S0 + n)
 
     def _map_engines(self) -> None:
         """What computes, and the fuses."""
