@@ -102,9 +102,10 @@ def _apart(target, *sources) -> bool:
 
 
 def _row(view):
-    """The elements of a view as one row, None where they do not lie so."""
+    """The elements of a view as one row, None where they do not lie so, or not aligned."""
     view = view.squeeze()
-    return view.reshape(-1) if view.flags.c_contiguous and view.size else None
+    whole = view.flags.c_contiguous and view.flags.aligned and view.size
+    return view.reshape(-1) if whole else None
 
 
 def _in_and_out(m, o):

@@ -150,7 +150,8 @@ def detection_postprocess(m, o):
     count_at, scores_at, classes_at, boxes_at = (m.pop_address() for _ in range(4))
     anchor_at, score_at, box_at = (m.pop_address() for _ in range(3))
     shapes = [m.shape(o[f"{name}_shape"]) for name in ("box", "score", "anchor")]
-    if [len(s) for s in shapes] != [3, 3, 2] or shapes[0][2] < 4 or shapes[0][2] != shapes[2][1] \
+    if [len(s) for s in shapes] != [3, 3, 2] or min(shapes[0][0], shapes[1][0]) < 1 \
+            or shapes[0][2] < 4 or shapes[0][2] != shapes[2][1] \
             or shapes[2][0] > min(shapes[0][1], shapes[1][1]):
         raise KmodelError(f"boxes {shapes[0]}, scores {shapes[1]}, anchors {shapes[2]}",
                           field="box_shape")

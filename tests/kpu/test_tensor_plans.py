@@ -105,6 +105,27 @@ def test_paddings_by_a_constant_are_views(pads, kind):
         assert np.array_equal(KModel.from_bytes(data).run(x)[0], want)
 
 
+def test_conversions_at_odd_places_stay_functions():
+    """The kernels take aligned floats only."""
+    x = np.arange(12, dtype=F).reshape(1, 12)
+
+    def build(code, at=1):
+        tensor(code, "COPY", [(0, 0), (3, at)], x.shape)
+        code.buffer(3, at)
+        code.buffer(1, 0)
+        code.push(2.0)
+        code.push(1.0)
+        s = code.shape(x.shape), code.shape(files.strides(x.shape))
+        code.tensor("QUANTIZE", dt=files.F32, dt_out=files.U8, shape=s[0], in_strides=s[1],
+                    out_strides=s[1])
+
+    code = files.Code()
+    build(code)
+    data = files.whole(code, [(files.F32, x.shape)], [(files.U8, x.shape)])
+    assert [type(step).__name__ for step in twice(data, x)] == ["Move", "Step"]
+    assert KModel.from_bytes(data).run(x)[0].tolist() == (2 * x + 1).tolist()
+
+
 def test_binary_steps_limit_and_broadcast():
     x = np.array([[[-3, -1, 0, 2, np.nan, np.inf]]], F)
 

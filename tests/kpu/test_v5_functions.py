@@ -112,6 +112,19 @@ def test_regions_and_boxes_of_simple_scenes():
     np.testing.assert_allclose(places[0], [.4, .4, .6, .6], rtol=1e-6)
 
 
+def test_detection_of_no_batch_is_refused():
+    boxes = np.zeros((1, 3, 4), F)
+    data = files.one_tensor_function(
+        "TFLITE_DETECTION_POSTPROCESS", boxes.shape, (3, 4), rdata=bytes(84),
+        after=((2, 0), (2, 36), "out", (1, 48), (1, 60), (1, 72)),
+        more_outputs=[(9, (3,)), (9, (3,)), (9, (1,))], registers=(
+            ("box_shape", (0, 3, 4)), ("score_shape", (1, 3, 3)), ("anchor_shape", (3, 4))),
+        max_detections=3, max_classes=1, per_class=3, use_nms=0, score=0.3, iou=0.5, classes=2,
+        y_scale=1.0, x_scale=1.0, h_scale=1.0, w_scale=1.0)
+    with pytest.raises(KmodelError, match="boxes"):
+        KModel.from_bytes(data).run(boxes)
+
+
 @pytest.mark.parametrize("name, change, match", [
     ("topk 1 1 True", {"k": 7}, "the first 7 of 6"), ("cumsum 0 0", {"axis": 4}, "axis 4 of 4"),
     ("onehot 0 1", {"mode": 2}, "mode 2"), ("regions 0 0", {"mode": 2}, "mode 2"),
