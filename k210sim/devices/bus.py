@@ -43,6 +43,16 @@ class Bus:
         self.devices[device.NAME] = device
         return device
 
+    def map_rest(self, base: int, size: int, device: Device) -> None:
+        """Have a device of one page's size answer wherever nobody else does, with its offset from
+        `base`."""
+        for page in range(base // PAGE, (base + size) // PAGE):
+            if self.page_of[page] < 0:
+                self.page_of[page] = self._used
+                self._by_page[page] = (base, device)
+        self._used += 1
+        self.devices[device.NAME] = device
+
     def at(self, address: int) -> tuple[Device, int]:
         """(device, offset in it) of an address in a mapped page."""
         base, device = self._by_page[address // PAGE]

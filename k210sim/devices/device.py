@@ -160,6 +160,28 @@ class Device(Saved):
         log.warning("%s", text)
 
 
+class Window(Device):
+    """Where the chip has a window for devices and nothing is known to be: it reads 0 and keeps
+    nothing, which is a guess, and says so for each place; for the first MOST_NAMED of them."""
+
+    MOST_NAMED = 64
+
+    def __init__(self, name: str):
+        self.NAME = name
+        super().__init__()
+
+    def read(self, offset: int, size: int) -> int:
+        self._name_it("read", offset)
+        return 0
+
+    def write(self, offset: int, size: int, value: int) -> None:
+        self._name_it("write", offset, value)
+
+    def _name_it(self, kind: str, offset: int, value: int | None = None) -> None:
+        if self.strict or len(self.unmodelled_used) < self.MOST_NAMED:
+            self._unmodelled(kind, offset, value)
+
+
 class Unmodelled(Device):
     """A device that exists on the chip but not here: words that keep what is stored, and a line
     in the log for each register used."""

@@ -17,7 +17,7 @@ from k210sim.clock import Clock
 from k210sim.devices.aes import Aes
 from k210sim.devices.bus import Bus
 from k210sim.devices.clint import Clint
-from k210sim.devices.device import Unmodelled
+from k210sim.devices.device import Unmodelled, Window
 from k210sim.devices.dmac import CHANNELS, Dmac
 from k210sim.devices.dvp import Dvp
 from k210sim.devices.fft import Fft
@@ -55,6 +55,9 @@ IRQ_I2C0, IRQ_UART1, IRQ_TIMER0A, IRQ_RTC, IRQ_WDT0, IRQ_GPIO = 8, 11, 14, 20, 2
 IRQ_DVP, IRQ_KPU, IRQ_FFT, IRQ_DMA0, IRQ_UARTHS, IRQ_GPIOHS0 = 24, 25, 26, 27, 33, 34
 FUNC_TIMER0_TOGGLE1 = 190  # then those of its other channels, and of the other timers
 BOOT_PAD = 16  # the boot key to ground, pulled up on the boards
+# of the chip's windows, what no device answers
+WINDOWS = {"FFT window": (0x42000000, 0x400000), "APB0 window": (0x50200000, 0x100000),
+           "APB1 window": (0x50400000, 0x70000)}  # fmt: skip
 UNMODELLED = {"SPI2": 0x50240000}
 
 
@@ -113,6 +116,8 @@ class Chip:
         self._map_kpu(ram)
         for name, base in UNMODELLED.items():
             bus.map(base, Unmodelled(name))
+        for name, (base, size) in WINDOWS.items():
+            bus.map_rest(base, size, Window(name))
         for device in bus.devices.values():
             device.where = hooks.pc
             device.strict = strict

@@ -59,3 +59,17 @@ def test_an_unmodelled_register_is_named_once_and_stops_a_strict_board(sample, c
     sample.strict = True
     with pytest.raises(DeviceError, match="read at offset 0x44"):
         sample.read(0x44, 4)
+
+
+def test_what_no_device_answers_in_a_window_is_named(rig, caplog):
+    bus = rig("hello", strict=False).machine.bus
+    with caplog.at_level(logging.WARNING, "k210sim.devices"):
+        for address in (0x42102800, 0x42102800, 0x50201234 & ~3):
+            device, offset = bus.at(address)
+            assert device.read(offset, 4) == 0
+    named = [r.getMessage().split(" is not")[0] for r in caplog.records]
+    assert named == ["FFT window: read at offset 0x102800", "APB0 window: read at offset 0x1234"]
+    assert bus.at(0x502B0004)[0].NAME == "FPIOA"
+    for number in range(1000):  # a program that tries all places does not fill the log
+        device.write(0x2000 + 4 * number, 4, 1)
+    assert len(device.unmodelled_used) == device.MOST_NAMED
