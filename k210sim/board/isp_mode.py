@@ -9,12 +9,13 @@ from typing import Any
 from k210sim.board.hardware import Hardware
 from k210sim.errors import InternalError, K210SimError
 from k210sim.flash.isp import IspBoard
+from k210sim.repl.port_thread import PortThread
 from k210sim.serialport.uart import DEFAULT_BAUD, PortClosed
 
 READY_S = 5.0
 
 
-class IspMode:
+class IspMode(PortThread):
     """The boot ROM and the flash program on a board's serial port and flash chip.
 
     on_reboot() : called once, in this object's thread, when the flash program was told to reboot
@@ -24,14 +25,11 @@ class IspMode:
     """
 
     def __init__(self, hardware: Hardware, on_reboot: Callable[[], None]):
+        super().__init__(hardware.port)
         self.hardware = hardware
-        self.port = hardware.port
-        self.failure: BaseException | None = None
         self._on_reboot = on_reboot
         self._reboot = False
         self._ready = threading.Event()
-        self._dead = threading.Event()
-        self._thread: threading.Thread | None = None
         self.isp = IspBoard(
             hardware.flash,
             clock=hardware.clock,
@@ -49,20 +47,9 @@ class IspMode:
         self.port.close()
         self.wait_stopped(READY_S)
 
-    def wait_stopped(self, timeout: float) -> bool:
-        thread = self._thread
-        if thread is None or thread is threading.current_thread():
-            return True
-        thread.join(timeout)
-        return not thread.is_alive()
-
     def raise_failure(self) -> None:
         if self.failure is not None:
             raise InternalError(f"the ISP mode ended: {self.failure!r}") from self.failure
-
-    @property
-    def alive(self) -> bool:
-        return self._thread is not None and not self._dead.is_set() and not self.port.closed
 
     @property
     def at_prompt(self) -> bool:

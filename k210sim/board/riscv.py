@@ -14,7 +14,6 @@ import concurrent.futures
 import importlib
 import threading
 import time
-from collections import deque
 from collections.abc import Callable
 from typing import Any
 
@@ -32,6 +31,7 @@ from k210sim.errors import (
 from k210sim.flash.boot_image import BootImageError, read_boot_image
 from k210sim.repl.firmware import ProgramResult
 from k210sim.repl.interpreter import Outcome
+from k210sim.repl.port_thread import PortThread
 from k210sim.serialport.uart import BITS_PER_BYTE, WIRE_LIMIT, PortClosed
 
 STATE_VERSION = 1
@@ -76,23 +76,19 @@ class _Tail:
         self.count += len(data)
 
 
-class RiscvEngine:
+class RiscvEngine(PortThread):
     """See board/engines.py, Engine. Everything the guest does happens in one thread."""
 
     def __init__(self, hardware: Hardware, *, strict: bool = False):
+        super().__init__(hardware.port)
         self.hardware = hardware
-        self.port = hardware.port
         self.clock = hardware.clock
         self.strict = strict
         self.machine = None
-        self.failure: BaseException | None = None
-        self._jobs: deque[tuple[Callable[[], Any], concurrent.futures.Future]] = deque()
         self._tail = _Tail()
         self._safe = hardware.safe  # type Ctrl-C while the firmware waits for one
         self._window_ns: int | None = None  # when it began to wait for it
         self._booted = threading.Event()  # at a prompt, or clearly without one
-        self._dead = threading.Event()
-        self._thread: threading.Thread | None = None
         self._payload = boot_payload(hardware)
         self._line_free_ns = 0
         self._heard_at = 0  # bytes sent by the time of the last one received
@@ -113,22 +109,11 @@ class RiscvEngine:
         self.port.close()
         self.wait_stopped(STOP_S)
 
-    def wait_stopped(self, timeout: float) -> bool:
-        thread = self._thread
-        if thread is None or thread is threading.current_thread():
-            return True
-        thread.join(timeout)
-        return not thread.is_alive()
-
     def raise_failure(self) -> None:
         if isinstance(self.failure, K210SimError):
             raise self.failure
         if self.failure is not None:
             raise InternalError(f"the riscv engine ended: {self.failure!r}") from self.failure
-
-    @property
-    def alive(self) -> bool:
-        return self._thread is not None and not self._dead.is_set() and not self.port.closed
 
     @property
     def at_prompt(self) -> bool:
@@ -223,37 +208,13 @@ class RiscvEngine:
             while not (started.wait(0.02) or future.done()):
                 if patience.over:
                     enough.set()
-            try:
-                return TimeLimit(timeout).result(future)
-            except concurrent.futures.TimeoutError:
-                expired.set()
-            grace = TimeLimit(STOP_GRACE_S)
-            while not grace.over:
-                self.port.host_send(b"\x03")
-                try:
-                    return future.result(1.0)
-                except concurrent.futures.TimeoutError:
-                    continue
-        except concurrent.futures.CancelledError:
-            raise K210SimError("the board went off") from self.failure
-        except Stopped:
-            raise TimeoutExpired("the firmware did not come to its raw prompt") from None
         except KeyboardInterrupt:
             self.port.host_send(b"\x03")
             raise
-        self.stop()
-        raise TimeoutExpired(f"the program ran for more than {timeout:g} s and ignored Ctrl-C")
-
-    def _submit(self, job: Callable[[], Any]) -> concurrent.futures.Future:
-        if not self.alive:
-            self.raise_failure()
-            raise K210SimError("the board is off; call power_on() first")
-        future: concurrent.futures.Future = concurrent.futures.Future()
-        self._jobs.append((job, future))
-        self.port.wake()
-        if self._dead.is_set():
-            future.cancel()
-        return future
+        try:
+            return self._await_program(future, timeout, expired, STOP_GRACE_S, 1.0)
+        except Stopped:
+            raise TimeoutExpired("the firmware did not come to its raw prompt") from None
 
     def statistics(self) -> dict:
         if self.machine is None:
@@ -300,11 +261,8 @@ class RiscvEngine:
         except BaseException as error:
             self.failure = error
         finally:
-            self._dead.set()
             self.port.detach(self._tail)
-            for _, future in self._jobs:
-                future.cancel()
-            self._jobs.clear()
+            self._end()
 
     def _life(self) -> None:
         from k210sim.riscv.machine import Machine

@@ -164,7 +164,7 @@ class Window(Device):
     """Where the chip has a window for devices and nothing is known to be: it reads 0 and keeps
     nothing, which is a guess, and says so for each place; for the first MOST_NAMED of them."""
 
-    MOST_NAMED = 64
+    MOST_NAMED = 8
 
     def __init__(self, name: str):
         self.NAME = name

@@ -9,7 +9,6 @@ from __future__ import annotations
 import concurrent.futures
 import ctypes
 import threading
-from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -21,6 +20,7 @@ from k210sim.repl import wording
 from k210sim.repl.boot import Boot
 from k210sim.repl.interpreter import Interpreter, Outcome, SystemReset
 from k210sim.repl.modes import STDIN, Repl
+from k210sim.repl.port_thread import PortThread
 from k210sim.serialport.uart import PortClosed, UartPort
 
 STACK_BYTES = 256 << 20  # virtual; the guest's own recursion is limited by the runtime
@@ -55,7 +55,7 @@ class _Capture:
             self._on_output(data)
 
 
-class Firmware:
+class Firmware(PortThread):
     """The built-in firmware.
 
     make_interpreter : called at every power-on and system reset, in the firmware's thread, with
@@ -78,20 +78,16 @@ class Firmware:
         run_main: bool = True,
         safe: bool = False,
     ):
+        super().__init__(port)
         self.clock = clock
-        self.port = port
         self.release = release or wording.Release()
         self.run_main, self._safe = run_main, safe
         self.interpreter: Interpreter | None = None
         self.repl: Repl | None = None
-        self.failure: BaseException | None = None
         self._make_interpreter = make_interpreter
         self._flash_id = flash_id
         self._frequencies = frequencies
-        self._jobs: deque[tuple[Callable[[], Any], concurrent.futures.Future]] = deque()
         self._at_prompt = threading.Event()
-        self._dead = threading.Event()
-        self._thread: threading.Thread | None = None
         self._boot_ns = 0
         self._soft_reset_wanted = False
         self._system_reset_wanted = False
@@ -135,19 +131,11 @@ class Firmware:
         )
 
     def wait_stopped(self, timeout: float) -> bool:
-        """Whether the firmware's thread has ended, waiting up to `timeout` seconds for it."""
-        thread = self._thread
-        if thread is None or thread is threading.current_thread():
-            return True
-        thread.join(timeout)
-        if thread.is_alive():
+        if not super().wait_stopped(timeout):
             return False
-        self._thread = None
+        if self._thread is not threading.current_thread():
+            self._thread = None
         return True
-
-    @property
-    def alive(self) -> bool:
-        return self._thread is not None and not self._dead.is_set() and not self.port.closed
 
     @property
     def at_prompt(self) -> bool:
@@ -248,36 +236,7 @@ class Firmware:
                     self.interrupt()
             if patience.over and future.cancel():
                 raise TimeoutExpired("the running program did not give way to the one to execute")
-        try:
-            return TimeLimit(timeout).result(future)
-        except concurrent.futures.CancelledError:
-            raise K210SimError("the board went off") from self.failure
-        except concurrent.futures.TimeoutError:
-            expired.set()
-        except KeyboardInterrupt:
-            self.port.host_send(b"\x03")
-            raise
-        grace = TimeLimit(STOP_GRACE_S)
-        while not grace.over:
-            # Once is enough for most; a program that catches it gets it again.
-            self.port.host_send(b"\x03")
-            try:
-                return future.result(0.5)
-            except concurrent.futures.TimeoutError:
-                continue
-        self.stop()
-        raise TimeoutExpired(f"the program ran for more than {timeout:g} s and ignored Ctrl-C")
-
-    def _submit(self, job: Callable[[], Any]) -> concurrent.futures.Future:
-        if not self.alive:
-            self.raise_failure()
-            raise K210SimError("the board is off; call power_on() first")
-        future: concurrent.futures.Future = concurrent.futures.Future()
-        self._jobs.append((job, future))
-        self.port.wake()
-        if self._dead.is_set():
-            future.cancel()
-        return future
+        return self._await_program(future, timeout, expired, STOP_GRACE_S, 0.5)
 
     # --- in the firmware's thread ---------------------------------------------------------------
 
@@ -297,11 +256,8 @@ class Firmware:
         except BaseException as error:
             self.failure = error
         finally:
-            self._dead.set()
             self._at_prompt.clear()
-            for _, future in self._jobs:
-                future.cancel()
-            self._jobs.clear()
+            self._end()
 
     def _life(self) -> None:
         """From power-on or system reset to the next one, which ends it with an exception."""
