@@ -19,6 +19,7 @@ RESV0 = 120
 N_FUNCTIONS = 256
 FUNC_GPIOHS0, FUNC_GPIO0 = 24, 56
 FUNC_UARTHS_RX, FUNC_UARTHS_TX = 18, 19
+BOOT_PAD = 16  # the boot key to ground, pulled up on the boards: not pressed
 UARTHS_PADS = {4: FUNC_UARTHS_RX, 5: FUNC_UARTHS_TX}
 
 INPUT, PULL_DOWN, PULL_UP, OUTPUT = 0, 1, 2, 3
@@ -51,6 +52,7 @@ class Pins(Saved):
         for pad, function in UARTHS_PADS.items():
             self.functions[pad] = function
         self.driven: list[int | None] = [None] * N_PADS
+        self.driven[BOOT_PAD] = 1
         self.sources: dict[int, Callable[[], int]] = {}
         self.ties: dict[int, int] = {}
         self.wiring = [STRAIGHT] * N_PADS

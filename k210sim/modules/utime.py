@@ -97,8 +97,12 @@ def _milliseconds(vm) -> int:
 
 @module.function(0, 1)
 def localtime(vm, seconds=L.NONE):
-    n = rtc_seconds(vm) if seconds == L.NONE else vm.get_int(seconds)
-    return vm.new_tuple([vm.new_int(field) for field in date_of_seconds(n)])
+    """Without seconds the last two fields are what the firmware makes of the clock's driver: the
+    day of the week counted from Sunday, and eight bits of the day of the year."""
+    now = seconds == L.NONE
+    *date, weekday, day = date_of_seconds(rtc_seconds(vm) if now else vm.get_int(seconds))
+    fields = [*date, (weekday + 1) % 7, day & 0xFF] if now else [*date, weekday, day]
+    return vm.new_tuple([vm.new_int(field) for field in fields])
 
 
 @module.function(1)

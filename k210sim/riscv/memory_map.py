@@ -54,7 +54,6 @@ IRQ_SPI0, IRQ_SPI3, IRQ_I2S0 = 1, 4, 5
 IRQ_I2C0, IRQ_UART1, IRQ_TIMER0A, IRQ_RTC, IRQ_WDT0, IRQ_GPIO = 8, 11, 14, 20, 21, 23
 IRQ_DVP, IRQ_KPU, IRQ_FFT, IRQ_DMA0, IRQ_UARTHS, IRQ_GPIOHS0 = 24, 25, 26, 27, 33, 34
 FUNC_TIMER0_TOGGLE1 = 190  # then those of its other channels, and of the other timers
-BOOT_PAD = 16  # the boot key to ground, pulled up on the boards
 # of the chip's windows, what no device answers
 WINDOWS = {"FFT window": (0x42000000, 0x400000), "APB0 window": (0x50200000, 0x100000),
            "APB1 window": (0x50400000, 0x70000)}  # fmt: skip
@@ -104,7 +103,6 @@ class Chip:
         self.bus, self.clock = bus, clock
         self._parts, self._hooks = parts, hooks
         self.pins = parts.pins
-        self.pins.drive(BOOT_PAD, 1)
         self._serial = SerialPads(self.pins, parts.send, parts.receive)
         self._map_core(ram)
         self._map_simple()

@@ -45,7 +45,17 @@ def test_the_calendar_clock_runs_in_virtual_time(machine):
     assert machine.run(
         "import utime\nprint(utime.set_time((2024, 2, 29, 23, 59, 58)))\n"
         "a = utime.time(); utime.sleep(3); print(utime.time() - a, utime.localtime())\n"
-    ) == "True\n3 (2024, 3, 1, 0, 0, 1, 4, 61)\n"
+    ) == "True\n3 (2024, 3, 1, 0, 0, 1, 5, 61)\n"
+
+
+def test_the_calendar_clock_counts_days_as_its_driver_does(machine):
+    """From Sunday, and the day of the year in eight bits: what the booted v0.6.3 prints."""
+    assert machine.run(
+        "import utime\n"
+        "for y, m, d in ((2024, 3, 3), (2024, 3, 9), (2023, 12, 31), (2024, 12, 31)):\n"
+        "    a = utime.set_time((y, m, d, 5, 6, 7)); print(utime.localtime()[6:])\n"
+        "print(utime.localtime(86400 * 30)[6:])\n"
+    ) == "(0, 63)\n(6, 69)\n(0, 109)\n(2, 110)\n(0, 31)\n"
 
 
 def test_sleeps_take_the_time_they_say(machine):
