@@ -1,6 +1,8 @@
 """`machine.WDT`: the two watchdogs, which reset the chip when they are not fed.
 
-Source: MaixPy-v1 v0.6.3 port/src/standard_lib/machine/machine_wdt.c.
+Source: MaixPy-v1 v0.6.3 port/src/standard_lib/machine/machine_wdt.c; for the time, wdt.c of the
+kendryte-standalone-sdk. The chip knows periods of 5 ms and that doubled up to 15 times; the driver
+takes the longest that is not above the timeout, so 5000 ms are 2.6 s.
 """
 
 from __future__ import annotations
@@ -13,7 +15,16 @@ from k210sim.modules.machine_reset import WDT1_RESET, WDT_RESET, reset
 from k210sim.modules.receivers import checked
 
 WDT_BYTES = 48
+CLOCK_HZ = 13_000_000  # half the crystal's
+SHORTEST_BITS, MOST_DOUBLED = 16, 15
 _ARGS = [Arg("id", "int", 0), Arg("timeout", "int", 5000), Arg("callback"), Arg("context")]
+
+
+def period_ns(timeout_ms: int) -> int:
+    """How long the chip waits when it is asked for `timeout_ms`."""
+    shortest_periods = timeout_ms * CLOCK_HZ // 1000 >> SHORTEST_BITS
+    doubled = min(MOST_DOUBLED, max(0, shortest_periods.bit_length() - 1))
+    return (1 << SHORTEST_BITS + doubled) * 1_000_000_000 // CLOCK_HZ
 
 
 class Watchdog:
@@ -106,7 +117,7 @@ class WdtType(GuestType):
         vm.memory.set_word(o + 24, callback)
         vm.memory.set_word(o + 32, context)
         vm.watchdogs[number].run(
-            timeout * 1_000_000, 0 if callback == L.NONE else callback, o)
+            period_ns(timeout), 0 if callback == L.NONE else callback, o)
         return o
 
     @method(1)

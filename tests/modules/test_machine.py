@@ -9,7 +9,7 @@ import pytest
 from files_vm import Machine, SystemWasReset
 
 from k210sim import Board, pins
-from k210sim.modules import settings
+from k210sim.modules import machine_wdt, settings
 from k210sim.modules.maix_pins import FUNCTION_NAMES, FUNCTIONS, description
 
 
@@ -330,7 +330,7 @@ def test_bus_refusals(machine):
 def test_a_watchdog_that_is_fed_does_not_bite(machine):
     assert machine.run(
         "from machine import WDT\nimport utime\nw = WDT(0, 50)\n"
-        "for i in range(5):\n    utime.sleep_ms(40); w.feed()\n"
+        "for i in range(5):\n    utime.sleep_ms(30); w.feed()\n"
         "w.stop(); utime.sleep_ms(200); print('alive')\n") == "alive\n"
 
 
@@ -406,3 +406,11 @@ def test_classes_derived_from_native_ones(machine):
     assert machine.run(
         "from machine import UART\nclass Line(UART):\n    def twice(self): return self.any() * 2\n"
         "u = Line(1)\nprint(u.twice(), u.readchar())\n") == "0 -1\n"
+
+
+@pytest.mark.parametrize("asked, waited", [
+    (1, 5), (5, 5), (10, 5), (50, 40), (200, 161), (1000, 645), (5000, 2581), (10**9, 165_191),
+])
+def test_watchdog_periods_are_those_of_the_chip(asked, waited):
+    """What the booted v0.6.3 waits, to a millisecond, up to 5000."""
+    assert machine_wdt.period_ns(asked) // 1_000_000 == waited
