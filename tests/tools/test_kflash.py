@@ -183,17 +183,39 @@ def test_a_large_firmware_is_what_our_own_command_writes(tmp_path):
     compare_with_our_flash(tmp_path, tmp_path / "large.bin", "-B", "bit", "-b", "1500000")
 
 
-@cell("kflash", "released MaixPy")
-@pytest.mark.slow
-@pytest.mark.parametrize("kind", ["pty", "rfc2217"])
-@pytest.mark.parametrize("name, banner", [("maixpy_v0.6.3_full.bin", b"MicroPython v0.6.2-89"),
-                                          ("maixpy_v0.5.0.bin", b"MicroPython v0.5.0")])
-def test_released_firmware(tmp_path, name, banner, kind):
-    """The board reboots from our own firmware into that one, and it answers."""
+RELEASED = {"maixpy_v0.5.0.bin": b"MicroPython v0.5.0",
+            "maixpy_v0.6.3_full.bin": b"MicroPython v0.6.2-89"}  # and how they greet
+
+
+def released(name: str) -> Path:
     folder = os.environ.get("K210SIM_FIRMWARE_DIR")
     if not folder or not (Path(folder) / name).is_file():
         pytest.skip(f"no {name} (set K210SIM_FIRMWARE_DIR)")
-    compare_with_our_flash(tmp_path, Path(folder) / name, "-b", "1500000", kind=kind, banner=banner)
+    return Path(folder) / name
+
+
+@cell("kflash", "released MaixPy")
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["pty", "rfc2217"])
+@pytest.mark.parametrize("name", RELEASED)
+def test_released_firmware(tmp_path, name, kind):
+    """The board reboots from our own firmware into that one, and it answers."""
+    compare_with_our_flash(
+        tmp_path, released(name), "-b", "1500000", kind=kind, banner=RELEASED[name]
+    )
+
+
+@pytest.mark.slow
+def test_released_firmware_over_another_that_runs(tmp_path):
+    """The lines reset a board whatever runs on it: v0.5.0 gives way to v0.6.3."""
+    old, new = RELEASED["maixpy_v0.5.0.bin"], RELEASED["maixpy_v0.6.3_full.bin"]
+    with served(tmp_path) as board:
+        for name, banner in RELEASED.items():
+            done = kflash("-p", board.rfc2217, "-b", "1500000", released(name))
+            assert done.returncode == 0 and b"[WARN]" not in done.stdout, done.stdout
+            at_prompt(board.rfc2217, banner)
+        log = board.log.read_bytes()
+        assert 0 < log.index(old) < log.index(new)
 
 
 def compare_with_our_flash(tmp_path, path, *options, kind="pty", banner=b""):
