@@ -177,6 +177,11 @@ class Runtime:
         self.vm.finalise_all()
         self.vm.start()
 
+    def discard(self) -> None:
+        """The machine is not used again: its guest threads' host threads end."""
+        if self.vm.threads is not None:
+            self.vm.threads.abandon()
+
     def heap_range(self) -> tuple[int, int]:
         return self.vm.heap_start, self.vm.heap_size
 
@@ -217,6 +222,7 @@ class Runtime:
     def load_state(self, state: dict[str, Any]) -> None:
         from k210sim.builtin import snapshot
 
+        self.discard()
         self._start()
         snapshot.load(self, state)
 

@@ -256,11 +256,17 @@ class Firmware(PortThread):
         except BaseException as error:
             self.failure = error
         finally:
+            self._discard()
             self._at_prompt.clear()
             self._end()
 
+    def _discard(self) -> None:
+        if self.interpreter is not None:
+            self.interpreter.discard()
+
     def _life(self) -> None:
         """From power-on or system reset to the next one, which ends it with an exception."""
+        self._discard()
         self.interpreter = self._make_interpreter(self)
         self.repl = Repl(self.port, self.interpreter, self.release)
         boot = Boot(

@@ -45,6 +45,9 @@ class Interpreter(Protocol):
     def soft_reset(self) -> None:
         """Finalisers, then a fresh heap with nothing imported."""
 
+    def discard(self) -> None:
+        """Power is gone, or the whole chip was reset: let go of the host's threads."""
+
     def heap_range(self) -> tuple[int, int]:
         """Address and size in bytes of the GC heap, for the boot log."""
 

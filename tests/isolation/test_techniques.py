@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import resource
+import threading
 import time
 
 import pytest
@@ -46,9 +47,6 @@ def test_there_are_enough_of_them_and_each_has_its_own_name():
 @pytest.mark.parametrize(("name", "code", "end"), ALL, ids=[name for name, _, _ in ALL])
 def test_a_technique_fails(board, host, name, code, end):
     secret, target = host
-    if not board.powered:
-        board.power_on()
-    board.reset()
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     started = time.monotonic()
     program = code.replace("SECRET", str(secret)).replace("TARGET", str(target))
@@ -57,6 +55,8 @@ def test_a_technique_fails(board, host, name, code, end):
         seen = outcome(result)
     except ExecTimeout as error:
         result, seen = error.result, "TIMEOUT"
+    finally:
+        (board.reset if board.powered else board.power_on)()
     assert re.fullmatch(end, seen, re.DOTALL), seen
     assert SECRET not in result.output.decode("utf-8", "replace")
     assert secret.read_text() == SECRET
@@ -64,8 +64,8 @@ def test_a_technique_fails(board, host, name, code, end):
     assert time.monotonic() - started < SECONDS
     grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
     assert grown < MEGABYTES << 10
-    board.reset()
     assert board.exec("print('alive')").stdout.endswith("alive\n")
+    assert threading.active_count() <= 3  # ours, the board's, and its serial port's
 
 
 def outcome(result) -> str:

@@ -34,6 +34,9 @@ class StandInInterpreter:
             print=self.print, input=self.input, spin=self.spin, sleep_ms=self.sleep_ms,
         )  # fmt: skip
 
+    def discard(self):
+        pass
+
     def heap_range(self):
         return 0x80300000, 524288
 
