@@ -66,6 +66,7 @@ class Jit:
         self._code, self._entries = code, entries
         self._view = memoryview(code)  # the same, faster for single values
         self._installed: list[_Installed] = []
+        self._marks = np.zeros((2, ROWS), np.int64)  # their mark_at and mark, in that order
         self._owner: dict[int, _Installed] = {}  # by offset of each instruction
         self._samples: dict[int, int] = {}  # by line
         self._free = list(range(ROWS - 1, -1, -1))
@@ -153,6 +154,8 @@ class Jit:
         if not self._matches(region):
             return
         self._sweep()
+        if len(self._installed) == ROWS:
+            return
         installed = _Installed(region)
         for number, block in enumerate(region.blocks):
             at, there = block.start >> 1, int(self._code[block.start >> 1])
@@ -168,6 +171,7 @@ class Jit:
             installed.rows[block.start] = row
         installed.mark_at = region.blocks[0].start >> 1
         installed.mark = int(self._code[installed.mark_at])
+        self._marks[:, len(self._installed)] = installed.mark_at, installed.mark
         self._installed.append(installed)
         for at, _ in region.words:
             if region.is_loop or at not in self._owner:
@@ -179,12 +183,16 @@ class Jit:
 
     def _sweep(self) -> None:
         """Forget the regions that fence.i has taken away; their rows are free again."""
-        gone = {installed for installed in self._installed if not self._in_place(installed)}
-        if not gone:
+        at, marks = self._marks[:, : len(self._installed)]
+        lost = np.flatnonzero(self._code[at] != marks)
+        if not len(lost):
             return
+        gone = {self._installed[number] for number in lost}
         for installed in gone:
             for start, row in installed.rows.items():
                 if int(self._code[start >> 1]) != op.BLOCK | row << 32:
                     self._free.append(row)
         self._installed = [one for one in self._installed if one not in gone]
+        for number, one in enumerate(self._installed):
+            self._marks[:, number] = one.mark_at, one.mark
         self._owner = {at: one for at, one in self._owner.items() if one not in gone}
