@@ -39,15 +39,20 @@ OUTSIDE_1, OUTSIDE_2, OUTSIDE_4, OUTSIDE_8 = (
 SOFTWARE_AT = 0x02000000  # the CLINT's msip of hart 0; hart 1's follows
 
 
+@njit("int64(int16[::1], int64)", cache=True)
+def decoded(r16, off):
+    """The instruction that lies at RAM offset `off`, decoded."""
+    first = np.int64(r16[off >> 1]) & 0xFFFF
+    if first & 3 != 3:
+        return decode(expand(first))
+    second = np.int64(r16[(off >> 1) + 1]) & 0xFFFF if off < LAST else np.int64(0)
+    return decode((second << 16) | first) | op.LONG
+
+
 @njit("int64(int16[::1], int64[::1], uint8[::1], int64)", cache=True)
 def fetch(r16, code, pages, off):
     """Decode the instruction at RAM offset `off` and remember it."""
-    first = np.int64(r16[off >> 1]) & 0xFFFF
-    if first & 3 != 3:
-        word = decode(expand(first))
-    else:
-        second = np.int64(r16[(off >> 1) + 1]) & 0xFFFF if off < LAST else np.int64(0)
-        word = decode((second << 16) | first) | op.LONG
+    word = decoded(r16, off)
     code[off >> 1] = word
     pages[off >> st.PAGE_SHIFT] = 1
     return word
@@ -55,12 +60,30 @@ def fetch(r16, code, pages, off):
 
 @njit("void(int64[::1], uint8[::1])", cache=True)
 def forget(code, pages):
-    """fence.i: forget every decoded instruction."""
+    """Forget every decoded instruction."""
     half = 1 << (st.PAGE_SHIFT - 1)
     for page in range(pages.size):
         if pages[page]:
             code[page * half : (page + 1) * half] = 0
             pages[page] = 0
+
+
+@njit("void(int16[::1], int64[::1], uint8[::1], int64[:, ::1])", cache=True)
+def fence(r16, code, pages, entries):
+    """fence.i: forget every decoded instruction if any of them was written over.
+
+    Firmware executes it where only data changed, many times a second: what it compiled stays then.
+    """
+    half = 1 << (st.PAGE_SHIFT - 1)
+    for page in range(pages.size):
+        if pages[page]:
+            for at in range(page * half, (page + 1) * half):
+                word = code[at]
+                if word & 255 == op.BLOCK:
+                    word = entries[word >> 32, 2]
+                if word != 0 and word != decoded(r16, at << 1):
+                    forget(code, pages)
+                    return
 
 
 @njit(
@@ -468,7 +491,7 @@ def run(budget, s, x, f, fd, fs, r8, r16, r32, r64, code, pages, regs, flags, pa
         elif c == op.FENCE:
             pass
         elif c == op.FENCE_I:
-            forget(code, pages)
+            fence(r16, code, pages, entries)
         elif c == op.ECALL:
             cause = np.int64(st.ECALL_M)
         elif c == op.EBREAK:

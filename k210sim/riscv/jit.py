@@ -141,7 +141,9 @@ class Jit:
 
     def _matches(self, region: Region) -> bool:
         """Whether the instructions of a region are those decoded now."""
-        return all(self.word_at(at) == word for at, word in region.words)
+        at, words = region.table
+        return (self.word_at(2 * int(at[0])) == words[0]
+                and np.array_equal(originals(self._code[at], self._entries), words))
 
     # --- in place -------------------------------------------------------------------------------
 

@@ -39,6 +39,7 @@ class Compiler:
         self._identity = identity.hexdigest()
         self._cache = jit_cache.Cache(place, self._identity)
         self._addresses: dict[str, int] = {}
+        self._regions: dict[str, Region] = {}  # those kept on disk that are linked here
         self._wanted: queue.SimpleQueue = queue.SimpleQueue()
         self._thread: threading.Thread | None = None
         self.compiled = self.loaded = 0  # regions
@@ -57,13 +58,18 @@ class Compiler:
         """Regions kept on disk for a line that are those wanted: (region, address)."""
         found = []
         for key in self._cache.keys(line):
-            kept = self._cache.get(line, key)
-            if kept is None or not matches(kept[0]):
+            region = self._regions.get(key)
+            if region is None:
+                kept = self._cache.get(line, key)
+                if kept is None or not matches(kept[0]):
+                    continue
+                region = self._regions[key] = kept[0]
+                if key not in self._addresses:
+                    self._addresses[key] = self.native.link(kept[1], _symbol(key))
+                    self.loaded += 1
+            elif not matches(region):
                 continue
-            if key not in self._addresses:
-                self._addresses[key] = self.native.link(kept[1], _symbol(key))
-                self.loaded += 1
-            found.append((kept[0], self._addresses[key]))
+            found.append((region, self._addresses[key]))
         return found
 
     def compile(self, line: int, key: str, region: Region) -> int:

@@ -11,6 +11,9 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Container
 from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
 
 from k210sim.riscv import opcodes as op
 from k210sim.riscv import state as st
@@ -87,6 +90,12 @@ class Region:
     @property
     def words(self) -> tuple[tuple[int, int], ...]:
         return tuple(pair for block in self.blocks for pair in block.words)
+
+    @cached_property
+    def table(self) -> tuple[np.ndarray, np.ndarray]:
+        """`words` as int64 arrays: which halfwords of RAM, and what is decoded there."""
+        at, words = np.array(self.words, np.int64).T
+        return at >> 1, words
 
 
 def discover(word_at: Callable[[int], int], head: int, taken: Container[int] = ()) -> Region | None:
