@@ -2,9 +2,9 @@
 
 Where compiled code begins, the decoded instruction is replaced by BLOCK with the number of a row
 of `entries`; the interpreter's loop calls the code there, and executes the instruction itself when
-the code cannot (execute.py). So fence.i, which empties the table of decoded instructions, takes the
-compiled code away too, and it comes back when the same instructions are decoded again. What a
-guest sees does not depend on what is compiled, or when.
+the code cannot (execute.py). So a fence.i that empties the table of decoded instructions, because
+some were written over, takes the compiled code away too, and it comes back when the same
+instructions are decoded again. What a guest sees does not depend on what is compiled, or when.
 """
 
 from __future__ import annotations
