@@ -80,6 +80,7 @@ class Hart(Saved):
         self.state = memoryview(self.s)  # the same, faster for single values
         self.waiting = False
         self.spin: Spin | None = None
+        self.next_probe = number  # see machine.SPIN_PROBE
         self.reset()
 
     def reset(self) -> None:
@@ -109,6 +110,11 @@ class Hart(Saved):
         s = self.state
         whole, s[st.PART] = clocks(s[st.PART], instructions)
         s[st.CYCLE] += whole
+
+    @property
+    def stands(self) -> bool:
+        """Whether it has nothing to do, and nothing calls it."""
+        return (self.waiting or self.spin is not None) and not self.has_reason_to_wake
 
     @property
     def has_reason_to_wake(self) -> bool:

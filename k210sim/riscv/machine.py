@@ -2,8 +2,10 @@
 
 Time: an instruction takes the clocks that timing.py says, on its hart, and a hart that waits or
 spins lets the time pass. Both harts run in turns of the same number of instructions, so a run is
-the same every time. What a device charges to the clock (flash, serial port) is time in which both
-harts stand still.
+the same every time. Turns grow while one of the harts has nothing to do, for nobody waits for the
+other then; the one that runs goes first, and an access to a device brings the end near again: what
+it has set going, or whom it has woken, must not wait long. What a device charges to the clock
+(flash, serial port) is time in which both harts stand still.
 
 What lies at which address is in memory_map.py.
 """
@@ -28,7 +30,8 @@ from k210sim.riscv.timing import clocks, instructions_until
 from k210sim.saving import Saved
 
 SLICE = 20_000  # instructions a hart runs before the other one gets its turn
-SPIN_PROBE = 16  # every how many turns a hart is looked at for spinning, and no shorter turns
+LONGEST = 5 * SLICE  # and while the other one has nothing to do: up to 0.35 ms
+SPIN_PROBE = 16  # every how many slices a hart is looked at for spinning, and no shorter turns
 
 
 class Machine(Saved):
@@ -63,7 +66,8 @@ class Machine(Saved):
         self._running: Hart | None = None
         self._part = 0  # of the clock that has begun
         self._into_turn = 0  # instructions
-        self._turn = 0
+        self._slices = 0  # begun; a long turn has several
+        self._longest = SLICE  # turn, see LONGEST
         self._base_ns, self._base_cycles, self._hz = clock.now_ns, 0, CRYSTAL_HZ
         self.bus = Bus()
         self.core = Core(self.bus, jit.wanted() if compile_blocks is None else compile_blocks)
@@ -117,13 +121,10 @@ class Machine(Saved):
             slept = max(1, due - self.cycles) if due is not None else 0
             self._stand(slept)
         else:
-            length = self._turn_length()
-            for hart in self.harts:
-                self._run(hart, length)
+            length = self._turns()
             whole, self._part = clocks(self._part, length)
             self.cycles += whole
             slept = None
-        self._turn += 1
         self._sync_clock()
         self.chip.poll()
         due = self.clint.next_cycle
@@ -143,11 +144,25 @@ class Machine(Saved):
         return at if due is None else min(at, due)
 
     def _turn_length(self) -> int:
-        """Instructions until something falls due, at most SLICE."""
+        """Instructions until something falls due, at most `_longest`."""
         due = self._due_cycle()
         if due is None:
-            return SLICE
-        return min(SLICE, instructions_until(self._part, due - self.cycles))
+            return self._longest
+        return min(self._longest, instructions_until(self._part, due - self.cycles))
+
+    def _turns(self) -> int:
+        """One turn of each hart; how many instructions it took."""
+        first, second = self.harts
+        if not (first.stands or second.stands):
+            self._longest = SLICE
+        length = self._turn_length()
+        if length > SLICE and first.stands:
+            first, second = second, first
+        length = self._run(first, length, may_end=length > SLICE)
+        self._run(second, length)
+        self._longest = min(2 * self._longest, LONGEST)
+        self._slices += max(1, length // SLICE)
+        return length
 
     def _stand(self, cycles: int) -> None:
         """Both harts stand still for so many clocks."""
@@ -155,20 +170,21 @@ class Machine(Saved):
         for hart in self.harts:
             hart.state[st.CYCLE] += cycles
 
-    def _run(self, hart: Hart, length: int) -> None:
-        """One turn."""
+    def _run(self, hart: Hart, length: int, may_end: bool = False) -> int:
+        """One turn; its instructions. may_end : sooner than `length` when a device was used"""
         s = hart.state
         if hart.waiting:
             if not hart.has_reason_to_wake:
                 hart.let_pass(length)
-                return
+                return length
             hart.waiting = False
         s[st.RESERVED] = -1
         self._running, self._into_turn = hart, 0
         left = length
         if hart.spin is not None and not self.core.still_spins(hart):
             hart.spin = None
-        if hart.spin is None and left > SPIN_PROBE and self._turn % SPIN_PROBE == hart.number:
+        if hart.spin is None and left > SPIN_PROBE and self._slices >= hart.next_probe:
+            hart.next_probe = self._slices + SPIN_PROBE
             before = s[st.INSTRET]
             hart.spin = self.core.find_spin(hart)
             left -= s[st.INSTRET] - before
@@ -188,9 +204,13 @@ class Machine(Saved):
                 left -= 1
                 if self.reset_wanted:
                     break
+                if may_end and left > 0:
+                    soon = min(left, SLICE, max(1, self._turn_length() - self._into_turn))
+                    length, left = length - left + soon, soon
             elif self.core.jit:
                 self.core.jit.sample(s[st.PC])
         self._running = None
+        return length
 
     def _serve(self, hart: Hart, status: int) -> None:
         """A load or store that a device answers."""

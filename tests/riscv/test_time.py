@@ -9,11 +9,13 @@ import pytest
 
 from k210sim.devices.sysctl import CRYSTAL_HZ
 from k210sim.riscv import state as st
+from k210sim.riscv.machine import LONGEST, SLICE
 from k210sim.riscv.timing import CLOCKS, INSTRUCTIONS, clocks, instructions_until
 
 ADD_1, BACK, WAIT = 0x00130313, 0xFFDFF06F, 0x10500073  # addi t1,t1,1; j -4; wfi
 LOAD, IF_0_BACK = 0x00033283, 0xFE028EE3  # ld t0,0(t1); beqz t0,-4
 STORE = 0x00533023  # sd t0,0(t1)
+STORE_WORD = 0x00532023  # sw t0,0(t1)
 READ_MCYCLE, READ_MINSTRET = 0xB0002573, 0xB02025F3  # csrr a0; csrr a1
 
 
@@ -93,3 +95,24 @@ def test_two_runs_are_equal_to_the_last_byte(rig):
         ram = hashlib.sha256(board.machine.core.ram.tobytes()).hexdigest()
         runs.append((bytes(board.sent), ram, board.clock.now_ns, board.machine.cycles))
     assert runs[0] == runs[1]
+
+
+def test_turns_grow_while_a_hart_waits_and_end_soon_after_a_register(rig):
+    machine = machine_with(rig, ADD_1, BACK)
+    done = []
+    for _ in range(6):
+        before = machine.harts[0].state[st.INSTRET]
+        machine.step()
+        done.append(machine.harts[0].state[st.INSTRET] - before)
+    assert done[:2] == [SLICE, 2 * SLICE] and done[-1] == LONGEST
+    # another hart's msip, which only Python serves: hart 1 hears of it no later than ever
+    hart = machine.harts[0]
+    hart.x[6], hart.x[5], hart.state[st.PC] = 0x02000004, 1, 0x80012000
+    machine.core.load(0x80012000, np.array([STORE_WORD, ADD_1, BACK], np.uint32).tobytes())
+    machine.harts[1].state[st.MIE] = st.MSIP
+    before = hart.state[st.INSTRET]
+    machine.step()
+    assert hart.state[st.INSTRET] - before == 1 + SLICE
+    before = hart.state[st.INSTRET]
+    machine.step()
+    assert hart.state[st.INSTRET] - before == SLICE
