@@ -22,6 +22,10 @@ QUIET_NS = 500_000_000  # nothing sent for so long: the device waits, or runs si
 AT_PROMPT_NS = 5_000_000  # the same after a prompt
 PROMPTS = (b">>> ", b"... ", b"\x04>")
 LONGEST_NS = 20_000_000_000  # of one step
+# While core 0 starts the interpreter, core 1 opens config.json with objects on the same heap and
+# takes no lock (maixpy_main.c: sd_preload). With some heap sizes and files, an assertion of
+# gc_free() stops core 1 then, and who needs it waits for ever: find_lines(), find_circles(), JPEG.
+STOPPED = b"sys_exit called by core 1"
 
 
 def image_with(files: dict[str, bytes]) -> bytes:
@@ -57,6 +61,7 @@ class Booted:
     def boot(self) -> None:
         self.board.power_on(wait=False)
         assert self.board._engine.wait_booted(600), "no prompt"
+        assert STOPPED not in self.board.serial.transcript, "core 1 stopped: take another heap"
 
     def restart(self) -> None:
         self.board.restore(self.snapshot)
