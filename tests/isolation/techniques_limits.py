@@ -152,7 +152,7 @@ MEMORY = [
     ("intern_flood", "i = 0\nwhile True:\n getattr(object, 'n%d' % i, 0)\n i += 1",
      "MemoryError"),
     ("attribute_flood", "class A: pass\na = A()\ni = 0\nwhile True:\n"
-     " setattr(a, 'n%d' % i, 0)\n i += 1", "MemoryError"),
+     " setattr(a, 'n%0100d' % i, 0)\n i += 1", "MemoryError"),
     ("class_flood", "l = []\nwhile True:\n l.append(type('T', (), {}))", "MemoryError"),
     ("generator_flood", "def g(): yield\nl = []\nwhile True:\n x = g()\n next(x)\n l.append(x)",
      "MemoryError"),
