@@ -232,7 +232,7 @@ class Firmware(PortThread):
         patience = TimeLimit(STOP_GRACE_S + (timeout or 0))
         while not (started.wait(0.05) or future.done()):
             with self._turn:
-                if self._booted and not started.is_set():
+                if self._booted and not (started.is_set() or self.at_prompt):
                     self.interrupt()
             if patience.over and future.cancel():
                 raise TimeoutExpired("the running program did not give way to the one to execute")
@@ -286,8 +286,7 @@ class Firmware(PortThread):
             if boot.warm() and not self._safe:
                 self._booted = True
                 boot.user_files(run_main=self.run_main)
-            self._safe = False
-            self._booted = True
+            self._safe = self._booted = False  # nothing to interrupt on the way to the prompt
             self.repl.start()
             self._serve()
             boot.soft_reset_line()
@@ -298,6 +297,7 @@ class Firmware(PortThread):
         """The prompt, until a soft reset is asked for."""
         while True:
             self._at_prompt.set()
+            self._booted = True
             self._do_jobs()
             if self._soft_reset_wanted:
                 self._soft_reset_wanted = False
