@@ -2,9 +2,13 @@
 
 Facts: integers accept a sign, a base prefix, underscores anywhere and surrounding blanks.
 Decimal numbers are accumulated digit by digit in single precision with one rounding per digit
-(the chip fuses multiply and add), then divided by 10**n for n up to 9, or multiplied by a
-single-precision power of ten. The last bit therefore differs from the nearest number now and
-then: 123456.789 becomes 123456.7890625 by way of 123456792.
+(the chip fuses multiply and add), then multiplied by a power of ten in single precision, as the C
+library's powf gives it. The source divides by small powers, but -ffast-math makes that a product
+with powf(10, -n). The last bits therefore differ from the nearest number now and then: 123456.789
+becomes 123456.796875 by way of 123456792, and 99999.99 is 99999.984375.
+
+Ref: MaixPy v0.6.3, the published binary: 2,000 literals and the powers of ten from 1e-60 to 1e49,
+bit for bit (tests/micropython/decimal_literals.json holds a part).
 """
 
 from __future__ import annotations
@@ -21,7 +25,12 @@ _DIGITS.update({c: i + 10 for i, c in enumerate(b"abcdefghijklmnopqrstuvwxyz")})
 _DIGITS.update({c: i + 10 for i, c in enumerate(b"ABCDEFGHIJKLMNOPQRSTUVWXYZ")})
 _EXPONENT_CAP = (0x7FFFFFFF // 2 - 9) // 10
 _TINY_EXP = -37
-_EXACT_POWERS = 9  # 10**9 is the largest power that single precision holds exactly
+_SMALLEST_POWER = -44  # below, powf gives 0
+# Powers where powf of the firmware's C library is one unit off the nearest number.
+_POWERS_OFF = {
+    n: struct.unpack("<f", struct.pack("<I", word))[0]
+    for n, word in ((-36, 0x03AA2424), (-22, 0x1AF1C900), (-18, 0x219392EE), (11, 0x51BA43B8))
+}
 _ACCUMULATE_BELOW = 100000002004087734272  # 1e20 in single precision
 
 
@@ -114,12 +123,12 @@ def parse_integer(text: bytes, base: int = 0) -> int:
 
 
 def _power_of_ten(exponent: int) -> float:
-    """10**exponent in single precision."""
+    """What powf(10, exponent) of the firmware's C library gives."""
     if exponent > 38:
         return math.inf
-    if exponent < -50:
+    if exponent < _SMALLEST_POWER:
         return 0.0
-    return to_single(10.0**exponent)
+    return _POWERS_OFF.get(exponent) or to_single(10.0**exponent)
 
 
 def _scale(mantissa: int, exponent: int) -> float:
@@ -128,8 +137,6 @@ def _scale(mantissa: int, exponent: int) -> float:
         # Two steps, so that the power itself is never below the normal range.
         exponent -= _TINY_EXP
         value = to_single(value * to_single(1e-37))
-    if -_EXACT_POWERS <= exponent < 0:
-        return to_single(value / 10.0**-exponent)
     return to_single(value * _power_of_ten(exponent))
 
 
