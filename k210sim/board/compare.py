@@ -1,4 +1,4 @@
-"""Runs one program on both engines and finds the first byte where their outputs part."""
+"""Runs programs on both engines and finds the first byte where their outputs part."""
 
 from __future__ import annotations
 
@@ -6,12 +6,15 @@ import re
 import shutil
 import tempfile
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from k210sim.board import engines
-from k210sim.board.board import Board, ExecResult, ExecTimeout
+from k210sim.board.board import Board, ExecResult, ExecTimeout, Snapshot
+
+ENGINES = (engines.RISCV, engines.BUILTIN)  # the one that may be refused goes first
 
 # Objects lie elsewhere on another heap. As `repr` and `hex(id(...))` print them.
 ADDRESSES = (
@@ -43,6 +46,77 @@ class Comparison:
         return self.outputs[engine][start : (self.offset or 0) + CONTEXT]
 
 
+class Pair:
+    """A board of each engine at its prompt, where every program starts: `with Pair(...) as pair:`.
+
+    Each boots once; a program after the first gets back the whole machine as it was then (RAM,
+    flash, panel, time), but for what an SD card holds.
+
+    flash_image : with the firmware of the riscv engine at 0x0; None as for `Board`. sd : as for
+    `Board`. Each board gets a copy of both. tell : gets a line for each boot. options : of `Board`,
+    but for engine and clock
+    """
+
+    def __init__(
+        self,
+        flash_image: str | Path | None,
+        tell: Callable[[str], None] = lambda text: None,
+        sd: str | Path | None = None,
+        **options: Any,
+    ):
+        self._flash_image, self._sd = flash_image, sd
+        self._tell, self._options = tell, options
+        self._boards: dict[str, Board] = {}
+        self._booted: dict[str, Snapshot] = {}
+        self._used = False
+        self._open = ExitStack()
+
+    def __enter__(self) -> Pair:
+        with ExitStack() as stack:
+            for engine in ENGINES:
+                self._tell(f"{engine}: booting")
+                folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="k210sim-compare-"))
+                image = _copy(self._flash_image, Path(folder) / "flash.bin")
+                card = _copy(self._sd, Path(folder) / "card")
+                board = Board(image, engine=engine, run_main=False, sd=card, **self._options)
+                self._boards[engine] = stack.enter_context(board)
+                self._booted[engine] = board.snapshot()
+            self._open = stack.pop_all()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._open.close()
+
+    def compare(self, source: str | bytes | Path, timeout: float | None = 60.0,
+                mask_addresses: bool = False) -> Comparison:  # fmt: skip
+        """Run a program on both.
+
+        timeout : seconds of wall time for each run; of a program that is stopped by it only what
+        both printed is compared. mask_addresses : do not compare addresses of objects
+        """
+        results = {}
+        for engine, board in self._boards.items():
+            if self._used:
+                board.restore(self._booted[engine])
+            try:
+                results[engine] = board.exec(source, timeout)
+            except ExecTimeout as error:
+                results[engine] = error.result
+        self._used = True
+        return _compared(results, mask_addresses)
+
+
+def _copy(path: str | Path | None, to: Path) -> Path | None:
+    """Where the copy of a file or folder is, or will be made; None for None."""
+    if path is None:
+        return None
+    if Path(path).is_dir():
+        shutil.copytree(path, to)
+    elif Path(path).exists():
+        shutil.copyfile(path, to)
+    return to
+
+
 def compare(
     source: str | bytes | Path,
     flash_image: str | Path | None,
@@ -52,29 +126,9 @@ def compare(
     tell: Callable[[str], None] = lambda text: None,
     **options: Any,
 ) -> Comparison:
-    """Run a program on a board of each engine, on copies of a flash image.
-
-    flash_image : with the firmware of the riscv engine at 0x0; None as for `Board`. timeout :
-    seconds of wall time for each run; of a program that is stopped by it only what both printed is
-    compared. mask_addresses : do not compare addresses of objects. tell : gets a line for each
-    step. options : of `Board`, but for engine and clock
-    """
-    results = {}
-    for engine in (engines.RISCV, engines.BUILTIN):  # the one that may be refused goes first
-        tell(f"{engine}: booting")
-        with tempfile.TemporaryDirectory(prefix="k210sim-compare-") as folder:
-            image = None
-            if flash_image is not None:
-                image = Path(folder) / "flash.bin"
-                if Path(flash_image).exists():
-                    shutil.copyfile(flash_image, image)
-            with Board(image, engine=engine, run_main=False, **options) as board:
-                tell(f"{engine}: running")
-                try:
-                    results[engine] = board.exec(source, timeout)
-                except ExecTimeout as error:
-                    results[engine] = error.result
-    return _compared(results, mask_addresses)
+    """Run one program on a board of each engine; the arguments are those of `Pair`."""
+    with Pair(flash_image, tell, **options) as pair:
+        return pair.compare(source, timeout, mask_addresses)
 
 
 def _compared(results: dict[str, ExecResult], mask_addresses: bool) -> Comparison:

@@ -41,7 +41,36 @@ def test_where_two_outputs_part(compare):
     result = compare("--json", "-c", "x = 1")
     assert result.exit_code == 0
     facts = json.loads(result.stdout)
-    assert facts["equal"] and facts["engines"]["riscv"]["exit_reason"] == "ok"
+    assert (facts["equal"], facts["different"]) == (1, 0)
+    (script,) = facts["scripts"]
+    assert script["equal"] and script["engines"]["riscv"]["exit_reason"] == "ok"
+
+
+def test_several_scripts_each_start_at_the_first_prompt(compare, tmp_path):
+    for name, text in (("a", "x = 1"), ("b", "x"), ("c", "y = 1")):
+        (tmp_path / f"{name}.py").write_text(text)
+    result = compare("a.py", "b.py", "c.py")
+    assert result.exit_code == 1
+    lines = result.stdout.splitlines()
+    assert lines[0] == "a.py: equal: 0 bytes" and lines[-1] == "2 of 3 equal"
+    assert "differ at byte 0" in lines[1] and "Traceback" in lines[3]  # x is not there any more
+    assert result.stderr.count("booting") == 2
+    assert "k210sim: 3/3 c.py" in result.stderr
+    result = compare("--json", "a.py", "b.py")
+    facts = json.loads(result.stdout)
+    assert [entry["script"] for entry in facts["scripts"] if not entry["equal"]] == ["b.py"]
+    for arguments in ((), ("a.py", "-c", "1")):
+        assert isinstance(compare(*arguments).exception, ConfigError)
+
+
+def test_each_engine_has_its_own_card(compare, tmp_path):
+    card = tmp_path / "card"
+    card.mkdir()
+    (card / "a.txt").write_text("kept")
+    code = "import os\nos.remove('/sd/a.txt')\nopen('/sd/b.txt', 'w').close()"
+    result = compare("--sd", str(card), "-c", code)
+    assert "builtin: the end in b''" in result.stdout  # no traceback; prompt.c prints something
+    assert [path.name for path in card.iterdir()] == ["a.txt"]
 
 
 def test_what_cannot_be_compared_is_refused(compare, tmp_path):
