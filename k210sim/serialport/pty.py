@@ -143,11 +143,12 @@ class PtyEnd:
                 look = select.poll()
                 look.register(self._master, select.POLLIN)
                 state = dict(look.poll(0)).get(self._master, 0)
-                if state & select.POLLIN:
-                    self._receive()  # a client that wrote and left at once
                 if not state & select.POLLHUP:
-                    self.connected = True
+                    with self._port.between_deliveries():
+                        self.connected = True
                     may_send_at = time.monotonic() + SETTLE_S
+                if state & select.POLLIN:
+                    self._receive()  # from a client that may have left at once
                 continue
             state = events.get(self._master, 0)
             if state & select.POLLIN:

@@ -164,7 +164,7 @@ class TcpEnd:
             return
         client.setblocking(False)
         client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        with self._lock:
+        with self._port.between_deliveries(), self._lock:
             backlog = self._unheard
             self._unheard = Backlog(self._limit)
             self._clients[client] = Backlog(self._limit)

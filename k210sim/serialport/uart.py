@@ -40,7 +40,7 @@ class PortClosed(BaseException):
 
 
 class Listener(Protocol):
-    """A host end: gets every byte the device sends and must neither block nor raise."""
+    """A host end: gets every byte the device sends; must neither block, raise nor write."""
 
     def deliver(self, data: bytes) -> None: ...
 
@@ -81,6 +81,7 @@ class UartPort:
         self._deaf_until = 0.0  # wall time
         self._listeners: list[Listener] = []
         self._hearing: list[Listener] = []  # ends with a client, for what is being written
+        self._delivery = threading.Lock()
 
     # --- host side, any thread ------------------------------------------------------------------
 
@@ -97,6 +98,13 @@ class UartPort:
         """Whether another end than this one had a client when the bytes being delivered left the
         device. For `deliver`: a client may read them and go before the next end is told."""
         return any(other is not end for other in self._hearing)
+
+    def between_deliveries(self) -> threading.Lock:
+        """For an end that lets a client in: held, no bytes are on their way to the ends.
+
+        Else a client that comes while they are would hear what another one has just read.
+        """
+        return self._delivery
 
     def host_send(self, data: bytes) -> None:
         """Bytes from a host end to the device."""
@@ -297,9 +305,10 @@ class UartPort:
         data = bytes(data)
         self.sent += len(data)
         listeners = self._listeners
-        self._hearing = [end for end in listeners if getattr(end, "connected", False)]
-        for listener in listeners:
-            listener.deliver(data)
+        with self._delivery:
+            self._hearing = [end for end in listeners if getattr(end, "connected", False)]
+            for listener in listeners:
+                listener.deliver(data)
         if self.clock.mode != "real":
             self._wait_for_readers(listeners)
         self.clock.advance_ns(self._byte_ns * len(data))

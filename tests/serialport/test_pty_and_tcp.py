@@ -217,6 +217,36 @@ def test_tcp_serves_several_clients_and_new_ones_after_them(port, tcp):
     third.close()
 
 
+@pytest.mark.parametrize("kind", ["pty", "tcp"])
+def test_a_client_that_comes_while_bytes_are_delivered_hears_the_later_ones(port, kind):
+    """What another end's client may have read already is old news for it."""
+    came = []
+
+    class First:
+        connected = True
+
+        def deliver(self, data):
+            if data == b"old":
+                came.append(open_client(kind, end))
+                time.sleep(0.3)  # long enough for the end to notice
+
+    port.attach(First())
+    end = PtyEnd(port) if kind == "pty" else TcpEnd(port, "127.0.0.1:0")
+    try:
+        port.write(b"old")
+        time.sleep(0.1)
+        port.write(b"new")
+        assert came[0].read(3) == b"new"
+        came[0].close()
+    finally:
+        end.close()
+
+
+def open_client(kind, end):
+    return serial.serial_for_url(end.name if kind == "pty" else f"socket://{end.address}",
+                                 timeout=3)
+
+
 @pytest.mark.parametrize("address", ["", "host", "host:port", "1.2.3.4:70000"])
 def test_a_bad_tcp_address_is_refused(address):
     with pytest.raises(ConfigError, match="HOST:PORT"):
