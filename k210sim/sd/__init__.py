@@ -27,3 +27,4 @@ after the same card comes back, as on the device.
 """
 
 BLOCK = 512
+TEMPORARY = ".k210sim-"  # how names of files begin that are being written to a host folder

@@ -14,6 +14,7 @@ import stat
 from pathlib import Path
 
 from k210sim.errors import HostError
+from k210sim.sd import TEMPORARY
 from k210sim.sd.fat_layout import (
     CREATE_ALWAYS,
     CREATE_NEW,
@@ -31,7 +32,6 @@ from k210sim.sd.fat_layout import (
     FatFailure,
 )
 
-TEMPORARY = ".k210sim-"  # how names of files begin that are being written
 CLUSTER = 32768
 CARD_BYTES = 4 << 30  # the size that is shown: a card of 4 GiB
 EPOCH_2000 = 946684800  # seconds from 1970 to 2000

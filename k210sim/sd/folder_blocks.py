@@ -28,13 +28,12 @@ import zlib
 from pathlib import Path
 
 from k210sim.errors import HostError
-from k210sim.sd import BLOCK
+from k210sim.sd import BLOCK, TEMPORARY
 from k210sim.sd import fat_layout as L
 from k210sim.sd.cards import CardError, check_block
 from k210sim.sd.fat import FatVolume
 from k210sim.sd.fat_format import format_card
 from k210sim.sd.fat_layout import FatFailure
-from k210sim.sd.folder import TEMPORARY
 
 log = logging.getLogger("k210sim")
 
