@@ -173,7 +173,11 @@ class Runtime:
         return self.vm.complete(text)
 
     def soft_reset(self) -> None:
-        """Finalisers of everything alive, then a fresh heap. The system heap stays as it is."""
+        """Threads end, finalisers of everything alive, then a fresh heap.
+
+        The system heap stays as it is, but for the threads' stacks.
+        """
+        self.discard()
         self.vm.finalise_all()
         self.vm.start()
 

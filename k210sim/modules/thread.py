@@ -177,11 +177,16 @@ class Threads:
         vm.write(traceback_text(vm, exc))
 
     def abandon(self) -> None:
-        """End the host threads of a machine that has been started afresh under them."""
+        """End all threads but the main one where they stand, as a soft reset does.
+
+        Their stacks go back to the system heap, as FreeRTOS frees those of deleted tasks.
+        Ref: MaixPy mpthreadport.c, mp_thread_deinit.
+        """
         for t in self.running[1:]:
             t.dying = t.abandoned = True
             t.go.release()
             t.host.join(1.0)
+            self.vm.system_heap.free(t.block)
         del self.running[1:]
 
     def __reduce__(self):

@@ -52,6 +52,16 @@ def test_boot_py_and_main_py_run_in_this_order(board):
     assert board.exec("print(from_boot + from_main)").stdout == "2\n"
 
 
+def test_a_soft_reset_gives_back_the_stacks_of_threads(board):
+    free = []
+    for _ in range(3):
+        board.exec("import _thread, utime\ndef f():\n    while 1: utime.sleep_ms(1)\n"
+                   "for i in range(3): _thread.start_new_thread(f, ())\n")
+        board.soft_reset()
+        free.append(board.exec("from Maix import utils; print(utils.heap_free())").stdout)
+    assert free[0] == free[1] == free[2]
+
+
 def test_an_error_in_boot_py_is_shown_and_main_py_still_runs(board):
     board.exec(
         "f = open('/flash/boot.py', 'w'); f.write('1/0'); f.close()\n"

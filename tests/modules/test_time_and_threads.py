@@ -146,9 +146,12 @@ def test_the_stack_of_a_thread_is_small(machine):
 
 def test_a_soft_reset_ends_threads():
     machine = Machine()
+    used = machine.vm.system_heap.used_bytes
     machine.run("import _thread, utime\ndef f():\n    while True: utime.sleep_ms(1)\n"
                 "for i in range(3): _thread.start_new_thread(f, ())\nutime.sleep_ms(100)")
     hosts = [t.host for t in machine.vm.threads.running[1:]]
+    assert machine.vm.system_heap.used_bytes > used
     machine.restart()
+    assert machine.vm.system_heap.used_bytes == used, "their stacks are free again"
     assert len(hosts) == 3 and not any(host.is_alive() for host in hosts)
     assert machine.run("print('fine')") == "fine\n"
