@@ -142,18 +142,20 @@ def _deep(layers, repeats) -> tuple[float, float]:
         if not isinstance(plan, DotConv) or min(p.in_shape[0], p.out_shape[0]) < 64:
             continue
         plan.run(source)  # fills the work arrays
-        k, rows = plan.kernels, plan.blocks * plan.kernels.ROWS
-        x = tiles.scratch("words", (plan.groups, plan.pitch), np.int32)
-        acc = tiles.scratch("acc", (rows, plan.positions), np.int32)
-        weights = plan._weights()
+        k, f = plan.kernels, plan.layout
+        x = tiles.scratch("words", (f.groups, f.pitch), np.int32)
+        acc = tiles.scratch("acc", (f.blocks * k.ROWS, f.positions), np.int32)
+        weights = plan.weights
+        if plan.wide:
+            weights = weights.astype(np.int16) + np.int16(plan.factor)
 
-        def run(plan=plan, k=k, x=x, acc=acc, weights=weights):
-            for _ in range(plan.bands):
-                for steps in plan.steps:
+        def run(k=k, f=f, x=x, acc=acc, weights=weights):
+            for _ in range(f.bands):
+                for steps in f.steps:
                     k.sums.ctypes(x.ctypes.data, steps.ctypes.data, len(steps),
-                                  weights.ctypes.data, plan.blocks, plan.positions,
-                                  acc.ctypes.data, 4 * plan.positions)
+                                  weights.ctypes.data, f.blocks, f.positions,
+                                  acc.ctypes.data, 4 * f.positions)
 
         total += best(run, repeats)
-        macs += p.weights.size * plan.positions * plan.bands * len(plan.steps)
+        macs += p.weights.size * f.positions * f.bands * len(f.steps)
     return total, macs

@@ -105,6 +105,10 @@ class _ByDevice:
             self._descriptors[index] = self.machine.parameters(item)
         return self._descriptors[index]
 
+    def _group(self, first):
+        """Layers reach the registers one by one."""
+        return first, []
+
 
 class DeviceNet(_ByDevice, Net):
     """A V3 net that convolves through the registers. Its outputs leave by the stream, as with

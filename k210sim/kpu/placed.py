@@ -1,4 +1,4 @@
-"""A KPU layer between two maps of the AI RAM.
+"""A KPU layer between two maps of the AI RAM, and several in a row as one call.
 
 The kernels read and write the chip's own layout, so nothing is copied between; a layer whose maps
 overlap, or whose kernel set works on plain maps only, goes through copies. Both give the same
@@ -7,6 +7,7 @@ bytes: the whole input is read before the first output is written, or none of it
 
 from __future__ import annotations
 
+from k210sim.errors import KmodelError
 from k210sim.kpu import ai_ram
 
 
@@ -29,6 +30,11 @@ class PlacedConv:
         self.source_place = ai_ram.place(self.source, regs.in_shape)
         self.target_place = ai_ram.place(self.target, regs.out_shape)
 
+    @property
+    def chains(self) -> bool:
+        """Whether it can be a part of a chain (kernels/chain.py)."""
+        return self.direct and self.plan.pool_after is None
+
     def run(self, ram: ai_ram.AiRam, threads: int) -> None:
         """Convolve from map to map."""
         if self.direct:
@@ -40,3 +46,57 @@ class PlacedConv:
     def output(self, ram: ai_ram.AiRam):
         """A copy of the output map, uint8 (C, H, W)."""
         return ram.read_map(self.target, self.out_shape)
+
+
+class PlacedChain:
+    """Layers that follow one another, none of whose outputs anybody looks at between."""
+
+    __slots__ = ("chain",)
+
+    def __init__(self, layers: list[PlacedConv]):
+        from k210sim.kpu.kernels import chain  # compiles
+
+        self.chain = chain.Chain([(one.plan, one.source_place, one.target_place)
+                                  for one in layers])
+
+    def run(self, ram: ai_ram.AiRam, threads: int) -> None:
+        """As PlacedConv.run, one layer after the other."""
+        self.chain.run(ram.data, ram.data, threads)
+
+
+def joined(layers: list[PlacedConv]) -> list[PlacedConv | PlacedChain]:
+    """The same layers in as few calls as possible."""
+    found: list[PlacedConv | PlacedChain] = []
+    row: list[PlacedConv] = []
+    for layer in [*layers, None]:
+        if layer is not None and layer.chains:
+            row.append(layer)
+            continue
+        found += row if len(row) < 2 else [PlacedChain(row)]
+        row = []
+        if layer is not None:
+            found.append(layer)
+    return found
+
+
+def group(first: int, end: int, layers_of, wanted) -> tuple[int, list]:
+    """Which of a net's layers [first, end) run together: the last one's index, what to run.
+
+    layers_of(index): its PlacedConvs, None for a layer of the CPU; wanted(index): whether its
+    output leaves the AI RAM. A layer that cannot be prepared ends the group and is met again when
+    it is its turn.
+    """
+    layers: list[PlacedConv] = []
+    index = first
+    while index < end:
+        try:
+            more = layers_of(index)
+        except KmodelError:
+            break
+        if more is None:
+            break
+        layers += more
+        index += 1
+        if wanted(index - 1):
+            break
+    return (index - 1, joined(layers)) if index - first > 1 else (first, [])

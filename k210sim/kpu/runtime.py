@@ -37,7 +37,7 @@ from k210sim.kpu.kmodel import layers as kl
 from k210sim.kpu.kmodel import v3
 from k210sim.kpu.kmodel.header import Refusal, describe_word, identify
 from k210sim.kpu.memory import MainMemory
-from k210sim.kpu.placed import PlacedConv
+from k210sim.kpu.placed import PlacedConv, group
 
 # Sizes `set_layers` gives to output 0, by the last layer's type; conv and add_padding apart.
 OUTPUT_SIZES = {
@@ -106,7 +106,8 @@ class Net:
         self.layer_count = self.total_layers
         self.driver = driver or Driver()
         self._kernels, self.threads = kernels, check_threads(threads)
-        self._plans: dict[int, object] = {}
+        self._plans: dict[int, PlacedConv] = {}
+        self._groups: dict[int, tuple[int, list]] = {}
         self._forced: set[int] = set()
         self._keep = False  # whether a layer's output is wanted, not only its effect
 
@@ -196,6 +197,7 @@ class Net:
             return SetLayers(False, f"err: set layers_length to {count}, but max "
                                     f"{self.total_layers}\r\n")
         self.layer_count = count if count > 0 else self.total_layers
+        self._groups.clear()
         if self.driver.forced is not None:
             net, index = self.driver.forced
             if index >= self.layer_count:
@@ -204,6 +206,7 @@ class Net:
                     f"set_layers({count}) after layer {index} was dumped crashes the firmware: "
                     "set the full count first", text)
             net._forced.discard(index)
+            net._groups.clear()
             self.driver.forced = None
         index = self.layer_count - 1
         body = self.model.layers[index]
@@ -236,10 +239,14 @@ class Net:
         input or a layer that cannot run.
         """
         self._place_input(np.asarray(x))
-        results, self._keep = [], keep_layers
-        for index, body in enumerate(self.model.layers[: self.layer_count]):
+        results, self._keep, index = [], keep_layers, -1
+        while index + 1 < self.layer_count:
+            index, together = (index + 1, []) if keep_layers else self._group(index + 1)
+            for layer in together:
+                layer.run(self.ai_ram, self.threads)
+            body = self.model.layers[index]
             try:
-                value = self._execute(index, body)
+                value = self._leave(index, body) if together else self._execute(index, body)
             except Refusal:
                 raise
             except KmodelError as error:
@@ -280,15 +287,42 @@ class Net:
             raise KmodelError(f"layer type {body.TYPE} is not executed by any firmware")
         return layer(body, self)
 
-    def _convolve(self, index, body):
+    def _group(self, first):
+        """The KPU layers that run together from a layer on: the last one's index, and what to run;
+        nothing where it runs by itself."""
+        found = self._groups.get(first)
+        if found is None:
+            found = self._groups[first] = group(first, self.layer_count, self._placed,
+                                                self._wanted)
+        return found
+
+    def _placed(self, index) -> list[PlacedConv] | None:
+        """The prepared KPU layer, None for another kind."""
+        body = self.model.layers[index]
+        if not isinstance(body, kl.Conv):
+            return None
         layer = self._plans.get(index)
         if layer is None:
             ai_ram.check_map(body.regs.image_src_addr, body.regs.in_shape)
             ai_ram.check_map(body.regs.image_dst_addr, body.regs.out_shape)
             layer = self._plans[index] = PlacedConv(self._prepare(body), body.regs)
-        layer.run(self.ai_ram, self.threads)
-        wanted = body.flags & kl.MAIN_MEM_OUT or index in self._forced
-        out = layer.output(self.ai_ram) if wanted or self._keep else None
+        return [layer]
+
+    def _wanted(self, index) -> bool:
+        """Whether a KPU layer's output goes to main memory."""
+        return bool(self.model.layers[index].flags & kl.MAIN_MEM_OUT) or index in self._forced
+
+    def _convolve(self, index, body):
+        for layer in self._placed(index):
+            layer.run(self.ai_ram, self.threads)
+        return self._leave(index, body)
+
+    def _leave(self, index, body):
+        """The output of a KPU layer that has run, where somebody wants it."""
+        wanted = self._wanted(index)
+        if not (wanted or self._keep):
+            return None
+        out = self._plans[index].output(self.ai_ram)
         if wanted:
             count = out.size
             if self.cpu_copy and body.regs.out_width % ai_ram.LINE == 0:

@@ -24,7 +24,7 @@ from k210sim.kpu.kmodel import nodes as nd
 from k210sim.kpu.kmodel import v4
 from k210sim.kpu.kmodel.header import Refusal, describe_word, identify
 from k210sim.kpu.memory import MainMemory
-from k210sim.kpu.placed import PlacedConv
+from k210sim.kpu.placed import PlacedConv, group
 from k210sim.kpu.runtime import LayerResult
 
 MAX_OUTPUTS = 16
@@ -40,7 +40,9 @@ class NetV4:
         self.main = MainMemory(model.header.main_mem)
         self.ai_ram = ram or ai_ram.AiRam()
         self.constants = np.frombuffer(model.constants, np.uint8)
-        self._kernels, self._plans, self.threads = kernels, {}, check_threads(threads)
+        self._kernels, self.threads = kernels, check_threads(threads)
+        self._plans: dict[int, list[PlacedConv]] = {}
+        self._groups: dict[int, tuple[int, list]] = {}
         self._slots: dict[int, tuple[int, int, int]] = {}
         self._keep = False  # whether a node's output is wanted, not only its effect
 
@@ -176,10 +178,14 @@ class NetV4:
     def run(self, x: np.ndarray, keep_layers: bool = False) -> list[LayerResult]:
         """Run all nodes on input 0; returns every node's result if asked."""
         self._place_input(np.asarray(x))
-        results, self._keep = [], keep_layers
-        for index, node in enumerate(self.model.nodes):
+        results, self._keep, index = [], keep_layers, -1
+        while index + 1 < len(self.model.nodes):
+            index, together = (index + 1, []) if keep_layers else self._group(index + 1)
+            for layer in together:
+                layer.run(self.ai_ram, self.threads)
+            node = self.model.nodes[index]
             try:
-                value = self._execute(index, node)
+                value = self._leave(index, node) if together else self._execute(index, node)
             except KmodelError as error:
                 error.args = (f"{error.args[0]}, in node {index} ({node.NAME})",)
                 raise
@@ -212,7 +218,21 @@ class NetV4:
             raise KmodelError(f"opcode {node.OPCODE:#x} is not executed on the K210")
         return operation(node, self)
 
-    def _convolve(self, index, node):
+    def _group(self, first):
+        """The KPU layers that run together from a node on: the last one's index, and what to run;
+        nothing where it runs by itself."""
+        found = self._groups.get(first)
+        if found is None:
+            found = self._groups[first] = group(
+                first, len(self.model.nodes), self._placed,
+                lambda index: self.model.nodes[index].main_out.size > 0)
+        return found
+
+    def _placed(self, index) -> list[PlacedConv] | None:
+        """The prepared KPU layer, one for each map of its batch; None for another kind of node."""
+        node = self.model.nodes[index]
+        if not isinstance(node, nd.KpuConv2d):
+            return None
         layers = self._plans.get(index)
         if layers is None:
             if not 1 <= node.batches <= ai_ram.LINES:
@@ -220,13 +240,20 @@ class NetV4:
             # The last maps reach farthest: a broken file is refused before anything is prepared.
             PlacedConv(None, node.regs, node.batches - 1)
             plan = self._prepare(node)
-            layers = self._plans[index] = tuple(PlacedConv(plan, node.regs, n)
-                                                for n in range(node.batches))
-        for layer in layers:
+            layers = self._plans[index] = [PlacedConv(plan, node.regs, n)
+                                           for n in range(node.batches)]
+        return layers
+
+    def _convolve(self, index, node):
+        for layer in self._placed(index):
             layer.run(self.ai_ram, self.threads)
+        return self._leave(index, node)
+
+    def _leave(self, index, node):
+        """The output of a KPU layer that has run, where somebody wants it."""
         if not (self._keep or node.main_out.size > 0):
             return None
-        parts = [layer.output(self.ai_ram) for layer in layers]
+        parts = [layer.output(self.ai_ram) for layer in self._plans[index]]
         result = parts[0] if len(parts) == 1 else np.stack(parts)
         if node.main_out.size > 0:
             self.write(node.main_out, result)

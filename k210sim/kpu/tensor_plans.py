@@ -10,6 +10,7 @@ functions read all before they write.
 from __future__ import annotations
 
 import math
+from itertools import groupby
 
 import numpy as np
 
@@ -17,6 +18,7 @@ from k210sim.errors import KmodelError
 from k210sim.kpu import ai_ram
 from k210sim.kpu.kernels import maps, tensors
 from k210sim.kpu.kmodel import v5
+from k210sim.kpu.placed import PlacedConv, joined
 from k210sim.kpu.stack_machine import TensorMachine
 from k210sim.kpu.tensor_ops import BINARY, F32, FLOAT
 from k210sim.kpu.tensor_views import MAX_ELEMENTS
@@ -269,7 +271,7 @@ class Download(Upload):
 
 
 class Layer:
-    """A KPU layer between maps of the AI RAM."""
+    """A KPU layer between maps of the AI RAM, or some that run together (placed.py)."""
 
     __slots__ = ("conv",)
 
@@ -308,7 +310,7 @@ def call(m, o):
     steps, whole = [], set()
     for index, op in enumerate(net.operations(number, function)):
         if op.opcode == 2 and not op.main_out.size:
-            steps += [Layer(conv) for conv in net.layers(op, memory, (number, function, index))]
+            steps += net.layers(op, memory, (number, function, index))
         elif op.opcode == 0 and op.src.location == v5.INPUT:
             steps += _maps(Upload, op, memory.cells(op.src), op.dst)
         elif op.opcode == 1 and op.dst.location == v5.OUTPUT:
@@ -319,7 +321,15 @@ def call(m, o):
         else:
             return None
     # What no operation fills is zeros.
-    return Call(steps) if len(whole) == len(targets) else None
+    return Call(_layers(steps)) if len(whole) == len(targets) else None
+
+
+def _layers(steps):
+    """The steps with KPU layers that follow one another in one."""
+    found = []
+    for kpu, some in groupby(steps, lambda step: isinstance(step, PlacedConv)):
+        found += [Layer(one) for one in joined(list(some))] if kpu else some
+    return found
 
 
 def _maps(kind, op, cells, place):

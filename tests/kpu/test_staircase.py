@@ -9,7 +9,7 @@ from test_kpu_kernels import run_layer
 
 from k210sim.kpu import ai_ram
 from k210sim.kpu.conv_params import segments
-from k210sim.kpu.kernels import buckets, dot_conv, maps, stair_fit, staircase, table, tiles
+from k210sim.kpu.kernels import buckets, chain, dot_conv, maps, stair_fit, staircase, table
 from k210sim.kpu.kmodel.writer import activation_table
 from k210sim.kpu.layer_regs import Activation, BatchNorm
 from k210sim.kpu.placed import PlacedConv
@@ -197,7 +197,7 @@ def test_every_pool_on_sums_equals_the_portable_set(seed, pool, k, height, width
                 plan = kernels.prepare(params)
                 if isinstance(plan, dot_conv.DotConv) and not signed:
                     plan.factor, plan.adds = 0, True
-                plan.work = tiles.WORTH
+                plan.work = chain.WORTH
                 return type("Plan", (), {"run": lambda _, v: plan.run(v, threads)})()
 
         results.append(run_layer(Threaded, x, weights, bn, act, **options))

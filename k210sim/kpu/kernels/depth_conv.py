@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from k210sim.kpu.kernels import depthwise, portable, stairs, tiles
+from k210sim.kpu.kernels import chain, depthwise, portable, stairs
+
+PIECES = 4  # of each thread, so that one that comes late or runs slowly leaves some to others
 
 
 def prepare(p):
@@ -20,25 +22,37 @@ def prepare(p):
 class DepthConv:
     """One layer; see depthwise.py."""
 
-    __slots__ = ("p", "stairs", "shape", "work")
+    __slots__ = ("p", "stairs", "shape", "work", "_last")
+    pool_after = None
 
     def __init__(self, p, tables):
         self.p, self.stairs = p.without_tables(), tables
         self.shape = np.array(p.out_shape, np.int64)
         self.work = 64 * int(np.prod(p.out_shape))
+        self._last = None
 
     def run(self, x: np.ndarray, threads: int = 1) -> np.ndarray:
         """uint8 (C, H, W) in and out."""
         p = self.p
         out = np.empty(p.out_shape, np.uint8)
-        self.run_cells(np.ascontiguousarray(x).reshape(-1), tiles.plain(p.in_shape),
-                       out.reshape(-1), tiles.plain(p.out_shape), threads)
+        self.run_cells(np.ascontiguousarray(x).reshape(-1), chain.plain(p.in_shape),
+                       out.reshape(-1), chain.plain(p.out_shape), threads)
         return out
 
     def run_cells(self, source, source_place, target, target_place, threads: int = 1) -> None:
         """From one place in flat bytes to another, which must not overlap."""
+        self._last = chain.single(self._last, self, source_place, target_place)
+        self._last.run(source, target, threads)
+
+    def parts(self, threads: int, source_place, target_place) -> chain.Parts:
+        """See depthwise.py."""
         p, s = self.p, self.stairs
-        tables = (self.shape, p.pad_value, p.weights, s.factor, s.ints, s.factors, s.lines, s.edges,
-                  s.buckets, target, target_place)
-        tiles.run(lambda a, b: depthwise.depthwise3x3(source, source_place, *tables, a, b),
-                  len(p.weights), tiles.worth(self.work, threads))
+        channels = len(p.weights)
+        each = -(-channels // (1 if threads == 1 else PIECES * threads))
+        at = chain.address
+        record = [at(source_place), at(target_place), at(self.shape), p.pad_value, at(p.weights),
+                  s.factor, channels, at(s.ints), at(s.factors), at(s.lines), len(s.lines),
+                  at(s.edges), len(s.edges), at(s.buckets), len(s.buckets)]
+        return chain.Parts([int(word) for word in record],
+                           [(depthwise.part.address, -(-channels // each), each)], 0,
+                           [source_place, target_place])

@@ -5,12 +5,17 @@ and its sums stay in the first cache.
 """
 
 import numpy as np
-from numba import njit, types
+from numba import cfunc, njit, types
 
-from k210sim.kpu.kernels import maps, staircase
+from k210sim.kpu.kernels import maps, staircase, team_code
+from k210sim.kpu.kernels.atomic import matrix, numbers, vector
 from k210sim.kpu.kernels.stair_fit import READ_ONLY
 
 TILE = 2048
+# Words of a layer's record: numbers and addresses of arrays its plan keeps.
+(SOURCE_PLACE, TARGET_PLACE, SHAPE, PAD, WEIGHTS, FACTOR, CHANNELS, INTS, FACTORS, LINES,
+ LINE_COUNT, EDGES, EDGE_COUNT, BUCKETS, BUCKET_COUNT, RECORD_WORDS) = range(16)
+RECORD, PER_PIECE = 2, 3  # words of a step, behind its function and number of pieces
 
 
 @njit("void(uint8[::1], int64, int64, int32[::1], int64, int32[:, ::1])", cache=True, nogil=True)
@@ -66,3 +71,23 @@ def depthwise3x3(cells, place, shape, pad, weights, factor, ints, factors, lines
             staircase.channel(sums, 0, n, none, c, ints, factors, lines, edges, buckets, y, t, out,
                               0, base)
         maps.store(out, row, c, 0, height, width, target_at, target)
+
+
+@cfunc(team_code.PART, cache=True)
+def part(job, step, piece, member):
+    """Some channels of depthwise3x3 as a part of a chain (team_code.py)."""
+    j, s = numbers(job, team_code.JOB_WORDS), numbers(step, team_code.STEP_WORDS)
+    r = numbers(s[RECORD], RECORD_WORDS)
+    channels = r[CHANNELS]
+    first = piece * s[PER_PIECE]
+    depthwise3x3(
+        vector(j[team_code.SOURCE], j[team_code.SOURCE_SIZE], np.uint8),
+        numbers(r[SOURCE_PLACE], 5),
+        numbers(r[SHAPE], 3), r[PAD], matrix(r[WEIGHTS], channels, 9, np.uint8), r[FACTOR],
+        matrix(r[INTS], channels, 5, np.int32), vector(r[FACTORS], channels, np.float32),
+        matrix(r[LINES], r[LINE_COUNT], 3, np.float32), vector(r[EDGES], r[EDGE_COUNT], np.int32),
+        vector(r[BUCKETS], r[BUCKET_COUNT], np.uint16),
+        vector(j[team_code.TARGET], j[team_code.TARGET_SIZE], np.uint8),
+        numbers(r[TARGET_PLACE], 5),
+        first, min(first + s[PER_PIECE], channels))
+    return 1

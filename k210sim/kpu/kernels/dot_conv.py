@@ -6,7 +6,7 @@ import importlib
 
 import numpy as np
 
-from k210sim.kpu.kernels import dot_frame, maps, portable, stairs, tiles
+from k210sim.kpu.kernels import chain, cuts, dot_frame, maps, portable, stairs
 from k210sim.kpu.kernels.dot_frame import MAXIMA
 
 
@@ -33,48 +33,37 @@ class DotConv:
     output, each computed as a decimating pool of its own.
     """
 
-    __slots__ = ("p", "kernels", "code", "wide", "group", "shift", "stairs", "work", "pool_after",
-                 "groups", "blocks", "copies", "bands", "positions", "pitch", "taps", "planes",
-                 "frame", "numbers", "shape", "weights", "steps", "factor", "adds")
+    __slots__ = ("p", "kernels", "wide", "group", "shift", "stairs", "work", "layout",
+                 "pool_after", "weights", "factor", "adds", "_last")
 
     def __init__(self, p, kernels: str, wide: bool, shift: int | None = None):
         self.p = p
         # Imported late, since it compiles.
         self.kernels = importlib.import_module(f"k210sim.kpu.kernels.{kernels}")
-        self.code = importlib.import_module("k210sim.kpu.kernels.dot_code")
         self.wide = wide
         self.group = 2 if wide else 4
         self.shift = (0 if wide else 128) if shift is None else shift
         self.stairs = stairs.Stairs(p)
         if self.stairs.complete:
             self.p = p.without_tables()
-        self._place_pixels()
+        k = self.kernels
+        on_sums = p.pool in MAXIMA and self.stairs.complete and self.stairs.rises
+        self.layout = dot_frame.of(p.in_shape, p.out_shape[0], p.taps, p.pool, on_sums,
+                                   p.pad_value, self.group, k.ROWS, k.STEP)
+        self.pool_after = p.pool if self.layout.pool_after else None
         self._lay_out_weights()
         self.work = p.in_shape[1] * p.in_shape[2] * (p.weights.size + 32 * p.out_shape[0])
-
-    def _place_pixels(self):
-        """Which planes, taps and bands there are (maps.py, dot_code.layer)."""
-        p, k = self.p, self.kernels
-        on_sums = p.pool in MAXIMA and self.stairs.complete and self.stairs.rises
-        frame = dot_frame.of(p.in_shape, p.out_shape[0], p.taps, p.pool, on_sums, p.pad_value,
-                             self.group, k.ROWS, k.STEP)
-        for name, value in frame._asdict().items():
-            if name in self.__slots__:
-                setattr(self, name, value)
-        self.pool_after = p.pool if frame.pool_after else None
-        self.numbers = np.array([self.wide, k.STEP, frame.band, frame.below, frame.rows,
-                                 frame.columns, p.arg_x, p.shr_x, self.shift, p.rule,
-                                 not self.stairs.complete, k.ROWS], np.int64)
+        self._last = None
 
     def _lay_out_weights(self):
-        p, rows, groups = self.p, self.kernels.ROWS, self.groups
+        p, rows, groups, blocks = self.p, self.kernels.ROWS, self.layout.groups, self.layout.blocks
         channels, out = p.in_shape[0], p.out_shape[0]
         # Wide weights are kept as bytes, half the memory, and widened at every run.
         dtype = np.uint8 if self.wide or not self.shift else np.int8
-        laid = np.zeros((self.blocks * rows, groups * self.group, p.taps), dtype)
+        laid = np.zeros((blocks * rows, groups * self.group, p.taps), dtype)
         laid[:out, :channels] = (p.weights.astype(np.int16) - self.shift).astype(dtype)
-        laid = laid.reshape(self.blocks, rows, groups, self.group, p.taps)
-        self.weights = np.ascontiguousarray(laid.transpose(0, 2, 4, 1, 3)).reshape(self.blocks, -1)
+        laid = laid.reshape(blocks, rows, groups, self.group, p.taps)
+        self.weights = np.ascontiguousarray(laid.transpose(0, 2, 4, 1, 3)).reshape(blocks, -1)
         # The factor of the input sum goes into the weights where they have room for it.
         factor = self.stairs.factor
         folded = (self.kernels.SIGNED and factor is not None and abs(factor) < 1 << 14
@@ -86,8 +75,8 @@ class DotConv:
         """uint8 (C, H, W) in, uint8 (C, H, W) after the pool out."""
         p = self.p
         out = np.empty(p.out_shape, np.uint8)
-        self.run_cells(np.ascontiguousarray(x).reshape(-1), tiles.plain(p.in_shape),
-                       out.reshape(-1), tiles.plain(p.out_shape), threads)
+        self.run_cells(np.ascontiguousarray(x).reshape(-1), chain.plain(p.in_shape),
+                       out.reshape(-1), chain.plain(p.out_shape), threads)
         return out
 
     def run_cells(self, source, source_place, target, target_place, threads: int = 1) -> None:
@@ -97,7 +86,7 @@ class DotConv:
             self._run(source, source_place, target, target_place, threads)
             return
         whole = np.empty((p.out_shape[0], *p.in_shape[1:]), np.uint8)
-        self._run(source, source_place, whole.reshape(-1), tiles.plain(p.in_shape), threads)
+        self._run(source, source_place, whole.reshape(-1), chain.plain(p.in_shape), threads)
         pooled = np.empty(p.out_shape, np.uint8)
         flat = whole.reshape(len(whole), -1)
         portable.pool_planes(flat, p.in_shape[2], p.pool, pooled)
@@ -105,36 +94,37 @@ class DotConv:
                    p.out_shape[2], target_place, target)
 
     def _run(self, source, source_place, target, target_place, threads):
-        maps_of = source, source_place, target, target_place, self._weights()
-        threads = tiles.worth(self.work, threads)
-        if threads == 1:
-            self._part(*maps_of, 0, self.bands, 0, self.blocks)
-        elif self.bands >= 2 * threads:
-            tiles.run(lambda a, b: self._part(*maps_of, a, b, 0, self.blocks), self.bands, threads)
-        else:
-            tiles.run(lambda a, b: self._part(*maps_of, 0, self.bands, a, b), self.blocks, threads)
+        self._last = chain.single(self._last, self, source_place, target_place)
+        self._last.run(source, target, threads)
 
-    def _part(self, source, source_place, target, target_place, weights, band, last_band, block,
-              last_block):
-        """Some bands of the blocks [block, last_block)."""
-        s, rows = self.stairs, self.kernels.ROWS
-        first, end = block * rows, min(last_block * rows, self.p.out_shape[0])
-        x = tiles.scratch("words", (self.groups, self.pitch), np.int32)
-        acc = tiles.scratch("acc", (self.copies, (last_block - block) * rows, self.positions),
-                            np.int32)
-        extra = tiles.scratch("extra", (len(self.taps), self.positions if self.adds else 0),
-                              np.int64)
-        result = tiles.scratch("result", (end - first, self.positions), np.uint8)
-        self.code.layer(self.kernels.sums.address, source, source_place, self.shape, self.planes,
-                        self.taps, self.frame, self.numbers, self.steps,
-                        weights[block:last_block].reshape(-1), x, acc, extra, result,
-                        *s.rows(first, end), *s.longer(self.p, first, end), target, target_place,
-                        first, band, last_band)
+    def parts(self, threads: int, source_place, target_place) -> chain.Parts:
+        """The sums and all that follows without the pool behind them; see dot_part.py."""
+        from k210sim.kpu.kernels import dot_part
 
-    def _weights(self) -> np.ndarray:
-        """uint8 [blocks, bytes]: the weights as the kernel reads them."""
-        if not self.wide:
-            return self.weights.view(np.uint8)
-        weights = tiles.scratch("weights", self.weights.shape, np.int16)
-        self.code.widen(self.weights, self.factor, weights)
-        return weights.view(np.uint8)
+        p, s, k, f = self.p, self.stairs, self.kernels, self.layout
+        cut = cuts.whole(f)
+        if threads > 1:
+            cut = cuts.best(f, k.ROWS, k.STEP, threads, self.weights.size * self.wide)
+        outputs, kept = p.out_shape[0], self.weights.shape[1]
+        blocks = cut.per_piece if cut.by_blocks else f.blocks
+        phases, rows = len(f.steps), blocks * k.ROWS
+        ints, factors = s.of_channels(outputs)
+        norm, segments, fnorm, fseg, spans = longer = s.longer(p)
+        *places, own = chain.room_for(
+            4 * f.groups * f.pitch, 4 * f.copies * rows * f.positions,
+            8 * phases * f.positions * self.adds, rows * f.positions,
+            2 * kept * blocks * self.wide)
+        at = chain.address
+        record = [
+            k.sums.address, at(source_place), at(target_place), at(f.shape), at(f.planes),
+            len(f.planes), at(f.taps), *f.taps.shape, at(f.frame), at(f.steps), f.steps.shape[1],
+            at(self.weights), f.blocks, kept, self.factor, f.groups, f.pitch, f.copies,
+            f.positions, self.adds, outputs, at(ints), at(factors), at(s.lines), len(s.lines),
+            at(s.edges), len(s.edges), at(s.buckets), len(s.buckets), len(norm) > 0, at(norm),
+            at(segments), len(segments), at(fnorm), at(fseg), len(fseg), at(spans),
+            -(-f.rows // cut.band), cut.by_blocks, cut.per_piece, *places,
+            self.wide, k.STEP, cut.band, f.below, f.rows, f.columns, p.arg_x, p.shr_x, self.shift,
+            p.rule, not s.complete, k.ROWS]
+        return chain.Parts([int(word) for word in record],
+                           [(dot_part.layer.address, cut.pieces)], own,
+                           [source_place, target_place, ints, factors, f, *longer])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from k210sim.kpu.kernels import buckets, stair_fit, staircase, tiles
+from k210sim.kpu.kernels import buckets, stair_fit, staircase
 
 NO_ROWS = (np.zeros((0, 4), np.int64), np.zeros((0, 5), np.int64), np.zeros((0, 2)),
            np.zeros((0, 4)), np.zeros((0, 2), np.int64))
@@ -42,16 +42,12 @@ class Stairs:
         if not proved.any():
             self.ints = self.factors = None  # no room for tables that say nothing
 
-    def rows(self, first: int, end: int) -> tuple:
-        """ints, factors of some channels, and lines, edges, buckets."""
-        rest = self.lines, self.edges, self.buckets
+    def of_channels(self, count: int) -> tuple[np.ndarray, np.ndarray]:
+        """ints and factors, tables that say nothing where there are none."""
         if self.ints is None:
-            count = end - first
-            ints = tiles.scratch("ints", (count, 5), np.int32)
-            ints[:] = 0
-            return ints, tiles.scratch("factors", (count,), np.float32), *rest
-        return self.ints[first:end], self.factors[first:end], *rest
+            return np.zeros((count, 5), np.int32), np.zeros(count, np.float32)
+        return self.ints, self.factors
 
-    def longer(self, p, first: int, end: int) -> tuple:
+    def longer(self, p) -> tuple:
         """What ConvParams.longer gives, empty if unused."""
-        return NO_ROWS if self.complete else p.longer(slice(first, end))
+        return NO_ROWS if self.complete else p.longer()

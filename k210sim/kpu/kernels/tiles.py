@@ -1,4 +1,4 @@
-"""Work on the tiles of one layer with several threads.
+"""Work on the tiles of one layer of the portable set with several threads, and work arrays.
 
 The kernels release Python's lock and every tile writes cells no other tile touches, so the result
 does not depend on the number of threads or their order.
@@ -18,8 +18,6 @@ from k210sim.errors import ConfigError
 
 MAX_THREADS = 64
 MOST_VIEWS = 256  # kept of one work array
-# Products, or pixels times 32, below which waking another thread costs more than it saves.
-WORTH = 5_000_000
 _pools: dict[tuple[int, int], ThreadPoolExecutor] = {}
 _own = threading.local()
 
@@ -29,17 +27,6 @@ def check_threads(count: int) -> int:
     if not isinstance(count, int) or not 1 <= count <= MAX_THREADS:
         raise ConfigError(f"threads {count!r}: expected 1 to {MAX_THREADS}")
     return count
-
-
-def worth(work: int, threads: int) -> int:
-    """How many threads a layer of so much work pays for."""
-    return threads if work >= WORTH else 1
-
-
-def plain(shape) -> np.ndarray:
-    """The place (maps.py) of a C-contiguous (C, H, W) map at byte 0."""
-    _, height, width = shape
-    return np.array([0, 1, 0, height * width, width], np.int64)
 
 
 def run(work: Callable[[int, int], None], count: int, threads: int, step: int = 1) -> None:

@@ -1,0 +1,112 @@
+"""KPU layers in a row as one call of compiled code, shared by threads (team_code.py).
+
+A plan that can be in a chain has `parts(threads, source_place, target_place)`, and `work`.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import NamedTuple
+
+import numpy as np
+
+from k210sim.kpu.kernels import team, team_code, tiles
+
+# Products, or pixels times 32, below which waking another thread costs more than it saves.
+WORTH = 5_000_000
+
+
+class Parts(NamedTuple):
+    """What a layer is in a chain. record: its int64 words; steps: (address of a part, pieces,
+    further words of the step) in order; own: bytes of a member's work arrays; keep: arrays whose
+    addresses are in the record and that nobody else keeps."""
+
+    record: list[int]
+    steps: list[tuple]
+    own: int
+    keep: list
+
+
+class Job(NamedTuple):
+    """steps: as team_code.alone takes them, with addresses in `records`."""
+
+    steps: np.ndarray
+    records: np.ndarray
+    own: int
+    keep: list
+
+
+class Chain:
+    """layers: (plan, source_place, target_place) in order; all read from one array of flat bytes
+    and write to one, so either these are the same or there is one layer."""
+
+    __slots__ = ("layers", "work", "_jobs")
+
+    def __init__(self, layers):
+        self.layers = layers
+        self.work = sum(plan.work for plan, _, _ in layers)
+        self._jobs: dict[int, Job] = {}
+
+    def run(self, source: np.ndarray, target: np.ndarray, threads: int = 1) -> None:
+        """Run the layers on flat bytes by up to `threads` threads. MemoryError if a part failed:
+        parts make small arrays and have no other way to fail."""
+        count = team.members(threads) if threads > 1 and self.work >= WORTH else 1
+        well = None
+        if count > 1:
+            job = self._job(count)
+            room = tiles.scratch("chain", (count * job.own + 64,), np.uint8)
+            well = team.lead(count, job.steps, source, target, room, job.own)
+        if well is None:
+            job = self._job(1)
+            room = tiles.scratch("chain", (job.own + 64,), np.uint8)
+            well = team_code.alone(job.steps, source, target, room, job.own)
+        if not well:
+            raise MemoryError("a part of a KPU layer found no memory to work in")
+
+    def _job(self, count: int) -> Job:
+        job = self._jobs.get(count)
+        if job is None:
+            job = self._jobs[count] = self._make(count)
+        return job
+
+    def _make(self, count: int) -> Job:
+        parts = [plan.parts(count, source, target) for plan, source, target in self.layers]
+        records = np.array([word for part in parts for word in part.record], np.int64)
+        steps, at = [], records.ctypes.data
+        for part in parts:
+            steps += [(function, pieces, at, *more) for function, pieces, *more in part.steps]
+            at += 8 * len(part.record)
+        rows = np.zeros((len(steps), team_code.STEP_WORDS), np.int64)
+        for row, words in zip(rows, steps, strict=True):
+            row[: len(words)] = words
+        keep = [one for part in parts for one in part.keep]
+        return Job(rows, records, max([64, *(part.own for part in parts)]), keep)
+
+
+def single(last: Chain | None, plan, source_place, target_place) -> Chain:
+    """`last` where it is this very layer, else a new chain of it alone."""
+    layer = plan, source_place, target_place
+    if last is not None and all(a is b for a, b in zip(last.layers[0], layer, strict=True)):
+        return last
+    return Chain([layer])
+
+
+@lru_cache(maxsize=256)
+def plain(shape: tuple[int, int, int]) -> np.ndarray:
+    """The place (maps.py) of a C-contiguous (C, H, W) map at byte 0. Nobody changes it."""
+    _, height, width = shape
+    return np.array([0, 1, 0, height * width, width], np.int64)
+
+
+def address(array: np.ndarray) -> int:
+    """Where an array's first element lies."""
+    return array.__array_interface__["data"][0]
+
+
+def room_for(*sizes: int) -> list[int]:
+    """Where work arrays of these bytes begin, each at a cache line, behind the first line of a
+    member's room (team_code.py), and where the last ends."""
+    starts = [64]
+    for size in sizes:
+        starts.append(starts[-1] + -(-size // 64) * 64)
+    return starts

@@ -1,0 +1,74 @@
+"""A layer of dot_code.py as a part of a chain (team_code.py): some bands of it, or some blocks of
+its output channels.
+
+Everything the kernel takes lies in a record of int64 words: numbers, and the addresses of arrays
+that the plan and the chain keep. Work arrays lie in the member's own room, at the record's *_AT
+bytes. So do wide weights: a piece of blocks makes its own, of bands the member's first one makes
+all, since to fetch what another core wrote takes longer.
+"""
+
+import numpy as np
+from numba import cfunc
+
+from k210sim.kpu.kernels import dot_code, team_code
+from k210sim.kpu.kernels.atomic import cube, matrix, numbers, vector
+
+(FUNCTION, SOURCE_PLACE, TARGET_PLACE, SHAPE, PLANES, PLANE_COUNT, TAPS, PHASES, TAP_COUNT, FRAME,
+ STEPS, STEP_COUNT, KEPT, BLOCKS, KEPT_BYTES, FACTOR, GROUPS, PITCH, COPIES, POSITIONS, ADDS,
+ OUTPUTS, INTS, FACTORS, LINES, LINE_COUNT, EDGES, EDGE_COUNT, BUCKETS, BUCKET_COUNT, LONGER, NORM,
+ SEGMENTS, SEGMENT_COUNT, FNORM, FSEG, FSEG_COUNT, SPANS, BANDS, BY_BLOCKS, PER_PIECE, WORDS_AT,
+ ACC_AT, EXTRA_AT, RESULT_AT, WEIGHTS_AT, NUMBERS) = range(47)
+RECORD_WORDS = NUMBERS + 12  # the last are what dot_code.layer calls numbers
+RECORD = 2  # word of a step, behind its function and number of pieces
+
+
+@cfunc(team_code.PART, cache=True)
+def layer(job, step, piece, member):
+    """Some bands or blocks of a layer, from map to map."""
+    j, s = numbers(job, team_code.JOB_WORDS), numbers(step, team_code.STEP_WORDS)
+    r = numbers(s[RECORD], RECORD_WORDS)
+    n = r[NUMBERS:]
+    block, blocks, band, last = np.int64(0), r[BLOCKS], np.int64(0), r[BANDS]
+    if r[BY_BLOCKS] != 0:
+        block = piece * r[PER_PIECE]
+        blocks = min(r[PER_PIECE], r[BLOCKS] - block)
+    else:
+        band = piece * r[PER_PIECE]
+        last = min(band + r[PER_PIECE], last)
+    room = j[team_code.ROOM] + member * j[team_code.ROOM_SIZE]
+    size = r[KEPT_BYTES]
+    weights = vector(r[KEPT] + block * size, blocks * size, np.uint8)
+    if n[0] != 0:
+        made = numbers(room, 1)
+        if made[0] != step:
+            dot_code.widen(matrix(r[KEPT] + block * size, blocks, size, np.uint8), r[FACTOR],
+                           matrix(room + r[WEIGHTS_AT], blocks, size, np.int16))
+            made[0] = 0 if r[BY_BLOCKS] != 0 else step
+        weights = vector(room + r[WEIGHTS_AT], 2 * blocks * size, np.uint8)
+    first = block * n[11]
+    count = min(blocks * n[11], r[OUTPUTS] - first)
+    longer = count * r[LONGER]
+    width = r[POSITIONS]
+    dot_code.layer(
+        r[FUNCTION], vector(j[team_code.SOURCE], j[team_code.SOURCE_SIZE], np.uint8),
+        numbers(r[SOURCE_PLACE], 5), numbers(r[SHAPE], 3),
+        matrix(r[PLANES], r[PLANE_COUNT], 2, np.int64),
+        matrix(r[TAPS], r[PHASES], r[TAP_COUNT], np.int64), numbers(r[FRAME], 5), n,
+        matrix(r[STEPS], r[PHASES], r[STEP_COUNT], np.int64), weights,
+        matrix(room + r[WORDS_AT], r[GROUPS], r[PITCH], np.int32),
+        cube(room + r[ACC_AT], r[COPIES], blocks * n[11], width, np.int32),
+        matrix(room + r[EXTRA_AT], r[PHASES], width * r[ADDS], np.int64),
+        matrix(room + r[RESULT_AT], count, width, np.uint8),
+        matrix(r[INTS] + first * 20, count, 5, np.int32),
+        vector(r[FACTORS] + first * 4, count, np.float32),
+        matrix(r[LINES], r[LINE_COUNT], 3, np.float32), vector(r[EDGES], r[EDGE_COUNT], np.int32),
+        vector(r[BUCKETS], r[BUCKET_COUNT], np.uint16),
+        matrix(r[NORM] + first * 32, longer, 4, np.int64),
+        matrix(r[SEGMENTS], r[SEGMENT_COUNT], 5, np.int64),
+        matrix(r[FNORM] + first * 16, longer, 2, np.float64),
+        matrix(r[FSEG], r[FSEG_COUNT], 4, np.float64),
+        matrix(r[SPANS] + first * 16, longer, 2, np.int64),
+        vector(j[team_code.TARGET], j[team_code.TARGET_SIZE], np.uint8),
+        numbers(r[TARGET_PLACE], 5),
+        first, band, last)
+    return 1
