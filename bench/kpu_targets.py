@@ -17,7 +17,7 @@ import numpy as np
 
 from bench import dot_peak, int8_peer
 from bench.kpu import _convs, _input, best, models, plain_ms, plan_of
-from k210sim.kpu.kernels import table, tiles
+from k210sim.kpu.kernels import table, tiles, winograd
 from k210sim.kpu.kernels.dot_conv import DotConv
 from k210sim.kpu.warmup import warmup
 
@@ -134,8 +134,8 @@ def _row(target, wanted, measured):
 
 
 def _deep(layers, repeats) -> tuple[float, float]:
-    """Milliseconds of the dot products alone in layers of 64 channels or more on both sides, and
-    their multiplications (those of the positions really computed)."""
+    """Milliseconds of the sums alone in layers of 64 channels or more on both sides, and their
+    multiplications, done one by one (those of the positions really computed)."""
     total, macs = 0.0, 0.0
     for plan, _, source in layers:
         p = plan.p
@@ -143,19 +143,33 @@ def _deep(layers, repeats) -> tuple[float, float]:
             continue
         plan.run(source)  # fills the work arrays
         k, f = plan.kernels, plan.layout
+        rows = f.blocks * k.ROWS
         x = tiles.scratch("words", (f.groups, f.pitch), np.int32)
-        acc = tiles.scratch("acc", (f.blocks * k.ROWS, f.positions), np.int32)
+        acc = tiles.scratch("acc", (f.copies + 16, rows, f.positions), np.int32)
         weights = plan.weights
-        if plan.wide:
-            weights = weights.astype(np.int16) + np.int16(plan.factor)
+        if f.together:
+            count = -(-((f.band - 1) * int(f.frame[3]) + f.columns) // k.STEP) * k.STEP
+            made = np.empty((f.blocks, 16 * winograd.kind_bytes(f.groups, k.ROWS)), np.uint8)
+            winograd.widen(weights, f.groups, k.ROWS, plan.factor, made)
+            args = (k.sums.address, x, f.frame, f.steps, made.reshape(-1), f.blocks, k.ROWS,
+                    f.phases, f.together, count, acc)
 
-        def run(k=k, f=f, x=x, acc=acc, weights=weights):
-            for _ in range(f.bands):
-                for steps in f.steps:
-                    k.sums.ctypes(x.ctypes.data, steps.ctypes.data, len(steps),
-                                  weights.ctypes.data, f.blocks, f.positions,
-                                  acc.ctypes.data, 4 * f.positions)
+            def run(args=args, bands=f.bands):
+                for _ in range(bands):
+                    winograd.sums(*args)
 
+            macs += p.weights.size * 4 * count * f.bands
+        else:
+            if plan.wide:
+                weights = weights.astype(np.int16) + np.int16(plan.factor)
+
+            def run(k=k, f=f, x=x, acc=acc, weights=weights):
+                for _ in range(f.bands):
+                    for steps in f.steps:
+                        k.sums.ctypes(x.ctypes.data, steps.ctypes.data, len(steps),
+                                      weights.ctypes.data, f.blocks, f.positions,
+                                      acc.ctypes.data, 4 * f.positions)
+
+            macs += p.weights.size * f.positions * f.bands * len(f.steps)
         total += best(run, repeats)
-        macs += p.weights.size * f.positions * f.bands * len(f.steps)
     return total, macs

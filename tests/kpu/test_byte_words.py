@@ -50,7 +50,8 @@ def kind(request):
     function, address = plain_sums(request.param)
     name = "k210sim.kpu.kernels.dot_plain"
     sys.modules[name] = types.SimpleNamespace(
-        ROWS=ROWS, STEP=STEP, SIGNED=False, sums=types.SimpleNamespace(address=address))
+        ROWS=ROWS, STEP=STEP, SIGNED=False, WINOGRAD=False,
+        sums=types.SimpleNamespace(address=address))
     yield request.param
     del sys.modules[name], function
 

@@ -12,6 +12,7 @@ ROWS = 6  # output channels of one register tile
 VECTORS = 2  # registers of 8 positions: 6 * 2 sums + 2 inputs + 1 weight fit the 16 registers
 STEP = VECTORS * 8
 SIGNED = False  # weights are bytes without the factor of the input sum
+WINOGRAD = False  # bytes are too narrow for it
 dot_tile = dot_code.tile(8, ROWS, VECTORS, "{vex} vpdpbusd $3, $2, $0", "=x,0,x,x", True)
 
 

@@ -15,6 +15,7 @@ ROWS = 6  # output channels of one register tile
 VECTORS = 4  # registers of 16 positions: 6 * 4 sums + 4 inputs + 1 weight fit the 32 registers
 STEP = VECTORS * 16
 SIGNED = False  # weights are bytes without the factor of the input sum
+WINOGRAD = False  # bytes are too narrow for it
 dot_tile = dot_code.tile(16, ROWS, VECTORS, "vpdpbusd $3, $2, $0", "=v,0,v,v", True)
 
 

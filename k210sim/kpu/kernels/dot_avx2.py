@@ -15,13 +15,16 @@ ROWS = 6  # output channels of one register tile
 VECTORS = 2  # registers of 8 positions: 6 * 2 sums, 2 inputs, 1 weight, 1 product in 16 registers
 STEP = VECTORS * 8
 SIGNED = True  # weights may be any 16-bit numbers
+WINOGRAD = True  # 3x3 layers may take the way of winograd.py, for which pairs of 16 bits fit
 dot_tile = dot_code.tile(8, ROWS, VECTORS, "vpmaddwd $2, $1, $0", "=x,x,x", False)
 
 
 @cfunc(SUMS, cache=True)
 def sums(x, offsets, steps, weights, blocks, count, acc, row):
     """See sums.py."""
-    for p in range(0, count, STEP):
-        for block in range(blocks):
+    # Positions inside: sums of all blocks at once would be written to more pages than the
+    # processor's table of translations has entries.
+    for block in range(blocks):
+        for p in range(0, count, STEP):
             dot_tile(x + 4 * p, offsets, steps, weights + block * steps * 4 * ROWS,
                      acc + block * ROWS * row + 4 * p, row)

@@ -25,18 +25,20 @@ def host_has(*features: str) -> bool:
 
 
 class DotConv:
-    """`kernels` names the file with ROWS, STEP, SIGNED and sums; `wide`: 16-bit pairs, else bytes;
-    shift: what is taken off every weight to make it fit.
+    """`kernels` names the file with ROWS, STEP, SIGNED, WINOGRAD and sums; `wide`: 16-bit pairs,
+    else bytes; shift: what is taken off every weight to make it fit.
 
     A decimating pool computes only the pixels it keeps. A maximum pool is taken on the sums where
     every channel's activation is proved to rise (stairs.py): its blocks' pixels are phases of the
-    output, each computed as a decimating pool of its own.
+    output, each computed as a decimating pool of its own. Many 3x3 layers take Winograd's way
+    (winograd.py), or every one that can where `winograd` is true, none where it is false.
     """
 
     __slots__ = ("p", "kernels", "wide", "group", "shift", "stairs", "work", "layout",
                  "pool_after", "weights", "factor", "adds", "_last")
 
-    def __init__(self, p, kernels: str, wide: bool, shift: int | None = None):
+    def __init__(self, p, kernels: str, wide: bool, shift: int | None = None,
+                 winograd: bool | None = None):
         self.p = p
         # Imported late, since it compiles.
         self.kernels = importlib.import_module(f"k210sim.kpu.kernels.{kernels}")
@@ -46,14 +48,37 @@ class DotConv:
         self.stairs = stairs.Stairs(p)
         if self.stairs.complete:
             self.p = p.without_tables()
-        k = self.kernels
-        on_sums = p.pool in MAXIMA and self.stairs.complete and self.stairs.rises
-        self.layout = dot_frame.of(p.in_shape, p.out_shape[0], p.taps, p.pool, on_sums,
-                                   p.pad_value, self.group, k.ROWS, k.STEP)
+        # The factor of the input sum goes into the weights where they have room for it.
+        factor = self.stairs.factor
+        folded = (self.kernels.SIGNED and factor is not None and abs(factor) < 1 << 14
+                  and self.stairs.narrow)
+        self.factor = factor if folded else 0
+        self.adds = not folded and bool(p.arg_x or self.shift)
+        self.layout = self._place_pixels(winograd)
         self.pool_after = p.pool if self.layout.pool_after else None
         self._lay_out_weights()
         self.work = p.in_shape[1] * p.in_shape[2] * (p.weights.size + 32 * p.out_shape[0])
         self._last = None
+
+    def _place_pixels(self, wanted) -> dot_frame.Frame:
+        p, k = self.p, self.kernels
+        on_sums = p.pool in MAXIMA and self.stairs.complete and self.stairs.rises
+        direct = dot_frame.of(p.in_shape, p.out_shape[0], p.taps, p.pool, on_sums, p.pad_value,
+                              self.group, k.ROWS, k.STEP)
+        if wanted is False or not self._suits_winograd(on_sums):
+            return direct
+        other = dot_frame.winograd(p.in_shape, p.out_shape[0], on_sums, p.pad_value, self.group,
+                                   k.ROWS, k.STEP)
+        return other if wanted or dot_frame.pays(direct, other) else direct
+
+    def _suits_winograd(self, on_sums) -> bool:
+        """Whether winograd.py can compute the layer and is exact for it."""
+        p = self.p
+        if not (self.kernels.WINOGRAD and p.taps == 9 and not self.adds
+                and (p.pool == 0 or p.pool == 1 and on_sums)):
+            return False
+        low, high = p.sums()
+        return dot_frame.exact(int(low.min()), int(high.max()), self.factor)
 
     def _lay_out_weights(self):
         p, rows, groups, blocks = self.p, self.kernels.ROWS, self.layout.groups, self.layout.blocks
@@ -64,12 +89,6 @@ class DotConv:
         laid[:out, :channels] = (p.weights.astype(np.int16) - self.shift).astype(dtype)
         laid = laid.reshape(blocks, rows, groups, self.group, p.taps)
         self.weights = np.ascontiguousarray(laid.transpose(0, 2, 4, 1, 3)).reshape(blocks, -1)
-        # The factor of the input sum goes into the weights where they have room for it.
-        factor = self.stairs.factor
-        folded = (self.kernels.SIGNED and factor is not None and abs(factor) < 1 << 14
-                  and self.stairs.narrow)
-        self.factor = factor if folded else 0
-        self.adds = not folded and bool(p.arg_x or self.shift)
 
     def run(self, x: np.ndarray, threads: int = 1) -> np.ndarray:
         """uint8 (C, H, W) in, uint8 (C, H, W) after the pool out."""
@@ -108,23 +127,30 @@ class DotConv:
         outputs, kept = p.out_shape[0], self.weights.shape[1]
         blocks = cut.per_piece if cut.by_blocks else f.blocks
         phases, rows = len(f.steps), blocks * k.ROWS
+        copies, made = f.copies, 2 * kept
+        if f.together:
+            from k210sim.kpu.kernels import winograd
+
+            copies += -(-16 * min(f.together, blocks) // blocks)
+            made = 16 * winograd.kind_bytes(f.groups, k.ROWS)
         ints, factors = s.of_channels(outputs)
         norm, segments, fnorm, fseg, spans = longer = s.longer(p)
         *places, own = chain.room_for(
-            4 * f.groups * f.pitch, 4 * f.copies * rows * f.positions,
-            8 * phases * f.positions * self.adds, rows * f.positions,
-            2 * kept * blocks * self.wide)
+            4 * f.groups * f.pitch, 4 * copies * rows * f.positions,
+            8 * phases * f.positions * self.adds, f.phases * rows * f.positions,
+            made * blocks * self.wide)
         at = chain.address
         record = [
             k.sums.address, at(source_place), at(target_place), at(f.shape), at(f.planes),
             len(f.planes), at(f.taps), *f.taps.shape, at(f.frame), at(f.steps), f.steps.shape[1],
-            at(self.weights), f.blocks, kept, self.factor, f.groups, f.pitch, f.copies,
-            f.positions, self.adds, outputs, at(ints), at(factors), at(s.lines), len(s.lines),
-            at(s.edges), len(s.edges), at(s.buckets), len(s.buckets), len(norm) > 0, at(norm),
-            at(segments), len(segments), at(fnorm), at(fseg), len(fseg), at(spans),
+            at(self.weights), f.blocks, kept, self.factor, f.groups, f.pitch, copies,
+            f.positions, self.adds, outputs, f.phases, at(ints), at(factors), at(s.lines),
+            len(s.lines), at(s.edges), len(s.edges), at(s.buckets), len(s.buckets),
+            len(norm) > 0, at(norm), at(segments), len(segments), at(fnorm), at(fseg), len(fseg),
+            at(spans),
             -(-f.rows // cut.band), cut.by_blocks, cut.per_piece, *places,
-            self.wide, k.STEP, cut.band, f.below, f.rows, f.columns, p.arg_x, p.shr_x, self.shift,
-            p.rule, not s.complete, k.ROWS]
+            made, self.wide, k.STEP, cut.band, f.below, f.rows, f.columns, p.arg_x, p.shr_x,
+            self.shift, p.rule, not s.complete, k.ROWS, f.together]
         return chain.Parts([int(word) for word in record],
                            [(dot_part.layer.address, cut.pieces)], own,
                            [source_place, target_place, ints, factors, f, *longer])

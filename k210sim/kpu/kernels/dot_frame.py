@@ -13,12 +13,20 @@ import numpy as np
 from k210sim.kpu.kernels import portable
 
 BAND_BYTES = 384 * 1024
+PRODUCT_BYTES = 128 * 1024  # of Winograd's products kept at once
+LEAST_POSITIONS = 64  # of a band of Winograd's: every band reads all weights
+# Picoseconds, measured with the AVX2 kernels; they only choose between ways to the same bytes. Of a
+# group of channels, a block and a position: a tap's products, one of Winograd's 16; a group's
+# weights of a block transformed; a block's outputs of a position; a group's inputs.
+DIRECT, PRODUCT, WEIGHTS, OUTPUT, INPUT = 167, 193, 13_000, 2_500, 2_000
 MAXIMA = {1: 2, 3: 4}  # pool type -> block size
 
 
 class Frame(NamedTuple):
     """shape to steps: as dot_code.layer takes them, read only by agreement; pitch: words of a group
-    of channels; copies: sums kept at once; pool_after: whether the pool is not computed here."""
+    of channels; copies: sums kept at once; pool_after: whether the pool is not computed here;
+    phases: maps of bytes that are made at once, 2x2 of the output each; together: blocks of
+    winograd.sums, or 0 where the sums are made directly."""
 
     shape: np.ndarray
     planes: np.ndarray
@@ -36,6 +44,8 @@ class Frame(NamedTuple):
     positions: int
     pitch: int
     pool_after: bool
+    phases: int = 1
+    together: int = 0
 
 
 @lru_cache(maxsize=32)
@@ -81,3 +91,50 @@ def of(in_shape, outputs, taps, pool, on_sums, pad_value, group, per_block, step
                  np.array([border, pad_value, stride, row, plane], np.int64), steps, groups, blocks,
                  copies, band, -(-rows // band), below, rows, columns, positions, pitch,
                  not (picks or on_sums))
+
+
+@lru_cache(maxsize=32)
+def winograd(in_shape, outputs, on_sums, pad_value, group, per_block, step) -> Frame:
+    """A 3x3 layer without a pool, or with one of the greatest of 2x2 on the sums, as winograd.sums
+    takes it. Arguments as of `of`."""
+    channels, height, width = in_shape
+    rows, columns = (height // 2, width // 2) if on_sums else (-(-height // 2), -(-width // 2))
+    row = -(-(width + 2) // 2)
+    groups, blocks = -(-channels // group), -(-outputs // per_block)
+    phases = 1 if on_sums else 4
+    each = row * (groups * 4 * 20 + blocks * per_block * 5 * phases)
+    band = min(rows, max(BAND_BYTES // each, -(-LEAST_POSITIONS // row), 1))
+    band = -(-rows // -(-rows // band))
+    positions = -(-((band - 1) * row + columns) // step) * step
+    if positions // 16 % 2 == 0:
+        positions += max(16, step)  # an odd number of cache lines spreads rows over the cache
+    plane = max((band + 1) * row, positions + row + 2)
+    transformed = 4 * plane + 32
+    pitch = transformed + 16 * positions
+    pitch += (16 - pitch) % 32
+    starts = np.arange(groups) * pitch + transformed + -transformed % 16
+    steps = (starts + np.arange(16)[:, None] * positions) * 4
+    together = min(blocks, max(1, PRODUCT_BYTES // (16 * per_block * positions * 4)))
+    planes = np.array([(0, 0), (0, 1), (1, 0), (1, 1)], np.int64)
+    return Frame(np.array(in_shape, np.int64), planes, np.zeros((16, 1), np.int64),
+                 np.array([1, pad_value, 2, row, plane], np.int64), steps.astype(np.int64), groups,
+                 blocks, phases, band, -(-rows // band), 1, rows, columns, positions, pitch, False,
+                 phases, together)
+
+
+def exact(low: int, high: int, factor: int) -> bool:
+    """Whether winograd.py is exact for a layer whose sums lie in low to high, with weights of up
+    to 255 plus the factor."""
+    return (-(1 << 29) <= low and high < 1 << 29
+            and 9 * max(abs(factor), abs(255 + factor)) < 1 << 15)
+
+
+def pays(direct: Frame, other: Frame) -> bool:
+    """Whether Winograd's way is the faster of two for a layer."""
+    groups, blocks, bands = other.groups, other.blocks, other.bands
+    count = bands * ((other.band - 1) * int(other.frame[3]) + other.columns)
+    phases, taps = direct.steps.shape[0], direct.steps.shape[1] // groups
+    before = groups * blocks * direct.bands * direct.positions * phases * taps * DIRECT
+    after = (groups * blocks * (16 * count * PRODUCT + WEIGHTS)
+             + blocks * count * other.phases * OUTPUT + groups * count * INPUT)
+    return after * 1.05 < before

@@ -14,6 +14,7 @@ ROWS = 5  # output channels of one register tile
 VECTORS = 4  # registers of 4 positions: 5 * 4 sums + 4 inputs + 1 weight + products in 32 registers
 STEP = VECTORS * 4
 SIGNED = False  # products are those of unsigned bytes
+WINOGRAD = False  # needs signed pairs
 dot_tile = dot_code.tile(4, ROWS, VECTORS, arm.PAIRS, "=w,0,w,w,~{v31}", True)
 
 

@@ -13,6 +13,7 @@ ROWS = 6  # output channels of one register tile
 VECTORS = 4  # registers of 4 positions: 6 * 4 sums + 4 inputs + 1 weight fit the 32 registers
 STEP = VECTORS * 4
 SIGNED = False  # weights are bytes without the factor of the input sum
+WINOGRAD = False  # bytes are too narrow for it
 dot_tile = dot_code.tile(4, ROWS, VECTORS, arm.UDOT, "=w,0,w,w", True)
 
 

@@ -10,15 +10,15 @@ all, since to fetch what another core wrote takes longer.
 import numpy as np
 from numba import cfunc
 
-from k210sim.kpu.kernels import dot_code, team_code
+from k210sim.kpu.kernels import dot_code, team_code, winograd
 from k210sim.kpu.kernels.atomic import cube, matrix, numbers, vector
 
 (FUNCTION, SOURCE_PLACE, TARGET_PLACE, SHAPE, PLANES, PLANE_COUNT, TAPS, PHASES, TAP_COUNT, FRAME,
  STEPS, STEP_COUNT, KEPT, BLOCKS, KEPT_BYTES, FACTOR, GROUPS, PITCH, COPIES, POSITIONS, ADDS,
- OUTPUTS, INTS, FACTORS, LINES, LINE_COUNT, EDGES, EDGE_COUNT, BUCKETS, BUCKET_COUNT, LONGER, NORM,
- SEGMENTS, SEGMENT_COUNT, FNORM, FSEG, FSEG_COUNT, SPANS, BANDS, BY_BLOCKS, PER_PIECE, WORDS_AT,
- ACC_AT, EXTRA_AT, RESULT_AT, WEIGHTS_AT, NUMBERS) = range(47)
-RECORD_WORDS = NUMBERS + 12  # the last are what dot_code.layer calls numbers
+ OUTPUTS, MAPS, INTS, FACTORS, LINES, LINE_COUNT, EDGES, EDGE_COUNT, BUCKETS, BUCKET_COUNT,
+ LONGER, NORM, SEGMENTS, SEGMENT_COUNT, FNORM, FSEG, FSEG_COUNT, SPANS, BANDS, BY_BLOCKS,
+ PER_PIECE, WORDS_AT, ACC_AT, EXTRA_AT, RESULT_AT, WEIGHTS_AT, MADE_BYTES, NUMBERS) = range(49)
+RECORD_WORDS = NUMBERS + 13  # the last are what dot_code.layer calls numbers
 RECORD = 2  # word of a step, behind its function and number of pieces
 
 
@@ -41,10 +41,15 @@ def layer(job, step, piece, member):
     if n[0] != 0:
         made = numbers(room, 1)
         if made[0] != step:
-            dot_code.widen(matrix(r[KEPT] + block * size, blocks, size, np.uint8), r[FACTOR],
-                           matrix(room + r[WEIGHTS_AT], blocks, size, np.int16))
+            bytes_ = matrix(r[KEPT] + block * size, blocks, size, np.uint8)
+            if n[12] > 0:
+                winograd.widen(bytes_, r[GROUPS], n[11], r[FACTOR],
+                               matrix(room + r[WEIGHTS_AT], blocks, r[MADE_BYTES], np.uint8))
+            else:
+                dot_code.widen(bytes_, r[FACTOR],
+                               matrix(room + r[WEIGHTS_AT], blocks, size, np.int16))
             made[0] = 0 if r[BY_BLOCKS] != 0 else step
-        weights = vector(room + r[WEIGHTS_AT], 2 * blocks * size, np.uint8)
+        weights = vector(room + r[WEIGHTS_AT], blocks * r[MADE_BYTES], np.uint8)
     first = block * n[11]
     count = min(blocks * n[11], r[OUTPUTS] - first)
     longer = count * r[LONGER]
@@ -58,7 +63,7 @@ def layer(job, step, piece, member):
         matrix(room + r[WORDS_AT], r[GROUPS], r[PITCH], np.int32),
         cube(room + r[ACC_AT], r[COPIES], blocks * n[11], width, np.int32),
         matrix(room + r[EXTRA_AT], r[PHASES], width * r[ADDS], np.int64),
-        matrix(room + r[RESULT_AT], count, width, np.uint8),
+        matrix(room + r[RESULT_AT], count * r[MAPS], width, np.uint8),
         matrix(r[INTS] + first * 20, count, 5, np.int32),
         vector(r[FACTORS] + first * 4, count, np.float32),
         matrix(r[LINES], r[LINE_COUNT], 3, np.float32), vector(r[EDGES], r[EDGE_COUNT], np.int32),
