@@ -169,7 +169,9 @@ def test_closed_pipe_is_no_error():
 
 def test_ctrl_c_while_the_command_line_is_imported_ends_quietly(tmp_path):
     """At the import of click, which is the first of what takes its time."""
-    (tmp_path / "click.py").write_text("import os, signal\nos.kill(os.getpid(), signal.SIGINT)\n")
+    (tmp_path / "click.py").write_text(
+        "import os, signal, time\nos.kill(os.getpid(), signal.SIGINT)\ntime.sleep(60)\n"
+    )  # fmt: skip
     done = subprocess.run(
         [sys.executable, "-m", "k210sim", "--help"], capture_output=True, timeout=60,
         env={**os.environ, "PYTHONPATH": str(tmp_path)},

@@ -2,7 +2,8 @@
 
 `ulab_reference` holds programs and what they printed under ulab's own C code (c315a57, compiled
 for a PC with single-precision floats on MicroPython 1.11). Lines with inf or nan are left out:
-the device's compiler flags make other texts of them.
+the device's compiler flags make other texts of them. 0.9, which the device's parser reads one unit
+higher than the PC's, is written as a quotient.
 """
 
 from __future__ import annotations
