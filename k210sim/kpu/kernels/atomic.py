@@ -15,6 +15,8 @@ llvm.initialize_native_asmparser()  # without it LLVM ends the process at inline
 
 I64 = ir.IntType(64)
 _MACHINE = llvm.get_process_triple().split("-")[0]
+_FETCH = {"x86_64": "prefetcht0 ($0)", "aarch64": "prfm pldl1keep, [$0]",
+          "arm64": "prfm pldl1keep, [$0]"}.get(_MACHINE)
 _PAUSE = {"x86_64": "pause", "i686": "pause", "aarch64": "isb", "arm64": "isb"}.get(_MACHINE)
 
 
@@ -69,6 +71,17 @@ def pause(typingctx):
         return context.get_dummy_value()
 
     return types.void(), codegen
+
+
+@intrinsic
+def fetch(typingctx, address):
+    """Have the cache line at an address brought, which another core may have written."""
+    def codegen(context, builder, sig, args):
+        if _FETCH:
+            builder.asm(ir.FunctionType(ir.VoidType(), [I64]), _FETCH, "r", [args[0]], True)
+        return context.get_dummy_value()
+
+    return types.void(types.int64), codegen
 
 
 @intrinsic

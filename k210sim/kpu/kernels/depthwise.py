@@ -60,6 +60,8 @@ def depthwise3x3(cells, place, shape, pad, weights, factor, ints, factors, lines
         for k in range(9):
             w[k] = np.int32(weights[c, k] + factor)
         at = maps.byte_of(place, c)
+        if (c + 1) % place[1] == 0 and c + 1 < end:
+            maps.fetch_rows(cells, place, c + 1, 0, height, width)
         for i in range(height):
             source = cells[at + i * place[4] : at + i * place[4] + width]
             line = plane[(i + 1) * row + 1 : (i + 1) * row + 1 + width]

@@ -14,11 +14,22 @@ Source: as ai_ram.py.
 import numpy as np
 from numba import njit
 
+from k210sim.kpu.kernels.atomic import fetch
+
 
 @njit("int64(int64[::1], int64)", cache=True, nogil=True)
 def byte_of(place, channel):
     """The byte of a channel's first pixel."""
     return place[0] + channel // place[1] * place[3] + channel % place[1] * place[2]
+
+
+@njit("void(uint8[::1], int64[::1], int64, int64, int64, int64)", cache=True, nogil=True)
+def fetch_rows(cells, place, channel, first, end, width):
+    """Have a channel's map rows [first, end) brought into the cache while others are worked on."""
+    at = np.int64(cells.ctypes.data) + byte_of(place, channel)
+    for y in range(first, end):
+        for x in range(0, width, 64):
+            fetch(at + y * place[4] + x)
 
 
 @njit(inline="always")
@@ -63,6 +74,11 @@ def words(cells, place, shape, frame, planes, wide, first, rows, out):
         if not wide:
             around |= around << 16
         around &= mask
+        top = max(first * stride - border, np.int64(0))
+        below = min((first + rows) * stride - border + stride, height)
+        for k in range(c + group, min(c + 2 * group, shape[0])):
+            if k % place[1] == 0 or k == c + group:
+                fetch_rows(cells, place, k, top, below, width)
         for n in range(planes.shape[0]):
             for i in range(rows):
                 start = n * frame[4] + i * row
