@@ -13,7 +13,7 @@ import struct
 import numpy as np
 
 from k210sim.errors import KmodelError
-from k210sim.kpu.kernels import dense, neutral
+from k210sim.kpu.kernels import dense, float_conv, neutral
 from k210sim.kpu.kmodel import nodes as nd
 
 MAX_ELEMENTS = 8 << 20
@@ -153,8 +153,8 @@ def conv2d(n, net):
     _check_steps(out.size * weights[:1].size)
     numbers = np.append(g[:6], n.groups)
     for image in range(batches):
-        neutral.conv2d(np.array(x[image]), weights, np.array(n.bias, F32), numbers, n.clamp[0],
-                       n.clamp[1], out[image])
+        float_conv.conv2d(x[image], weights, np.array(n.bias, F32), numbers, *n.clamp, out[image],
+                          net.threads)
     return net.write(n.dst, out)
 
 

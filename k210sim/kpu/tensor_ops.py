@@ -14,7 +14,7 @@ import math
 import numpy as np
 
 from k210sim.errors import KmodelError
-from k210sim.kpu.kernels import dense, neutral
+from k210sim.kpu.kernels import dense, float_conv, neutral
 
 F32 = np.float32
 MAX_STEPS = 1 << 33
@@ -347,8 +347,8 @@ def conv2d(m, o):
         raise KmodelError("the convolution would take minutes")
     low, high = _limits(o)
     for image in range(shape[0]):
-        neutral.conv2d(np.array(x[image]), weights, bias, np.append(g[:6], groups), low, high,
-                       out[image])
+        float_conv.conv2d(np.array(x[image]), weights, bias, np.append(g[:6], groups), low, high,
+                          out[image], m.net.threads)
     return m.write(out_at, FLOAT, o["out_strides"], out)
 
 

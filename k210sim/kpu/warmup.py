@@ -25,6 +25,7 @@ FILES = (
     ("quant", "byte layers"),
     ("dense", "float layers"),
     ("neutral", "nodes of kmodel V4"),
+    ("float_conv", "float convolutions"),
     ("tensors", "tensors of kmodel V5"),
     ("region", "yolo2 boxes"),
 )
@@ -85,7 +86,7 @@ def ready(version: int) -> None:
 
         compiling.announce()
         for name, _ in FILES:
-            if nodes or name not in ("neutral", "tensors"):
+            if nodes or name not in ("neutral", "float_conv", "tensors"):
                 importlib.import_module(f"k210sim.kpu.kernels.{name}")
         dots = DOT_FILES.get(table.default().NAME)
         if dots is not None:

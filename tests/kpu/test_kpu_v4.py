@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from k210sim.errors import KmodelError
 from k210sim.kpu import KModel
-from k210sim.kpu.kernels import neutral
+from k210sim.kpu.kernels import chain, float_conv, neutral, team
 from k210sim.kpu.kmodel import nodes as nd
 from k210sim.kpu.kmodel import v4
 from k210sim.kpu.kmodel.header import Refusal
@@ -90,6 +90,29 @@ def test_float_convolution_adds_in_the_stated_order(seed, groups, pads, strides,
                     stride_h=strides[0], stride_w=strides[1], dilation_h=dilations[0],
                     dilation_w=dilations[1], clamp=NONE, tails=w.tobytes() + bias.tobytes())
     assert np.array_equal(run(data, x), want.ravel())
+
+
+@pytest.mark.parametrize("threads", (1, 3))
+@pytest.mark.parametrize("outputs, groups", [(9, 1), (70, 1), (18, 2), (4, 4)])
+def test_float_convolution_of_many_channels_adds_in_the_stated_order(outputs, groups, threads,
+                                                                     monkeypatch):
+    """Side by side in one thread or several; what lies outside adds nothing, not even 0 to -0."""
+    monkeypatch.setattr(chain, "WORTH", 0)
+    monkeypatch.setattr(team, "cores", lambda: 3)
+    rng = np.random.default_rng(outputs)
+    x = rng.normal(size=(4, 5, 6)).astype(F)
+    w = rng.normal(size=(outputs, 4 // groups, 3, 2)).astype(F)
+    bias = rng.normal(size=outputs).astype(F)
+    w[0, 0, 0], bias[1], w[1], x[1, 2, 2] = np.inf, -0.0, -0.0, np.inf
+    pads, strides = ((2, 1), (1, 1)), (2, 1)
+    with np.errstate(invalid="ignore"):
+        want = plain_conv(x, w, bias, pads, strides, (1, 2), groups)
+    out = np.empty_like(want)
+    g = np.array([pads[0][0], pads[1][0], *strides, 1, 2, groups], np.int64)
+    float_conv.conv2d(x, w, bias, g, F(-np.inf), F(np.inf), out, threads)
+    told = ~np.isnan(want)  # what the limits make of others is theirs
+    assert not told.all() and np.isinf(want).any()
+    assert np.array_equal(out.view(np.uint32)[told], want.view(np.uint32)[told])
 
 
 def test_quantized_convolution():

@@ -14,6 +14,7 @@ from k210sim.kpu.kernels import team, team_code, tiles
 
 # Products, or pixels times 32, below which waking another thread costs more than it saves.
 WORTH = 5_000_000
+NOTHING = np.zeros(0, np.uint8)
 
 
 class Parts(NamedTuple):
@@ -50,18 +51,7 @@ class Chain:
     def run(self, source: np.ndarray, target: np.ndarray, threads: int = 1) -> None:
         """Run the layers on flat bytes by up to `threads` threads. MemoryError if a part failed:
         parts make small arrays and have no other way to fail."""
-        count = team.members(threads) if threads > 1 and self.work >= WORTH else 1
-        well = None
-        if count > 1:
-            job = self._job(count)
-            room = tiles.scratch("chain", (count * job.own + 64,), np.uint8)
-            well = team.lead(count, job.steps, source, target, room, job.own)
-        if well is None:
-            job = self._job(1)
-            room = tiles.scratch("chain", (job.own + 64,), np.uint8)
-            well = team_code.alone(job.steps, source, target, room, job.own)
-        if not well:
-            raise MemoryError("a part of a KPU layer found no memory to work in")
+        _run(self._job, self.work, threads, source, target)
 
     def _job(self, count: int) -> Job:
         job = self._jobs.get(count)
@@ -81,6 +71,32 @@ class Chain:
             row[: len(words)] = words
         keep = [one for part in parts for one in part.keep]
         return Job(rows, records, max([64, *(part.own for part in parts)]), keep)
+
+
+def share(function: int, record: list[int], pieces: int, work: int, threads: int) -> None:
+    """Run one step that is no layer: `pieces` calls of a part that reads a record of its own, and
+    of the job nothing. work: as of a chain. Raises as Chain.run."""
+    words = np.array(record, np.int64)
+    steps = np.zeros((1, team_code.STEP_WORDS), np.int64)
+    steps[0, :3] = function, pieces, address(words)
+    job = Job(steps, words, 64, [])
+    _run(lambda count: job, work, threads if pieces < team_code.MOST else 1, NOTHING, NOTHING)
+
+
+def _run(job_of, work, threads, source, target) -> None:
+    """job_of(count): the Job for so many members."""
+    count = team.members(threads) if threads > 1 and work >= WORTH else 1
+    well = None
+    if count > 1:
+        job = job_of(count)
+        room = tiles.scratch("chain", (count * job.own + 64,), np.uint8)
+        well = team.lead(count, job.steps, source, target, room, job.own)
+    if well is None:
+        job = job_of(1)
+        room = tiles.scratch("chain", (job.own + 64,), np.uint8)
+        well = team_code.alone(job.steps, source, target, room, job.own)
+    if not well:
+        raise MemoryError("a part of a layer found no memory to work in")
 
 
 def single(last: Chain | None, plan, source_place, target_place) -> Chain:

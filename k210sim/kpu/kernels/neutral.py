@@ -13,43 +13,6 @@ from numba import njit
 OPTIONS = {"cache": True, "nogil": True, "error_model": "numpy"}
 
 
-@njit("void(float32[:, :, ::1], float32[:, :, :, ::1], float32[::1], int64[::1], float32, float32, "
-      "float32[:, :, ::1])", **OPTIONS)
-def conv2d(x, w, bias, g, low, high, out):
-    """One image: x (C, H, W), w (out, C/groups, fh, fw); starts with the bias, then input channel,
-    row, column. g: int64[7] = pad top, pad left, stride h, w, dilation h, w, groups."""
-    per_out = w.shape[0] // g[6]
-    height, width = np.int64(x.shape[1]), np.int64(x.shape[2])
-    for o in range(w.shape[0]):
-        group = o // per_out
-        for i in range(out.shape[1]):
-            row = out[o, i]
-            for j in range(row.shape[0]):
-                row[j] = bias[o]
-            for c in range(w.shape[1]):
-                for a in range(w.shape[2]):
-                    y = i * g[2] - g[0] + a * g[4]
-                    if y < 0 or y >= height:
-                        continue
-                    line = x[group * w.shape[1] + c, y]
-                    for b in range(w.shape[3]):
-                        f = w[o, c, a, b]
-                        shift = b * g[5] - g[1]
-                        # Output columns whose tap lies inside the row.
-                        first = np.int64(0)
-                        if shift < 0:
-                            first = (-shift + g[3] - 1) // g[3]
-                        last = np.int64(row.shape[0])
-                        if width - shift <= 0:
-                            last = 0
-                        else:
-                            last = min(last, (width - shift - 1) // g[3] + 1)
-                        for j in range(first, last):
-                            row[j] = np.float32(row[j] + np.float32(line[j * g[3] + shift] * f))
-            for j in range(row.shape[0]):
-                row[j] = min(max(row[j], low), high)
-
-
 @njit("void(uint8[:, :, ::1], uint8[:, :, :, ::1], int32[::1], int64[::1], int64[::1], "
       "uint8[:, :, ::1])", **OPTIONS)
 def quantized_conv2d(x, w, bias, g, q, out):
