@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import sys
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -18,28 +18,27 @@ from k210sim.saving import Saved
 
 log = logging.getLogger("k210sim.riscv")
 
-SPIN_LENGTH = 16  # longest loop looked for, in instructions
-LOADS = {op.LB: 1, op.LH: 2, op.LW: 4, op.LD: 8, op.LBU: 1, op.LHU: 2, op.LWU: 4}
-TWIN = st.TWIN_HIGH << 23
+SPIN_PLACES = 256  # most words of RAM that such a loop touches
+MOST_STALE = 1024  # instructions that one fence.i makes forgotten one by one
 EDGES = 3  # where off may be behind RAM: an instruction of 2 or 4 bytes later, and AWAY
 _loaded = False
 
 
 def load_execute():
-    """The module of compiled loops; says on stderr when it has to be compiled first."""
+    """The modules of compiled loops; says on stderr when they have to be compiled first."""
     global _loaded
     if not _loaded:
         started = time.monotonic()
         _say_if_cold()
-        from k210sim.riscv import execute
+        from k210sim.riscv import execute, idle, jit_device
 
         _loaded = True
         took = time.monotonic() - started
         if took > 5:
             print(f"k210sim: RISC-V core compiled in {took:.0f} s", file=sys.stderr)
-    from k210sim.riscv import execute
+    from k210sim.riscv import execute, idle, jit_device
 
-    return execute
+    return execute, idle, jit_device
 
 
 def _say_if_cold() -> None:
@@ -55,17 +54,22 @@ def _say_if_cold() -> None:
 
 @dataclass(frozen=True)
 class Spin:
-    """A loop in which a hart cannot change anything by itself: it has come back to `pc` with the
-    same registers by loads from RAM, sums and jumps only, so it will go on doing so until another
-    hart or a device writes there, or an interrupt comes.
+    """A loop in which a hart only waits: each round leaves registers and RAM as they were, so it
+    will go on until another hart or a device writes what it looks at, or an interrupt comes.
 
-    words : (RAM offset, decoded instruction). loads : (RAM offset, bytes found there)
+    pc : where the hart stands in it. length : instructions of a round, `traps` of them taken.
+    places, values : the 64-bit words of RAM that it touches (numbers, int64), and what is there.
+    mip : when it stood here last. lowest, highest : of its program counters
     """
 
     pc: int
-    registers: bytes
-    words: tuple[tuple[int, int], ...]
-    loads: tuple[tuple[int, bytes], ...]
+    length: int
+    traps: int
+    mip: int
+    lowest: int
+    highest: int
+    places: bytes
+    values: bytes
 
 
 class Hart(Saved):
@@ -80,7 +84,10 @@ class Hart(Saved):
         self.state = memoryview(self.s)  # the same, faster for single values
         self.waiting = False
         self.spin: Spin | None = None
+        self.left: Spin | None = None  # the loop that it was in not long ago
+        self.left_until = 0  # slice, see machine.py
         self.next_probe = number  # see machine.SPIN_PROBE
+        self.probes = self.skipped = 0  # instructions, the second
         self.reset()
 
     def reset(self) -> None:
@@ -92,7 +99,7 @@ class Hart(Saved):
         self.s[st.MSTATUS] = st.MSTATUS_MPP
         self.s[st.HARTID] = self.number
         self.s[st.RESERVED] = -1
-        self.waiting, self.spin = False, None
+        self.waiting, self.spin, self.left = False, None, None
 
     @property
     def pc(self) -> int:
@@ -110,6 +117,14 @@ class Hart(Saved):
         s = self.state
         whole, s[st.PART] = clocks(s[st.PART], instructions)
         s[st.CYCLE] += whole
+
+    def skip(self, spin: Spin, rounds: int) -> None:
+        """So many rounds of a loop that leave all as it is."""
+        instructions = rounds * spin.length
+        self.let_pass(instructions)
+        self.state[st.INSTRET] += instructions
+        self.state[st.TRAPS] += rounds * spin.traps
+        self.skipped += instructions
 
     @property
     def stands(self) -> bool:
@@ -134,29 +149,37 @@ class Core:
     """
 
     def __init__(self, bus: Bus, compile_blocks: bool = False):
-        self.execute = load_execute()
+        self.execute, self.idle, self.device = load_execute()
         self.ram = np.zeros(st.RAM_SIZE, np.int8)
         slots = st.RAM_SIZE // 2
         code = np.full(slots + EDGES, op.EDGE, np.int64)
         code[:slots] = 0
         self.code = code[:slots]
         self.pages = np.zeros(st.RAM_SIZE >> st.PAGE_SHIFT, np.uint8)
+        seen = np.zeros(slots, np.int16)
+        self._stale = np.zeros(MOST_STALE, np.int64)
         self.entries = jit.new_entries()
         self.harts = [Hart(0), Hart(1)]
         for hart in self.harts:
             hart.all[st.CODE_AT] = self.code.ctypes.data
             hart.all[st.ENTRIES_AT] = self.entries.ctypes.data
+            hart.all[st.ACCESS_AT] = self.device.access.address
+            hart.all[st.REGS_AT] = bus.regs.ctypes.data
+            hart.all[st.FLAGS_AT] = bus.flags.ctypes.data
+            hart.all[st.PAGE_OF_AT] = bus.page_of.ctypes.data
+            hart.all[st.ROWS_AT] = bus.rows.ctypes.data
         memory = (
             self.ram, self.ram.view(np.int16), self.ram.view(np.int32), self.ram.view(np.int64),
-            code, self.pages, bus.regs, bus.flags, bus.page_of,
-            bus.rows, self.entries,
+            code, seen, self.pages, bus.regs, bus.flags, bus.page_of,
+            bus.rows, self.entries, self._stale,
         )  # fmt: skip
         self._arguments = [
             (h.s, h.x, h.f, h.f.view(np.float64), h.f.view(np.float32), *memory)
             for h in self.harts
         ]
-        self._safe = frozenset(op.SPIN_SAFE)
-        self._bytes = memoryview(self.ram.view(np.uint8))
+        self._words = self.ram.view(np.int64)
+        self._places = np.zeros(SPIN_PLACES, np.int64)
+        self._found = np.zeros(self.idle.FOUND, np.int64)
         self.jit = self._make_jit() if compile_blocks else None
 
     def _make_jit(self) -> jit.Jit | None:
@@ -170,28 +193,41 @@ class Core:
         """Harts as after the boot ROM; RAM keeps its bytes."""
         for hart in self.harts:
             hart.reset()
+        self.forget_code()
+
+    def forget_code(self) -> None:
+        """Forget every decoded instruction, and what was compiled of them."""
+        self._end_spins()
+        if self.jit:
+            self.jit.clear()
         self.execute.forget(self.code, self.pages)
+
+    def _end_spins(self) -> None:
+        """Other instructions may be in a loop where a hart waits."""
+        for hart in self.harts:
+            hart.spin = hart.left = None
 
     def save_state(self) -> dict:
         """Harts, decoded instructions (code that was written over without fence.i stays what it
         was) and RAM but for the AI RAM, which is the KPU's to save."""
         decoded = np.flatnonzero(self.code)
-        words = jit.originals(self.code[decoded], self.entries)
+        words = jit.originals(self.code[decoded], self.entries) & ~op.DEVICE
         return {
             "harts": [hart.save_state() for hart in self.harts],
             "ram": self.ram[: st.AI_RAM_AT].tobytes(),
             "decoded": (decoded.astype(np.int32), words),
-            "pages": self.pages.tobytes(),
+            "pages": (self.pages != self.execute.NO_CODE).tobytes(),
         }
 
     def load_state(self, state: dict) -> None:
+        self.ram[: st.AI_RAM_AT] = np.frombuffer(state["ram"], np.int8)
+        self.forget_code()
         for hart, kept in zip(self.harts, state["harts"], strict=True):
             hart.load_state(kept)
-        self.ram[: st.AI_RAM_AT] = np.frombuffer(state["ram"], np.int8)
-        self.execute.forget(self.code, self.pages)
         at, words = state["decoded"]
         self.code[at] = words
-        self.pages[:] = np.frombuffer(state["pages"], np.uint8)
+        decoded = np.frombuffer(state["pages"], np.bool_)
+        self.pages[decoded] = self.execute.MIXED
 
     def load(self, address: int, data: bytes) -> None:
         """Put bytes into RAM. Raises ValueError outside it."""
@@ -201,40 +237,67 @@ class Core:
         self.ram[off : off + len(data)] = np.frombuffer(data, np.int8)
 
     def run(self, hart: Hart, budget: int) -> int:
-        """Let a hart execute; see execute.run."""
-        return self.execute.run(budget, *self._arguments[hart.number])
+        """Let a hart execute; see execute.run. DONE, LOAD, STORE or WAIT."""
+        status = self.execute.run(budget, *self._arguments[hart.number])
+        if status == st.FENCED:
+            return self._run_on(hart, budget)
+        return status
 
-    def find_spin(self, hart: Hart) -> Spin | None:
-        """The loop in which a hart spins, if it does. Executes up to SPIN_LENGTH instructions."""
-        x, s = hart.x, hart.state
-        registers, at = x[:32].tobytes(), s[st.PC]
-        words, loads = [], []
-        for _ in range(SPIN_LENGTH):
-            off = s[st.PC] & (st.RAM_SIZE - 1)
-            word = jit.original(self.code, self.entries, off)
-            if word & 255 not in self._safe or hart.interrupted:
-                return None
-            size = LOADS.get(word & 255)
-            if size:
-                address = int(x[word >> 14 & 31]) + (word >> 32)
-                if (address - TWIN) & ~(st.RAM_BASE - TWIN | st.RAM_SIZE - size):
-                    return None
-                address &= st.RAM_SIZE - 1
-                loads.append((address, self._bytes[address : address + size].tobytes()))
-            words.append((off, word))
-            if self.run(hart, 1) != st.DONE:
-                return None
-            if s[st.PC] == at and registers == x[:32].tobytes():
-                return Spin(at, registers, tuple(words), tuple(loads))
-        return None
+    def _run_on(self, hart: Hart, budget: int) -> int:
+        """After a fence.i that has found instructions written over."""
+        s, done, status = hart.state, 0, st.FENCED
+        while status == st.FENCED:
+            self._forget_stale(s[st.EXIT_VALUE])
+            done += s[st.EXECUTED]
+            if done == budget:
+                s[st.EXECUTED] = 0
+                status = st.DONE
+            else:
+                status = self.execute.run(budget - done, *self._arguments[hart.number])
+        s[st.EXECUTED] += done
+        return status
+
+    def _forget_stale(self, count: int) -> None:
+        """Forget the decoded instructions that RAM does not hold any more; see execute.fence."""
+        if count > MOST_STALE:
+            self.forget_code()
+            return
+        self._end_spins()
+        stale = self._stale[:count]
+        if self.jit:
+            self.jit.forget(stale)
+        self.code[stale] = 0
+
+    def find_spin(self, hart: Hart, longest: int) -> Spin | None:
+        """The loop of up to `longest` instructions in which a hart only waits, if it is in one.
+        Executes up to so many."""
+        if hart.has_reason_to_wake:
+            return None
+        found = self._found
+        arguments = self._arguments[hart.number]
+        if not self.idle.find(longest, found, *arguments, self._places):
+            return None
+        idle = self.idle
+        places = self._places[: found[idle.PLACES]]
+        return Spin(
+            pc=int(found[idle.PC]), length=int(found[idle.LENGTH]), traps=int(found[idle.TRAPS]),
+            mip=hart.state[st.MIP], lowest=int(found[idle.LOWEST]),
+            highest=int(found[idle.HIGHEST]), places=places.tobytes(),
+            values=self._words[places].tobytes(),
+        )  # fmt: skip
 
     def still_spins(self, hart: Hart) -> bool:
         """Whether a hart that was left in `hart.spin` would only go on with it."""
         spin = hart.spin
         return (
             hart.state[st.PC] == spin.pc
-            and all(self._bytes[at : at + len(got)] == got for at, got in spin.loads)
-            and not hart.interrupted
-            and hart.x[:32].tobytes() == spin.registers
-            and all(jit.original(self.code, self.entries, at) == w for at, w in spin.words)
+            and hart.state[st.MIP] == spin.mip
+            and not hart.has_reason_to_wake
+            and self._words[np.frombuffer(spin.places, np.int64)].tobytes() == spin.values
         )
+
+    def stands_elsewhere(self, hart: Hart) -> None:
+        """A hart has gone on with part of a round of `hart.spin`."""
+        spin, s = hart.spin, hart.state
+        values = self._words[np.frombuffer(spin.places, np.int64)].tobytes()
+        hart.spin = replace(spin, pc=s[st.PC], mip=s[st.MIP], values=values)

@@ -30,6 +30,8 @@ SIGN = -0x8000000000000000
 MASK = st.RAM_SIZE - 1
 LAST = st.RAM_SIZE - 2
 FAULT, MISALIGNED, SERVE = 1, 2, 3
+# of a page of RAM: nothing there is decoded; `seen` holds the halfwords of all that is; it does not
+NO_CODE, AS_SEEN, MIXED = 0, 1, 2
 AWAY = st.RAM_SIZE + 4  # see run
 # RAM and its twin differ in one bit of address - TWIN. What no aligned access inside may have set:
 TWIN = st.TWIN_HIGH << 23
@@ -49,12 +51,38 @@ def decoded(r16, off):
     return decode((second << 16) | first) | op.LONG
 
 
-@njit("int64(int16[::1], int64[::1], uint8[::1], int64)", cache=True)
-def fetch(r16, code, pages, off):
+@njit("void(int64[::1], int64[:, ::1], int64)", cache=True)
+def note_device(code, entries, at):
+    """Note that the access at a halfword of RAM has met a register which is served here."""
+    word = code[at]
+    if word & 255 == op.BLOCK:
+        entries[word >> 32, 2] |= op.DEVICE
+    else:
+        code[at] = word | op.DEVICE
+
+
+@njit("void(int16[::1], int16[::1], uint8[::1], int64)", cache=True)
+def remember(r16, seen, pages, at):
+    """Note what lies at a halfword of RAM while an instruction that it belongs to is decoded."""
+    half = 1 << (st.PAGE_SHIFT - 1)
+    page = at >> (st.PAGE_SHIFT - 1)
+    if pages[page] == NO_CODE:
+        seen[page * half : (page + 1) * half] = r16[page * half : (page + 1) * half]
+        pages[page] = AS_SEEN
+    elif seen[at] != r16[at]:
+        seen[at] = r16[at]
+        pages[page] = MIXED
+
+
+@njit("int64(int16[::1], int64[::1], int16[::1], uint8[::1], int64)", cache=True)
+def fetch(r16, code, seen, pages, off):
     """Decode the instruction at RAM offset `off` and remember it."""
     word = decoded(r16, off)
-    code[off >> 1] = word
-    pages[off >> st.PAGE_SHIFT] = 1
+    at = off >> 1
+    code[at] = word
+    remember(r16, seen, pages, at)
+    if word & op.LONG and off < LAST:
+        remember(r16, seen, pages, at + 1)
     return word
 
 
@@ -65,25 +93,52 @@ def forget(code, pages):
     for page in range(pages.size):
         if pages[page]:
             code[page * half : (page + 1) * half] = 0
-            pages[page] = 0
+            pages[page] = NO_CODE
 
 
-@njit("void(int16[::1], int64[::1], uint8[::1], int64[:, ::1])", cache=True)
-def fence(r16, code, pages, entries):
-    """fence.i: forget every decoded instruction if any of them was written over.
+@njit("int64(int16[::1], int64[::1], int64[:, ::1], int64, int64[::1], int64)", cache=True)
+def stale_in_page(r16, code, entries, page, stale, count):
+    """Put into `stale` the halfwords whose decoded instruction reaches into a page and is not what
+    lies in RAM now; their number, those `count` there before included."""
+    half = 1 << (st.PAGE_SHIFT - 1)
+    for at in range(max(np.int64(0), page * half - 1), (page + 1) * half):
+        word = code[at]
+        if word & 255 == op.BLOCK:
+            word = entries[word >> 32, 2]
+        if word != 0 and word & ~op.DEVICE != decoded(r16, at << 1):
+            if count < stale.size:
+                stale[count] = at
+            count += 1
+    return count
 
-    Firmware executes it where only data changed, many times a second: what it compiled stays then.
+
+@njit("int64(int16[::1], int64[::1], int16[::1], uint8[::1], int64[:, ::1], int64[::1])",
+      cache=True)  # fmt: skip
+def fence(r16, code, seen, pages, entries, stale):
+    """fence.i: the number of decoded instructions that were written over, and where in `stale`.
+
+    Firmware executes it where only data changed, many times a second, so that pages that are as
+    they were are told by a plain comparison.
     """
     half = 1 << (st.PAGE_SHIFT - 1)
+    count = np.int64(0)
     for page in range(pages.size):
-        if pages[page]:
-            for at in range(page * half, (page + 1) * half):
-                word = code[at]
-                if word & 255 == op.BLOCK:
-                    word = entries[word >> 32, 2]
-                if word != 0 and word != decoded(r16, at << 1):
-                    forget(code, pages)
-                    return
+        if pages[page] == NO_CODE:
+            continue
+        first, end = page * half, (page + 1) * half
+        differ = np.int16(0)
+        if pages[page] == AS_SEEN:
+            for at in range(first, end):
+                differ |= r16[at] ^ seen[at]
+        if pages[page] == MIXED or differ != 0:
+            before = count
+            count = stale_in_page(r16, code, entries, page, stale, count)
+            if count == before:
+                seen[first:end] = r16[first:end]
+                pages[page] = AS_SEEN
+            else:
+                pages[page] = MIXED
+    return count
 
 
 @njit(
@@ -217,15 +272,16 @@ def atomic(s, x, rd, address, operand, f5, size, r32, r64):
 
 @njit(
     "int64(int64, int64[::1], int64[::1], int64[::1], float64[::1], float32[::1], int8[::1],"
-    " int16[::1], int32[::1], int64[::1], int64[::1], uint8[::1], uint32[::1], uint8[::1],"
-    " int16[::1], int64[:, ::1], int64[:, ::1])",
+    " int16[::1], int32[::1], int64[::1], int64[::1], int16[::1], uint8[::1], uint32[::1],"
+    " uint8[::1], int16[::1], int64[:, ::1], int64[:, ::1], int64[::1])",
     cache=True,
     nogil=True,
 )
-def run(budget, s, x, f, fd, fs, r8, r16, r32, r64, code, pages, regs, flags, page_of, rows,
-        entries):  # fmt: skip
-    """Execute up to `budget` instructions; returns DONE, LOAD, STORE or WAIT.
+def run(budget, s, x, f, fd, fs, r8, r16, r32, r64, code, seen, pages, regs, flags, page_of, rows,
+        entries, stale):  # fmt: skip
+    """Execute up to `budget` instructions; returns DONE, LOAD, STORE, WAIT or FENCED.
 
+    FENCED: behind a fence.i that has found s[EXIT_VALUE] instructions written over, see `fence`.
     s[EXECUTED] is their number, the one that a LOAD or STORE leaves to the machine not included.
     Each operation has a condition of its own below, so that LLVM makes one table of jumps.
 
@@ -245,7 +301,7 @@ def run(budget, s, x, f, fd, fs, r8, r16, r32, r64, code, pages, regs, flags, pa
         w = code[np.uint64(off) >> np.uint64(1)]
         if (w - 1) & 255 >= op.BLOCK - 1:
             if w == 0:
-                w = fetch(r16, code, pages, off)
+                w = fetch(r16, code, seen, pages, off)
             elif w == op.EDGE:
                 pc = target if off == AWAY else base + off
                 high = pc >> 23
@@ -491,7 +547,12 @@ def run(budget, s, x, f, fd, fs, r8, r16, r32, r64, code, pages, regs, flags, pa
         elif c == op.FENCE:
             pass
         elif c == op.FENCE_I:
-            fence(r16, code, pages, entries)
+            s[st.EXIT_VALUE] = fence(r16, code, seen, pages, entries, stale)
+            if s[st.EXIT_VALUE] != 0:
+                n += 1
+                off += step
+                status = np.int64(st.FENCED)
+                break
         elif c == op.ECALL:
             cause = np.int64(st.ECALL_M)
         elif c == op.EBREAK:
@@ -611,6 +672,8 @@ def run(budget, s, x, f, fd, fs, r8, r16, r32, r64, code, pages, regs, flags, pa
                         x[rd] = (value << shift) >> shift
             elif why < 0:
                 why = store(address, size, value, regs, flags, page_of, rows)
+            if why == 0 and w & op.DEVICE == 0 and size >= 4:
+                note_device(code, entries, off >> 1)
             if why == SERVE:
                 s[st.EXIT_ADDRESS] = address
                 s[st.EXIT_SIZE] = size

@@ -2,15 +2,15 @@
 
 Where compiled code begins, the decoded instruction is replaced by BLOCK with the number of a row
 of `entries`; the interpreter's loop calls the code there, and executes the instruction itself when
-the code cannot (execute.py). So a fence.i that empties the table of decoded instructions, because
-some were written over, takes the compiled code away too, and it comes back when the same
-instructions are decoded again. What a guest sees does not depend on what is compiled, or when.
+the code cannot (execute.py). A fence.i that finds decoded instructions written over takes away the
+regions that hold one of them. What a guest sees does not depend on what is compiled, or when.
 """
 
 from __future__ import annotations
 
+import itertools
 import os
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -50,8 +50,22 @@ def originals(words: np.ndarray, entries: np.ndarray) -> np.ndarray:
 @dataclass(eq=False)
 class _Installed:
     region: Region
-    rows: dict[int, int] = field(default_factory=dict)  # by the start of their blocks
-    mark_at = mark = 0  # one of its BLOCKs, and where in `code`: fence.i takes all or none
+    address: int
+    number: int  # in the table of owners
+
+    def __post_init__(self):
+        at = self.region.table[0]
+        self.first, self.last = int(at[0]), int(at[-1])  # halfwords of RAM
+
+
+class _Taken:
+    """Which RAM offsets hold instructions of regions in place."""
+
+    def __init__(self, owners: memoryview):
+        self._owners = owners
+
+    def __contains__(self, offset: int) -> bool:
+        return 0 <= offset < st.RAM_SIZE and self._owners[offset >> 1] != 0
 
 
 class Jit:
@@ -65,9 +79,11 @@ class Jit:
         self.compiler = compiler or shared()
         self._code, self._entries = code, entries
         self._view = memoryview(code)  # the same, faster for single values
-        self._installed: list[_Installed] = []
-        self._marks = np.zeros((2, ROWS), np.int64)  # their mark_at and mark, in that order
-        self._owner: dict[int, _Installed] = {}  # by offset of each instruction
+        self._installed: dict[int, _Installed] = {}  # by number
+        self._owners = np.zeros(len(code), np.int32)  # number, or 0, by halfword of RAM
+        self._owner = memoryview(self._owners)
+        self._taken = _Taken(self._owner)
+        self._numbers = itertools.count(1)
         self._samples: dict[int, int] = {}  # by line
         self._free = list(range(ROWS - 1, -1, -1))
         self._settled: set[int] = set()  # lines of compiled code where no loop is to be found
@@ -82,13 +98,10 @@ class Jit:
         offset = pc - st.RAM_BASE
         if not 0 <= offset < st.RAM_SIZE:
             return
-        owner = self._owner.get(offset)
-        if owner is not None:
-            if not self._in_place(owner):
-                self._sweep()  # then it is like code never seen
-            elif owner.region.is_loop or offset >> LINE_SHIFT in self._settled:
-                return
         line = offset >> LINE_SHIFT
+        owner = self._owner[offset >> 1]
+        if owner and (line in self._settled or self._installed[owner].region.is_loop):
+            return
         count = self._samples.get(line, 0) + 1
         self._samples[line] = count
         if (count == 1 or count == THRESHOLD) and self._recall(line):
@@ -101,8 +114,8 @@ class Jit:
         """Compile whatever is decoded and not compiled yet, now."""
         for half in np.flatnonzero(self._code):
             offset = int(half) << 1
-            if offset not in self._owner:
-                region = discover(self.word_at, offset, self._owner)
+            if offset not in self._taken:
+                region = discover(self.word_at, offset, self._taken)
                 if region is not None:
                     key = self.compiler.key(region)
                     address = self.compiler.address(key)
@@ -120,7 +133,7 @@ class Jit:
     def _want(self, offset: int) -> None:
         # what is in other regions is taken again: jumps inside of one are cheaper
         region = discover(self.word_at, offset)
-        if region is None or offset in self._owner and not region.is_loop:
+        if region is None or offset in self._taken and not region.is_loop:
             self._settled.add(offset >> LINE_SHIFT)
             return
         key = self.compiler.key(region)
@@ -134,7 +147,7 @@ class Jit:
     def _look_at_pending(self) -> None:
         key, region = self._pending
         address = self.compiler.address(key)
-        if address:
+        if address and self._matches(region):  # unless other instructions are there by now
             self._install(region, address)
         if address or self.compiler.broken:
             self._pending = None
@@ -142,59 +155,71 @@ class Jit:
     def _matches(self, region: Region) -> bool:
         """Whether the instructions of a region are those decoded now."""
         at, words = region.table
-        return (self.word_at(2 * int(at[0])) == words[0]
-                and np.array_equal(originals(self._code[at], self._entries), words))
+        return ((self.word_at(2 * int(at[0])) ^ words[0]) & ~op.DEVICE == 0
+                and not ((originals(self._code[at], self._entries) ^ words) & ~op.DEVICE).any())
 
     # --- in place -------------------------------------------------------------------------------
 
     def word_at(self, offset: int) -> int:
         """The decoded instruction there, 0 when there is none."""
-        return original(self._code, self._entries, offset)
+        word = self._view[offset >> 1]
+        return int(self._entries[word >> 32, 2]) if word & 255 == op.BLOCK else word
 
     def _install(self, region: Region, address: int) -> None:
-        """Put a compiled region in place, unless other instructions are there by now."""
-        if not self._matches(region):
-            return
-        self._sweep()
-        if len(self._installed) == ROWS:
-            return
-        installed = _Installed(region)
+        """Put a compiled region in place; the same instructions must be decoded there."""
+        installed = _Installed(region, address, next(self._numbers))
+        placed = False
         for number, block in enumerate(region.blocks):
-            at, there = block.start >> 1, int(self._code[block.start >> 1])
+            at, there = block.start >> 1, self._view[block.start >> 1]
             if there & 255 == op.BLOCK:
-                if region.is_loop:  # better than code that keeps no registers
+                better = region.is_loop  # than code that keeps no registers
+                if better and self._entries[there >> 32, 0] != address:
                     self._entries[there >> 32, :2] = address, number
+                    placed = True
                 continue
             if not self._free:
                 continue
             row = self._free.pop()
-            self._entries[row] = address, number, self._code[at]
-            self._code[at] = op.BLOCK | row << 32
-            installed.rows[block.start] = row
-        installed.mark_at = region.blocks[0].start >> 1
-        installed.mark = int(self._code[installed.mark_at])
-        self._marks[:, len(self._installed)] = installed.mark_at, installed.mark
-        self._installed.append(installed)
-        for at, _ in region.words:
-            if region.is_loop or at not in self._owner:
-                self._owner[at] = installed
-
-    def _in_place(self, installed: _Installed) -> bool:
-        """Whether fence.i has not taken a region away."""
-        return self._view[installed.mark_at] == installed.mark
-
-    def _sweep(self) -> None:
-        """Forget the regions that fence.i has taken away; their rows are free again."""
-        at, marks = self._marks[:, : len(self._installed)]
-        lost = np.flatnonzero(self._code[at] != marks)
-        if not len(lost):
+            self._entries[row] = address, number, there
+            self._view[at] = op.BLOCK | row << 32
+            placed = True
+        if not placed:
             return
-        gone = {self._installed[number] for number in lost}
-        for installed in gone:
-            for start, row in installed.rows.items():
-                if int(self._code[start >> 1]) != op.BLOCK | row << 32:
-                    self._free.append(row)
-        self._installed = [one for one in self._installed if one not in gone]
-        for number, one in enumerate(self._installed):
-            self._marks[:, number] = one.mark_at, one.mark
-        self._owner = {at: one for at, one in self._owner.items() if one not in gone}
+        self._installed[installed.number] = installed
+        at = region.table[0]
+        if region.is_loop:
+            self._owners[at] = installed.number
+        else:
+            before = self._owners[at]
+            self._owners[at] = np.where(before == 0, installed.number, before)
+
+    def forget(self, stale: np.ndarray) -> None:
+        """Take away every region that holds one of these halfwords of RAM (ascending)."""
+        first, last = int(stale[0]), int(stale[-1])
+        for installed in list(self._installed.values()):
+            at = installed.region.table[0]
+            if (installed.first <= last and first <= installed.last
+                    and np.isin(at, stale, assume_unique=True).any()):  # fmt: skip
+                self._take_away(installed)
+
+    def _take_away(self, installed: _Installed) -> None:
+        """The decoded instructions again instead of a region; what is hot is counted anew."""
+        del self._installed[installed.number]
+        for block in installed.region.blocks:
+            word = self._view[block.start >> 1]
+            row = word >> 32
+            # another region may have been put there instead
+            if word & 255 == op.BLOCK and self._entries[row, 0] == installed.address:
+                self._view[block.start >> 1] = int(self._entries[row, 2])
+                self._free.append(row)
+        at = installed.region.table[0]
+        own = at[self._owners[at] == installed.number]
+        self._owners[own] = 0
+        for line in set((own >> LINE_SHIFT - 1).tolist()):
+            self._samples.pop(line, None)
+            self._settled.discard(line)
+
+    def clear(self) -> None:
+        """Take away all regions."""
+        for installed in list(self._installed.values()):
+            self._take_away(installed)

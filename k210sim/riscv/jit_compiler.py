@@ -18,8 +18,8 @@ from k210sim.riscv.jit_native import Native
 from k210sim.riscv.jit_region import Region
 
 # the files that decide what code comes out for the same instructions
-SOURCES = ("opcodes.py", "state.py", "softfloat.py", "jit_region.py", "jit_ir.py", "jit_float.py",
-           "jit_native.py")  # fmt: skip
+SOURCES = ("opcodes.py", "state.py", "softfloat.py", "timing.py", "jit_region.py", "jit_ir.py",
+           "jit_float.py", "jit_native.py")  # fmt: skip
 NICENESS = 5
 
 log = logging.getLogger("k210sim.riscv.jit")

@@ -6,7 +6,7 @@ A region becomes one function that executes exactly what the interpreter would:
 
 `entry` is the index of the block to begin with, `hart` the hart's state (core.py lays it out), n
 the instructions executed so far in this turn. A block is begun only when `budget` covers it whole.
-What is not translated (a register of a device, a trap, an operand that needs softfloat) ends the
+What is not translated (most registers of devices, traps, operands that need softfloat) ends the
 function in front of the instruction; the hart's PC says where, and the interpreter goes on from
 there. A jump out of the region calls the region that begins there, if one does.
 
@@ -18,11 +18,14 @@ all registers in and out.
 from __future__ import annotations
 
 from k210sim.riscv import jit_float
+from k210sim.riscv import jit_region as regions
 from k210sim.riscv import opcodes as op
 from k210sim.riscv import state as st
 from k210sim.riscv.jit_region import BRANCHES, FLOATS, LOADS, STORES, Block, Region, immediate
+from k210sim.riscv.timing import CLOCKS, INSTRUCTIONS
 
 PARAMETERS = "i64 %entry, ptr %hart, ptr %ram, i64 %count, i64 %budget"
+FAR = 1 << 40  # clocks: longer than any turn
 MOSTLY = "!prof !0"
 WEIGHTS = '!0 = !{!"branch_weights", i32 1000000, i32 1}\n'
 HEADS = {"x": st.X_AT, "f": st.F_AT}
@@ -186,12 +189,88 @@ class Translator:
         self.emit(f"%n.{start} = load i64, ptr %n")
         self.emit(f"%m.{start} = add i64 %n.{start}, {len(block.words)}")
         self.leave_unless(self.value(f"icmp sle i64 %m.{start}, %budget"))
+        counted = regions.countdown(block)
+        if counted:
+            self._count_down(*counted)
+            return
+        wait = regions.cycle_wait(block)
+        if wait:
+            self._wait_for_cycle(wait)
+            return
         for self.done, (self.at, self.word) in enumerate(block.words):  # noqa: B007
             self._instruction()
         code = block.words[-1][1] & 255
         if code not in BRANCHES and code not in (op.JAL, op.JALR):
             self._end_block()
             self.emit(f"br label %{self.go_to(block.end)}")
+
+    def _count_down(self, register: int, step: int, narrow: bool) -> None:
+        """All rounds of a block that counts a register to zero, as many as the turn covers."""
+        start, size = self.block.start, len(self.block.words)
+        before = self.x(register)
+        kind = "i32" if narrow else "i64"
+        if narrow:
+            before = self.value(f"trunc i64 {before} to i32")
+        # rounds to zero less one, so that the largest fits: 0 goes all around
+        more = f"add i32 {before}, -1" if step < 0 else f"xor i32 {before}, -1"
+        more = self.value(more.replace("i32", kind))
+        if narrow:
+            more = self.value(f"zext i32 {more} to i64")
+        room = self.value(f"sub i64 %budget, %m.{start}")
+        room = self.value(f"udiv i64 {room}, {size}")
+        to_zero = self.value(f"icmp ule i64 {more}, {room}")
+        more = self.value(f"select i1 {to_zero}, i64 {more}, i64 {room}")
+        rounds = self.value(f"add i64 {more}, 1")
+        spent = self.value(f"mul i64 {rounds}, {size}")
+        if narrow:
+            rounds = self.value(f"trunc i64 {rounds} to i32")
+        after = self.value(f"{'sub' if step < 0 else 'add'} {kind} {before}, {rounds}")
+        if narrow:
+            after = self.value(f"sext i32 {after} to i64")
+        self.set_x(register, after)
+        self.lines += self._stores()
+        self.emit(f"store i64 {self.value(f'add i64 %n.{start}, {spent}')}, ptr %n")
+        onward = self.go_to(self.block.end)
+        self.emit(f"br i1 {to_zero}, label %{onward}, label %b{start}")
+
+    def _wait_for_cycle(self, wait: regions.CycleWait) -> None:
+        """All rounds of a block that reads mcycle until enough have passed."""
+        start, size = self.block.start, len(self.block.words)
+        since, until = self.x(wait.since), self.x(wait.until)
+        parts, now = self._clocks(f"%n.{start}")
+        passed = self.value(f"sub i64 {now}, {since}")
+        waits = self.value(f"icmp ult i64 {passed}, {until}")
+        missing = self.value(f"sub i64 {until}, {passed}")
+        near = self.value(f"icmp ult i64 {missing}, {FAR}")
+        missing = self.value(f"select i1 {near}, i64 {missing}, i64 {FAR}")
+        # the fewest rounds after which so many clocks more have passed
+        missing = self.value(f"mul i64 {missing}, {INSTRUCTIONS}")
+        rest = self.value(f"urem i64 {parts}, {INSTRUCTIONS}")
+        missing = self.value(f"sub i64 {missing}, {rest}")
+        missing = self.value(f"add i64 {missing}, {size * CLOCKS - 1}")
+        more = self.value(f"udiv i64 {missing}, {size * CLOCKS}")
+        more = self.value(f"select i1 {waits}, i64 {more}, i64 0")
+        room = self.value(f"sub i64 %budget, %m.{start}")
+        room = self.value(f"udiv i64 {room}, {size}")
+        fits = self.value(f"icmp ule i64 {more}, {room}")
+        more = self.value(f"select i1 {fits}, i64 {more}, i64 {room}")
+        spent = self.value(f"mul i64 {more}, {size}")
+        _, now = self._clocks(self.value(f"add i64 %n.{start}, {spent}"))
+        passed = self.value(f"sub i64 {now}, {since}")
+        self.set_x(wait.read, now)
+        self.set_x(wait.passed, passed)
+        self.lines += self._stores()
+        self.emit(f"store i64 {self.value(f'add i64 %m.{start}, {spent}')}, ptr %n")
+        again = self.value(f"icmp ult i64 {passed}, {until}")
+        onward = self.go_to(self.block.end)
+        self.emit(f"br i1 {again}, label %b{start}, label %{onward}")
+
+    def _clocks(self, done: str) -> tuple[str, str]:
+        """(parts of clocks since the turn's first one, mcycle) after `done` instructions of it."""
+        parts = self.value(f"mul i64 {done}, {CLOCKS}")
+        parts = self.value(f"add i64 {parts}, {self._state(st.PART)}")
+        whole = self.value(f"udiv i64 {parts}, {INSTRUCTIONS}")
+        return parts, self.value(f"add i64 {self._state(st.CYCLE)}, {whole}")
 
     def _end_block(self) -> None:
         self.lines += self._stores()
@@ -225,6 +304,8 @@ class Translator:
         elif code in (op.LUI, op.AUIPC):
             base = st.RAM_BASE + self.at if code == op.AUIPC else 0
             self.set_x(rd, str(base + imm))
+        elif code in (*LOADS, *STORES) and word & op.DEVICE and SIZES[code] >= 4:
+            self._access_device(code, rd, self.x(rs1), self.x(rs2), imm)
         elif code in LOADS:
             at = self.memory(self.x(rs1), imm, SIZES[code])
             self.set_x(rd, self.load(at, SIZES[code], code not in UNSIGNED_LOADS))
@@ -235,6 +316,8 @@ class Translator:
             self._high_product(rd, self.x(rs1), self.x(rs2), *HIGH_PRODUCTS[code])
         elif code in DIVISIONS:
             self._division(rd, self.x(rs1), self.x(rs2), *DIVISIONS[code])
+        elif code == op.CSR:
+            self._read_csr(rd, regions.csr_read(word))
         elif code in FLOATS:
             jit_float.translate(self, code, rd & 31, rs1, rs2, imm)
 
@@ -251,6 +334,32 @@ class Translator:
             self.set_x(rd, self.value(f"sext i32 {result} to i64"))
         else:
             self.set_x(rd, self.value(f"{name} i64 {a}, {b}"))
+
+    def _state(self, number: int) -> str:
+        """A value of the hart's state, see state.py."""
+        at = self.value(f"getelementptr i64, ptr %hart, i64 {st.S_AT + number}")
+        return self.value(f"load i64, ptr {at}")
+
+    def _read_csr(self, rd: int, number: int) -> None:
+        """A register that the block itself does not change, or a counter."""
+        if number == regions.MHARTID:
+            self.set_x(rd, self._state(st.HARTID))
+            return
+        if number in (regions.FFLAGS, regions.FRM, regions.FCSR):
+            units = self.value(f"and i64 {self._state(st.MSTATUS)}, {st.MSTATUS_FS}")
+            self.leave_unless(self.value(f"icmp ne i64 {units}, 0"))
+            value = self._state(st.FCSR)
+            if number == regions.FFLAGS:
+                value = self.value(f"and i64 {value}, 31")
+            elif number == regions.FRM:
+                value = self.value(f"ashr i64 {value}, 5")
+            self.set_x(rd, value)
+            return
+        done = self.value(f"add i64 %n.{self.block.start}, {self.done}")
+        if number in (regions.MINSTRET, regions.INSTRET):
+            self.set_x(rd, self.value(f"add i64 {self._state(st.INSTRET)}, {done}"))
+            return
+        self.set_x(rd, self._clocks(done)[1])
 
     def _high_product(self, rd: int, a: str, b: str, extend_a: str, extend_b: str) -> None:
         a = self.value(f"{extend_a} i64 {a} to i128")
@@ -294,15 +403,53 @@ class Translator:
 
     def memory(self, base: str, imm: int, size: int) -> str:
         """A pointer into RAM; an address elsewhere or a misaligned one is left to the interpreter.
+        """
+        offset, inside = self._in_ram(base, imm, size)
+        self.leave_unless(inside)
+        return self._pointer(offset)
 
-        RAM and its uncached twin differ in one bit of address - 0x40000000.
+    def _in_ram(self, base: str, imm: int, size: int) -> tuple[str, str]:
+        """(address - 0x40000000, i1: whether an aligned access there is one of RAM).
+
+        RAM and its uncached twin differ in one bit of the first.
         """
         offset = self.value(f"add i64 {base}, {imm - (st.TWIN_HIGH << 23)}")
         free = (st.RAM_HIGH - st.TWIN_HIGH) << 23 | (st.RAM_SIZE - size)
         other = self.value(f"and i64 {offset}, {~free}")
-        self.leave_unless(self.value(f"icmp eq i64 {other}, 0"))
+        return offset, self.value(f"icmp eq i64 {other}, 0")
+
+    def _pointer(self, offset: str) -> str:
         inside = self.value(f"and i64 {offset}, {st.RAM_SIZE - 1}")
         return self.value(f"getelementptr i8, ptr %ram, i64 {inside}")
+
+    def _access_device(self, code: int, rd: int, base: str, value: str, imm: int) -> None:
+        """A load or store that is known to use registers, or RAM as well: by jit_device.access."""
+        size, stores = SIZES[code], code in STORES
+        offset, inside = self._in_ram(base, imm, size)
+        ram, device, done = self.label("ram"), self.label("device"), self.label("done")
+        self.emit(f"br i1 {inside}, label %{ram}, label %{device}")
+        self.lines.append(f"{device}:")
+        address = self.value(f"add i64 {offset}, {st.TWIN_HIGH << 23}")
+        at = self.value(f"getelementptr i64, ptr %hart, i64 {st.ACCESS_AT}")
+        access = self.value(f"load ptr, ptr {at}")
+        served = self.value(f"call i64 {access}(ptr %hart, i64 {address}, i64 {size}, "
+                            f"i64 {int(stores)}, i64 {value if stores else 0})")  # fmt: skip
+        self.leave_unless(self.value(f"icmp ne i64 {served}, 0"))
+        got = None if stores else self._state(st.EXIT_VALUE)
+        if got and code == op.LW:
+            got = self.value(f"trunc i64 {got} to i32")
+            got = self.value(f"sext i32 {got} to i64")
+        last = self.label("served")
+        self.lines += [f"  br label %{last}", f"{last}:", f"  br label %{done}", f"{ram}:"]
+        pointer = self._pointer(offset)
+        if stores:
+            self.store(pointer, size, value)
+        else:
+            loaded = self.load(pointer, size, code not in UNSIGNED_LOADS)
+        self.lines += [f"  br label %{done}", f"{done}:"]
+        if not stores:
+            both = f"phi i64 [{loaded}, %{ram}], [{got}, %{last}]"
+            self.set_x(rd, self.value(both))
 
     def load(self, pointer: str, size: int, signed: bool) -> str:
         kind = f"i{8 * size}"

@@ -31,6 +31,10 @@ TRANSLATED = (
     | BRANCHES | LOADS | STORES | FLOATS | frozenset(range(op.ADDI, op.REMUW + 1))
 )  # fmt: skip
 NEVER_FALLS_THROUGH = frozenset((0, op.ILLEGAL, op.ECALL, op.EBREAK, op.MRET))
+FFLAGS, FRM, FCSR, MCYCLE, CYCLE, MINSTRET, INSTRET, MHARTID = (
+    1, 2, 3, 0xB00, 0xC00, 0xB02, 0xC02, 0xF14
+)  # fmt: skip
+READ_CSRS = frozenset((FFLAGS, FRM, FCSR, MCYCLE, CYCLE, MINSTRET, INSTRET, MHARTID))
 
 
 def length(word: int) -> int:
@@ -41,6 +45,19 @@ def length(word: int) -> int:
 def immediate(word: int) -> int:
     """The signed immediate of a decoded instruction."""
     return word >> 32
+
+
+def csr_read(word: int) -> int | None:
+    """The number of the register when a CSR instruction only reads one that is translated."""
+    if word & 255 != op.CSR or word >> 25 & 3 not in (2, 3) or word >> 14 & 31:
+        return None
+    number = immediate(word) & 0xFFF
+    return number if number in READ_CSRS else None
+
+
+def is_translated(word: int) -> bool:
+    """Whether the compiler has code for a decoded instruction."""
+    return word & 255 in TRANSLATED or csr_read(word) is not None
 
 
 def _calls(word: int) -> bool:
@@ -75,6 +92,56 @@ class Block:
         if word & 255 == op.JALR and not _calls(word):
             return ()
         return (self.end,)
+
+
+def countdown(block: Block) -> tuple[int, int, bool] | None:
+    """(register, step, 32 bits) of a block that only counts a register by 1 or -1 to zero: the
+    program waits. None for other blocks."""
+    at, last = block.words[-1]
+    register = last >> 14 & 31
+    if last & 255 != op.BNE or last >> 19 & 31 or at + immediate(last) != block.start:
+        return None
+    steps = [word for _, word in block.words[:-1] if word & 255 != op.ADDI or word >> 8 & 63 < 32]
+    if len(steps) != 1 or not register:
+        return None
+    word = steps[0]
+    code, step = word & 255, immediate(word)
+    if code not in (op.ADDI, op.ADDIW) or step not in (1, -1):
+        return None
+    if word >> 8 & 63 != register or word >> 14 & 31 != register:
+        return None
+    return register, step, code == op.ADDIW
+
+
+@dataclass(frozen=True)
+class CycleWait:
+    """`read = mcycle; passed = read - since; if passed < until: again`, by numbers of registers."""
+
+    read: int
+    passed: int
+    since: int
+    until: int
+
+
+def cycle_wait(block: Block) -> CycleWait | None:
+    """What a block does that only waits for clocks to pass; None for other blocks."""
+    if len(block.words) != 3:
+        return None
+    (_, first), (_, second), (at, last) = block.words
+    read, passed = first >> 8 & 63, second >> 8 & 63
+    wait = CycleWait(read, passed, second >> 19 & 31, last >> 19 & 31)
+    if (
+        csr_read(first) not in (MCYCLE, CYCLE)
+        or second & 255 != op.SUB
+        or second >> 14 & 31 != read
+        or last & 255 != op.BLTU
+        or last >> 14 & 31 != passed
+        or at + immediate(last) != block.start
+        or {wait.since, wait.until} & {read, passed}
+        or max(read, passed) > 31
+    ):
+        return None
+    return wait
 
 
 @dataclass(frozen=True)
@@ -125,7 +192,7 @@ def _reachable(
         while at not in seen and len(seen) < INSTRUCTIONS and (at == head or at not in taken):
             word = word_at(at) if 0 <= at < st.RAM_SIZE - 4 else 0
             code, after = word & 255, at + length(word)
-            if code not in TRANSLATED:
+            if not is_translated(word):
                 if code not in NEVER_FALLS_THROUGH:
                     leaders.add(after)
                     todo.append(after)
@@ -137,8 +204,9 @@ def _reachable(
                 todo.extend(followers)
                 break
             at = after
-        if at in seen:
-            leaders.add(at)
+        else:
+            if at in seen:  # runs into a block from above
+                leaders.add(at)
     return _blocks(seen, leaders)
 
 

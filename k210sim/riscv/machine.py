@@ -31,7 +31,12 @@ from k210sim.saving import Saved
 
 SLICE = 20_000  # instructions a hart runs before the other one gets its turn
 LONGEST = 5 * SLICE  # and while the other one has nothing to do: up to 0.35 ms
+IDLE = 50 * SLICE  # and while both have nothing to do, at the real pace
 SPIN_PROBE = 16  # every how many slices a hart is looked at for spinning, and no shorter turns
+SPIN_LENGTH = 32  # longest loop looked for, in instructions
+LONG_SPIN, LONG_PROBE = 1024, 4  # and at every so many of these looks
+LOOK_BACK = 2000  # instructions after which a hart that has left such a loop is looked at again
+LEFT = 4 * SPIN_PROBE  # slices in which it is
 
 
 class Machine(Saved):
@@ -153,14 +158,18 @@ class Machine(Saved):
     def _turns(self) -> int:
         """One turn of each hart; how many instructions it took."""
         first, second = self.harts
-        if not (first.stands or second.stands):
-            self._longest = SLICE
+        most = SLICE
+        if first.stands or second.stands:
+            most = LONGEST
+            if self.clock.mode == "real" and first.stands and second.stands:
+                most = IDLE
+        self._longest = min(self._longest, most)
         length = self._turn_length()
         if length > SLICE and first.stands:
             first, second = second, first
         length = self._run(first, length, may_end=length > SLICE)
         self._run(second, length)
-        self._longest = min(2 * self._longest, LONGEST)
+        self._longest *= 2
         self._slices += max(1, length // SLICE)
         return length
 
@@ -180,19 +189,16 @@ class Machine(Saved):
             hart.waiting = False
         s[st.RESERVED] = -1
         self._running, self._into_turn = hart, 0
-        left = length
-        if hart.spin is not None and not self.core.still_spins(hart):
-            hart.spin = None
-        if hart.spin is None and left > SPIN_PROBE and self._slices >= hart.next_probe:
-            hart.next_probe = self._slices + SPIN_PROBE
-            before = s[st.INSTRET]
-            hart.spin = self.core.find_spin(hart)
-            left -= s[st.INSTRET] - before
-        if hart.spin is not None:
-            hart.let_pass(left)
-            left = 0
+        left = length - self._look_at_spin(hart, length)
         while left > 0:
-            status = self.core.run(hart, left)
+            if hart.spin is not None:
+                rounds, left = divmod(left, hart.spin.length)
+                hart.skip(hart.spin, rounds)
+                self._into_turn = length - left
+                if not left:
+                    break
+            piece = left if hart.left is None else min(left, LOOK_BACK)
+            status = self.core.run(hart, piece)
             left -= s[st.EXECUTED]
             self._into_turn = length - left
             if status == st.WAIT:
@@ -200,6 +206,7 @@ class Machine(Saved):
                 hart.let_pass(left)
                 break
             if status != st.DONE:
+                hart.spin = None
                 self._serve(hart, status)
                 left -= 1
                 if self.reset_wanted:
@@ -207,10 +214,40 @@ class Machine(Saved):
                 if may_end and left > 0:
                     soon = min(left, SLICE, max(1, self._turn_length() - self._into_turn))
                     length, left = length - left + soon, soon
+            elif hart.spin is not None:
+                self.core.stands_elsewhere(hart)
+            elif left > 0:
+                loop = hart.left  # a fence.i may have ended it
+                if loop is not None and loop.lowest <= s[st.PC] <= loop.highest:
+                    left -= self._find_spin(hart, min(left, loop.length))
             elif self.core.jit:
                 self.core.jit.sample(s[st.PC])
         self._running = None
         return length
+
+    def _look_at_spin(self, hart: Hart, length: int) -> int:
+        """At the beginning of a turn: whether a hart only waits. Instructions executed for that."""
+        if hart.spin is not None:
+            if self.core.still_spins(hart):
+                return 0
+            hart.left, hart.spin = hart.spin, None
+            hart.left_until = self._slices + LEFT
+        elif hart.left is not None and self._slices >= hart.left_until:
+            hart.left = None
+        if length <= SPIN_PROBE or self._slices < hart.next_probe:
+            return 0
+        hart.next_probe = self._slices + SPIN_PROBE
+        hart.probes += 1
+        longest = SPIN_LENGTH if hart.probes % LONG_PROBE else LONG_SPIN
+        return self._find_spin(hart, min(longest, length))
+
+    def _find_spin(self, hart: Hart, longest: int) -> int:
+        """Look whether a hart only waits; instructions executed for that."""
+        before = hart.state[st.INSTRET]
+        hart.spin = self.core.find_spin(hart, longest)
+        if hart.spin is not None:
+            hart.left = None
+        return hart.state[st.INSTRET] - before
 
     def _serve(self, hart: Hart, status: int) -> None:
         """A load or store that a device answers."""
@@ -236,8 +273,9 @@ class Machine(Saved):
         self._into_turn += 1
 
     def statistics(self) -> dict:
-        """Figures of the run so far; MIPS are of both harts, over all the wall time since start."""
-        executed = sum(int(hart.s[st.INSTRET]) for hart in self.harts)
+        """Figures of the run so far; MIPS are of both harts, over all the wall time since start.
+        What a hart would have executed while it only waits is not counted."""
+        executed = sum(int(hart.s[st.INSTRET]) - hart.skipped for hart in self.harts)
         seconds = max(1e-9, time.monotonic() - self._started)
         return {
             "instructions": executed,

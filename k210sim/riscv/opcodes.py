@@ -2,13 +2,15 @@
 
 A decoded word is an int64: bits 0-7 operation (0 = not decoded yet), 8-13 destination (32 stands
 for x0, whose writes go to a register nobody reads), 14-18 and 19-23 sources, 24 set for a 32-bit
-instruction, 25-27 rounding mode or funct3, 32-63 the immediate, signed. CSR instructions hold the
+instruction, 25-27 rounding mode or funct3, 28 set for a load or store that has met a register of a
+device which compiled code serves, 32-63 the immediate, signed. CSR instructions hold the
 CSR's number there, AMOs their funct5, floating-point instructions the whole instruction.
 """
 
 from __future__ import annotations
 
 LONG = 1 << 24  # the instruction has 32 bits, not 16
+DEVICE = 1 << 28  # not of the instruction: of what has happened
 NO_RD = 32
 
 ILLEGAL = 1
@@ -27,7 +29,3 @@ AMO_W, AMO_D = 71, 72
 FLW, FLD, FSW, FSD, FLOAT, FMADD = 73, 74, 75, 76, 77, 78
 BLOCK = 79  # compiled code begins here; the immediate says which (see jit.py)
 EDGE = 80  # behind the end of RAM: no instruction (see execute.py)
-
-# what a hart may do while it spins on a flag in RAM without changing anything: loads, sums, jumps
-SPIN_SAFE = (LUI, AUIPC, JAL, BEQ, BNE, BLT, BGE, BLTU, BGEU, LB, LH, LW, LD, LBU, LHU, LWU,
-             ADDI, ANDI, ORI, XORI, SLLI, SRLI, ADDIW, ADD, SUB, AND, OR, ADDW, FENCE)  # fmt: skip

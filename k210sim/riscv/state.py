@@ -14,10 +14,12 @@ PART = 25  # of a clock that has passed, see timing.py
 SIZE = 32
 
 # a hart's arrays lie one after the other, as compiled code finds them (int64 each); then the host's
-# addresses of the decoded instructions and of the table behind BLOCK
+# addresses of the decoded instructions, of the table behind BLOCK, of the function that uses
+# registers of devices, and of the bus's arrays
 X_AT, F_AT, S_AT = 0, 64, 96
-CODE_AT, ENTRIES_AT = S_AT + SIZE, S_AT + SIZE + 1
-HART_SIZE = ENTRIES_AT + 1
+CODE_AT, ENTRIES_AT, ACCESS_AT, REGS_AT, FLAGS_AT, PAGE_OF_AT, ROWS_AT, HART_SIZE = range(
+    S_AT + SIZE, S_AT + SIZE + 8
+)
 
 RAM_BASE = 0x80000000
 RAM_SIZE = 8 << 20
@@ -28,7 +30,7 @@ PAGE_SHIFT = 12
 PAGES = 0x90000  # 4 KiB pages of the address space below 0x90000000
 
 # why `run` came back
-DONE, LOAD, STORE, WAIT = 0, 1, 2, 3
+DONE, LOAD, STORE, WAIT, FENCED = 0, 1, 2, 3, 4
 
 MSTATUS_MIE, MSTATUS_MPIE, MSTATUS_MPP, MSTATUS_FS = 1 << 3, 1 << 7, 3 << 11, 3 << 13
 MSIP, MTIP, MEIP = 1 << 3, 1 << 7, 1 << 11

@@ -71,9 +71,9 @@ class Pair:
         self.plain, self.compiled, self.scout = self._cores
         self.words, self.registers, self.fcsr = words, (x, f), fcsr
         for core in self._cores:
-            core.execute.forget(core.code, core.pages)
+            core.forget_code()
         self.restart()
-        self.jit = Jit(self.compiled.code, self.compiled.entries, compiler)
+        self.jit = self.compiled.jit = Jit(self.compiled.code, self.compiled.entries, compiler)
 
     def restart(self) -> None:
         """Everything but the decoded instructions as in the beginning."""
@@ -92,13 +92,13 @@ class Pair:
             hart.s[st.MSTATUS] |= st.MSTATUS_FS
             hart.s[st.MTVEC] = END
 
-    def compile(self) -> None:
+    def compile(self, reached: int = 2000) -> None:
         """Decode what the program reaches, on a third core, then compile all of that."""
-        self.scout.run(self.scout.harts[0], 2000)
+        self.scout.run(self.scout.harts[0], reached)
         half = WINDOW // 2
         for core in (self.plain, self.compiled):
             core.code[:half] = self.scout.code[:half]
-            core.pages[:] = self.scout.pages
+            core.pages[:] = np.where(self.scout.pages, core.execute.MIXED, 0)
         self.jit.compile_all()
 
     def run(self, budget: int) -> None:
@@ -133,7 +133,8 @@ def test_programs_compiled_from_the_first_instruction_on(rig, compiler, program)
     first, second = (rig(program, compile_blocks=False) for _ in range(2))
     assert first.run().splitlines() == expected.splitlines()
     core = second.machine.core
-    core.code[:], core.pages[:] = first.machine.core.code, first.machine.core.pages
+    core.code[:] = first.machine.core.code
+    core.pages[:] = np.where(first.machine.core.pages, core.execute.MIXED, 0)
     Jit(core.code, core.entries, compiler).compile_all()
     assert (core.code & 255 == op.BLOCK).sum() > 100
     assert second.run().splitlines() == expected.splitlines()
@@ -214,25 +215,65 @@ def test_every_budget_ends_at_the_same_instruction(compiler):
 
 
 def test_compiled_code_goes_with_fence_i_and_not_before(compiler):
-    # x5 counts; the program writes another constant over its addi, which only fence.i makes seen
-    words = [addi(5, 5, 1), s_type(0x23, 2, 8, 7, 0), addi(6, 6, 1), branch(0, 0, 0, -12)]
+    # x5 counts; the program writes another constant over its addi, which only fence.i makes seen;
+    # the region in front, which nobody writes over, stays
+    words = [addi(6, 0, 0), i_type(0x67, 0, 0, 10, 0),
+             addi(5, 5, 1), s_type(0x23, 2, 8, 7, 0), addi(6, 6, 1), branch(1, 6, 9, -12),
+             FENCE_I, branch(0, 0, 0, -28)]  # fmt: skip
     x = np.zeros(31, np.int64)
-    x[7], x[6] = BASE, addi(5, 5, 100)
+    x[7], x[6], x[8], x[9] = BASE + 8, addi(5, 5, 100), 10, BASE + 8
     pair = Pair(compiler, words, x)
-    pair.compile()
-    pair.run(40)
+    pair.compile(42)
+    compiled = pair.compiled
+    assert compiled.code[0] & 255 == op.BLOCK and compiled.code[4] & 255 == op.BLOCK
+    pair.run(42)
     pair.same()
-    assert pair.compiled.harts[0].x[5] == 10
+    assert compiled.harts[0].x[5] == 10
+    pair.run(1)  # fence.i
+    pair.same()
+    assert compiled.code[0] & 255 == op.BLOCK and compiled.code[4] == 0
+    assert not (compiled.code[5:12] & 255 == op.BLOCK).any()
+    pair.run(43)
+    pair.same()
+    assert compiled.harts[0].x[5] == 1010
+    compiled.forget_code()
+    assert len(pair.jit._free) == compiled.entries.shape[0] and not pair.jit._owners.any()
+
+
+def test_fence_i_in_turns_of_any_length_over_code_that_changes_back_and_forth(compiler):
+    # x28 and x29 are written over the addi in turns
+    words = [addi(5, 5, 1), addi(5, 5, 2), s_type(0x23, 2, 8, 28, 0), r_type(0x33, 0, 0, 30, 28, 0),
+             r_type(0x33, 0, 0, 28, 29, 0), r_type(0x33, 0, 0, 29, 30, 0), FENCE_I,
+             branch(0, 0, 0, -28)]  # fmt: skip
+    x = np.zeros(31, np.int64)
+    x[7], x[27], x[28] = BASE, addi(5, 5, 100), addi(5, 5, 1000)
+    for budget in (1, 2, 3, 7, 8, 9, 50, 2000):
+        pair = Pair(compiler, words, x)
+        pair.compile(6)
+        for turn in range(12):
+            pair.run(budget)
+            pair.same()
+            if turn % 3 == 2:
+                pair.jit.compile_all()
+
+
+def test_an_instruction_over_the_edge_of_a_page_is_compared_too(compiler):
+    edge = 0x1000 - 2  # a 32-bit instruction, its second half on the next page
+    words = [branch(0, 0, 0, edge)]
+    x = np.zeros(31, np.int64)
+    x[7] = BASE + 0x1000
+    pair = Pair(compiler, words, x)
+    there = [addi(5, 5, 1), FENCE_I, branch(0, 0, 0, -8)]
+    for core in pair._cores:
+        core.load(BASE + edge, np.array(there, "<u4").tobytes())
+    pair.run(7)
+    pair.same()
+    assert pair.plain.harts[0].x[5] == 2
     for core in (pair.plain, pair.compiled):
-        core.load(BASE + 12, np.array([FENCE_I, branch(0, 0, 0, -16)], "<u4").tobytes())
-        core.execute.forget(core.code, core.pages)
-    pair.run(50)
+        core.load(BASE + 0x1000, np.array([addi(5, 5, 100) >> 16], "<u2").tobytes())
+    pair.run(9)
     pair.same()
-    assert pair.compiled.harts[0].x[5] == 1010
-    assert not (pair.compiled.code[:8] & 255 == op.BLOCK).any()
-    for _ in range(9):
-        pair.jit.sample(BASE)  # finds its regions gone
-    assert len(pair.jit._free) == pair.compiled.entries.shape[0]
+    assert pair.plain.harts[0].x[5] == 2 + 1 + 200
 
 
 def test_the_uncached_twin_of_ram_is_not_compiled_but_equal(compiler):
@@ -245,6 +286,80 @@ def test_the_uncached_twin_of_ram_is_not_compiled_but_equal(compiler):
     pair.run(333)
     pair.same()
     assert pair.compiled.harts[0].pc < BASE
+
+
+# --- code that only waits ------------------------------------------------------------------------
+
+NOP, ADDIW, MCYCLE = addi(0, 0, 0), 0x1B, 0xB00
+
+
+def csrr(rd: int, number: int) -> int:
+    return i_type(0x73, 2, rd, 0, number)
+
+
+def count_down(kind: int, step: int, before: int) -> list[int]:
+    """Nops, x5 += step until it is 0, then round again."""
+    return [*[NOP] * before, i_type(kind, 0, 5, 5, step), branch(1, 5, 0, -4 - 4 * before),
+            addi(5, 0, 9 if step < 0 else -9), branch(0, 0, 0, -12 - 4 * before)]  # fmt: skip
+
+
+@pytest.mark.parametrize("first", [7, 0, 1, -1, 2**32 + 5, -(2**31)])
+@pytest.mark.parametrize("kind, step", [(0x13, -1), (0x13, 1), (ADDIW, -1), (ADDIW, 1)])
+def test_counting_to_zero_is_exact_in_turns_of_any_length(compiler, kind, step, first):
+    x = np.zeros(31, np.int64)
+    x[4] = first
+    pair = Pair(compiler, count_down(kind, step, 1), x)
+    pair.compile()
+    for budget in (*range(1, 9), 40, 61, 1000):
+        pair.restart()
+        for _ in range(4):
+            pair.run(budget)
+            pair.same()
+
+
+def test_a_long_count_takes_no_time(compiler):
+    x = np.zeros(31, np.int64)
+    x[4] = 3_000_000_000
+    pair = Pair(compiler, count_down(0x13, -1, 2), x)
+    pair.compile()
+    hart = pair.compiled.harts[0]
+    before = hart.x[5]
+    assert pair.compiled.run(hart, 8_000_000_001) == st.DONE
+    assert before - hart.x[5] == 2_000_000_000 and hart.s[st.INSTRET] >= 8_000_000_001
+    hart.x[5] = 1  # the rest of the round, then zero
+    pair.compiled.run(hart, 4)
+    assert hart.x[5] in (0, 9)
+
+
+@pytest.mark.parametrize("until", [0, 1, 60, 2000, -1])
+@pytest.mark.parametrize("passed", [6, 7])
+def test_waiting_for_clocks_is_exact_in_turns_of_any_length(compiler, until, passed):
+    x = np.zeros(31, np.int64)
+    x[10] = until
+    words = [csrr(5, MCYCLE), csrr(6, MCYCLE), r_type(0x33, 0, 32, passed, 6, 5),
+             branch(6, passed, 11, -8), addi(12, 12, 1), branch(0, 0, 0, -20)]  # fmt: skip
+    pair = Pair(compiler, words, x)
+    pair.compile()
+    for budget in (*range(1, 12), 100, 137, 5000):
+        pair.restart()
+        for _ in range(5):
+            pair.run(budget)
+            pair.same()
+
+
+@pytest.mark.parametrize("number", [1, 2, 3, 0xB00, 0xC00, 0xB02, 0xC02, 0xF14])
+def test_registers_that_compiled_code_reads(compiler, number):
+    words = [addi(5, 5, 1), csrr(6, number), addi(7, 7, 1), csrr(0, number), branch(0, 0, 0, -16)]
+    for floats in (True, False):
+        pair = Pair(compiler, words, fcsr=0x65)
+        pair.compile()
+        pair.restart()
+        if not floats:
+            for core in (pair.plain, pair.compiled):
+                core.harts[0].s[st.MSTATUS] &= ~st.MSTATUS_FS
+        for budget in (3, 1, 7, 40):
+            pair.run(budget)
+            pair.same()
 
 
 # --- anything ----------------------------------------------------------------------------------
