@@ -149,12 +149,14 @@ class KModel:
         output shapes); V5 files tell shape and type.
         """
         warmup.ready(self.version)
+        if threads is not None:
+            self.net.threads = check_threads(threads)
+        if self.version < 5:
+            self.net.call_helpers()  # they are on their way while the memories are made ready
         # The unused pixels of padded maps show what the AI RAM held before: start from zeros, so
         # that a dump of the layers depends on the input alone.
         for first, end in self._ai_ram_lines:
             self.net.ai_ram.data[first * ai_ram.LINE : end * ai_ram.LINE] = 0
-        if threads is not None:
-            self.net.threads = check_threads(threads)
         results = self.net.run(x, keep_layers=layers)
         outputs = [self._output(i) for i in range(self._output_count)]
         return RunResult(outputs, results) if layers else outputs

@@ -10,6 +10,8 @@ from __future__ import annotations
 from k210sim.errors import KmodelError
 from k210sim.kpu import ai_ram
 
+SOON = 3  # layers; what comes before the first KPU layer is an upload, or little work
+
 
 class PlacedConv:
     """`plan`: a prepared layer of a kernel set; `batch`: which of the maps that lie in a row."""
@@ -63,6 +65,10 @@ class PlacedChain:
         """As PlacedConv.run, one layer after the other."""
         self.chain.run(ram.data, ram.data, threads)
 
+    def expect(self, threads: int) -> None:
+        """Say that `run` follows soon."""
+        self.chain.expect(threads)
+
 
 def joined(layers: list[PlacedConv]) -> list[PlacedConv | PlacedChain]:
     """The same layers in as few calls as possible."""
@@ -100,3 +106,13 @@ def group(first: int, end: int, layers_of, wanted) -> tuple[int, list]:
         if wanted(index - 1):
             break
     return (index - 1, joined(layers)) if index - first > 1 else (first, [])
+
+
+def call_helpers(groups: dict[int, tuple[int, list]], threads: int) -> None:
+    """Wake the threads of the first chain among a net's groups, if it is near the beginning."""
+    for index in range(SOON if threads > 1 else 0):
+        _, calls = groups.get(index, (index, []))
+        if calls:
+            if isinstance(calls[0], PlacedChain):
+                calls[0].expect(threads)
+            return

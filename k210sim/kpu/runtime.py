@@ -37,7 +37,7 @@ from k210sim.kpu.kmodel import layers as kl
 from k210sim.kpu.kmodel import v3
 from k210sim.kpu.kmodel.header import Refusal, describe_word, identify
 from k210sim.kpu.memory import MainMemory
-from k210sim.kpu.placed import PlacedConv, group
+from k210sim.kpu.placed import PlacedConv, call_helpers, group
 
 # Sizes `set_layers` gives to output 0, by the last layer's type; conv and add_padding apart.
 OUTPUT_SIZES = {
@@ -286,6 +286,10 @@ class Net:
                 raise KmodelError(str(body.error))
             raise KmodelError(f"layer type {body.TYPE} is not executed by any firmware")
         return layer(body, self)
+
+    def call_helpers(self) -> None:
+        """A run follows: wake the threads its first KPU layers will need."""
+        call_helpers(self._groups, self.threads)
 
     def _group(self, first):
         """The KPU layers that run together from a layer on: the last one's index, and what to run;

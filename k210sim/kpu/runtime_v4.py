@@ -24,7 +24,7 @@ from k210sim.kpu.kmodel import nodes as nd
 from k210sim.kpu.kmodel import v4
 from k210sim.kpu.kmodel.header import Refusal, describe_word, identify
 from k210sim.kpu.memory import MainMemory
-from k210sim.kpu.placed import PlacedConv, group
+from k210sim.kpu.placed import PlacedConv, call_helpers, group
 from k210sim.kpu.runtime import LayerResult
 
 MAX_OUTPUTS = 16
@@ -217,6 +217,10 @@ class NetV4:
                 raise KmodelError(str(node.error))
             raise KmodelError(f"opcode {node.OPCODE:#x} is not executed on the K210")
         return operation(node, self)
+
+    def call_helpers(self) -> None:
+        """A run follows: wake the threads its first KPU layers will need."""
+        call_helpers(self._groups, self.threads)
 
     def _group(self, first):
         """The KPU layers that run together from a node on: the last one's index, and what to run;

@@ -1,5 +1,5 @@
-"""What threads in compiled code need of the machine: words they share, calls by address, arrays by
-address, and a pause.
+"""What compiled code needs of the machine: words that threads share, a pause, and calls, arrays
+and bytes by address.
 
 Addresses are int64. Loads and stores are sequentially consistent: who sees a value sees all that
 was written before it.
@@ -9,6 +9,7 @@ import llvmlite.binding as llvm
 import numpy as np
 from llvmlite import ir
 from numba import carray, njit, types
+from numba.core import cgutils
 from numba.extending import intrinsic
 
 llvm.initialize_native_asmparser()  # without it LLVM ends the process at inline assembly
@@ -82,6 +83,17 @@ def fetch(typingctx, address):
         return context.get_dummy_value()
 
     return types.void(types.int64), codegen
+
+
+@intrinsic
+def copy(typingctx, to, source, count):
+    """Copy bytes from address to address, which do not overlap."""
+    def codegen(context, builder, sig, args):
+        places = [builder.inttoptr(one, ir.IntType(8).as_pointer()) for one in args[:2]]
+        cgutils.raw_memcpy(builder, *places, args[2], 1)
+        return context.get_dummy_value()
+
+    return types.void(*[types.int64] * 3), codegen
 
 
 @intrinsic

@@ -53,6 +53,12 @@ class Chain:
         parts make small arrays and have no other way to fail."""
         _run(self._job, self.work, threads, source, target)
 
+    def expect(self, threads: int) -> None:
+        """Have the threads wake that will help with the next run, if that is near."""
+        count = _members(threads, self.work)
+        if count > 1:
+            team.expect(count)
+
     def _job(self, count: int) -> Job:
         job = self._jobs.get(count)
         if job is None:
@@ -85,7 +91,7 @@ def share(function: int, record: list[int], pieces: int, work: int, threads: int
 
 def _run(job_of, work, threads, source, target) -> None:
     """job_of(count): the Job for so many members."""
-    count = team.members(threads) if threads > 1 and work >= WORTH else 1
+    count = _members(threads, work)
     well = None
     if count > 1:
         job = job_of(count)
@@ -97,6 +103,11 @@ def _run(job_of, work, threads, source, target) -> None:
         well = team_code.alone(job.steps, source, target, room, job.own)
     if not well:
         raise MemoryError("a part of a layer found no memory to work in")
+
+
+def _members(threads: int, work: int) -> int:
+    """How many threads so much work is shared among."""
+    return team.members(threads) if threads > 1 and work >= WORTH else 1
 
 
 def single(last: Chain | None, plan, source_place, target_place) -> Chain:

@@ -8,7 +8,7 @@ import numpy as np
 from numba import cfunc, njit, types
 
 from k210sim.kpu.kernels import maps, staircase, team_code
-from k210sim.kpu.kernels.atomic import matrix, numbers, vector
+from k210sim.kpu.kernels.atomic import copy, matrix, numbers, vector
 from k210sim.kpu.kernels.stair_fit import READ_ONLY
 
 TILE = 2048
@@ -56,17 +56,15 @@ def depthwise3x3(cells, place, shape, pad, weights, factor, ints, factors, lines
     t = np.empty(staircase.TILE, np.int32)
     none = np.zeros(TILE, np.int32)
     w = np.empty(9, np.int32)
+    source, inside = np.int64(cells.ctypes.data), np.int64(plane.ctypes.data) + row + 1
     for c in range(first, end):
         for k in range(9):
             w[k] = np.int32(weights[c, k] + factor)
         at = maps.byte_of(place, c)
         if (c + 1) % place[1] == 0 and c + 1 < end:
-            maps.fetch_rows(cells, place, c + 1, 0, height, width)
+            maps.fetch_rows(source + maps.byte_of(place, c + 1), place[4], 0, height, width)
         for i in range(height):
-            source = cells[at + i * place[4] : at + i * place[4] + width]
-            line = plane[(i + 1) * row + 1 : (i + 1) * row + 1 + width]
-            for j in range(width):
-                line[j] = source[j]
+            copy(inside + i * row, source + at + i * place[4], width)
         for base in range(0, count, TILE):
             n = min(count - base, np.int64(TILE))
             add_taps(plane, base, row, w, n, sums)

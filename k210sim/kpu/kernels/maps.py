@@ -12,9 +12,11 @@ Source: as ai_ram.py.
 """
 
 import numpy as np
-from numba import njit
+from llvmlite import ir
+from numba import njit, types
+from numba.extending import intrinsic
 
-from k210sim.kpu.kernels.atomic import fetch
+from k210sim.kpu.kernels.atomic import copy, fetch
 
 
 @njit("int64(int64[::1], int64)", cache=True, nogil=True)
@@ -23,13 +25,46 @@ def byte_of(place, channel):
     return place[0] + channel // place[1] * place[3] + channel % place[1] * place[2]
 
 
-@njit("void(uint8[::1], int64[::1], int64, int64, int64, int64)", cache=True, nogil=True)
-def fetch_rows(cells, place, channel, first, end, width):
-    """Have a channel's map rows [first, end) brought into the cache while others are worked on."""
-    at = np.int64(cells.ctypes.data) + byte_of(place, channel)
+@njit("void(int64, int64, int64, int64, int64)", cache=True, nogil=True)
+def fetch_rows(at, pitch, first, end, width):
+    """Have the rows [first, end) of a map, `pitch` bytes apart from address `at` on, brought into
+    the cache while others are worked on."""
     for y in range(first, end):
         for x in range(0, width, 64):
-            fetch(at + y * place[4] + x)
+            fetch(at + y * pitch + x)
+
+
+@intrinsic
+def mix16(typingctx, out, row0, row1, row2, row3, wide, mask):
+    """Words of 16 pixels of two or four rows, all by their addresses."""
+    def codegen(context, builder, sig, args):
+        i32 = ir.IntType(32)
+        words = ir.VectorType(i32, 16)
+
+        def row(address, shift):
+            pixels = ir.VectorType(ir.IntType(8), 16)
+            some = builder.load(builder.inttoptr(address, pixels.as_pointer()))
+            some.align = 1
+            return builder.shl(builder.zext(some, words), ir.Constant(words, [shift] * 16))
+
+        def put(value):
+            alone = builder.insert_element(ir.Constant(words, ir.Undefined), args[6],
+                                           ir.Constant(i32, 0))
+            every = builder.shuffle_vector(alone, ir.Constant(words, ir.Undefined),
+                                           ir.Constant(words, [0] * 16))
+            store = builder.store(builder.and_(value, every),
+                                  builder.inttoptr(args[0], words.as_pointer()))
+            store.align = 1
+
+        with builder.if_else(args[5]) as (two, four):
+            with two:
+                put(builder.or_(row(args[1], 0), row(args[2], 16)))
+            with four:
+                put(builder.or_(builder.or_(row(args[1], 0), row(args[2], 8)),
+                                builder.or_(row(args[3], 16), row(args[4], 24))))
+        return context.get_dummy_value()
+
+    return types.void(*[types.int64] * 5, types.boolean, types.int32), codegen
 
 
 @njit(inline="always")
@@ -57,28 +92,45 @@ def words(cells, place, shape, frame, planes, wide, first, rows, out):
     height, width = shape[1], shape[2]
     group = np.int64(2) if wide else np.int64(4)
     step = np.int32(16) if wide else np.int32(8)
-    # Where channels share a line every row has room for `fixed` bytes: loops of that length need
-    # no odd rest. What they write too much is written over by the rows behind.
-    fixed = place[2] if place[1] > 1 and stride == 1 and width > 8 else np.int64(0)
-    size = width if fixed == 0 else fixed
+    # Where channels share a line every row has room for whole vectors. What they write too much is
+    # written over by the rows behind.
+    size = (width + 15) // 16 * 16 if place[1] > 1 else width
+    base = np.int64(cells.ctypes.data)
     framed = np.empty(stride * row + border + 64, np.int32)
+    # The byte of channel c, its slot among those that share lines, the way to the next such group.
+    at, slot, to_group = place[0], np.int64(0), place[3] - place[1] * place[2]
+    to_framed, to_out = np.int64(framed.ctypes.data), np.int64(out.ctypes.data)
     for g in range(out.shape[0]):
         c = g * group
-        last = shape[0] - 1
         mask = np.int32(-1)
         if c + group > shape[0]:
             mask = np.int32((np.int64(1) << (step * (shape[0] - c))) - 1)
-        at0, at1 = byte_of(place, c), byte_of(place, min(c + 1, last))
-        at2, at3 = byte_of(place, min(c + 2, last)), byte_of(place, min(c + 3, last))
+        # Missing channels are masked; the last one stands for them.
+        at0 = at1 = at2 = at3 = at
+        for i in range(1, min(group, shape[0] - c)):
+            at, slot = at + place[2], slot + 1
+            if slot == place[1]:
+                at, slot = at + to_group, np.int64(0)
+            if i == 1:
+                at1 = at2 = at3 = at
+            elif i == 2:
+                at2 = at3 = at
+            else:
+                at3 = at
+        at, slot = at + place[2], slot + 1
+        if slot == place[1]:
+            at, slot = at + to_group, np.int64(0)
         around = pad | (pad << step)
         if not wide:
             around |= around << 16
         around &= mask
         top = max(first * stride - border, np.int64(0))
         below = min((first + rows) * stride - border + stride, height)
-        for k in range(c + group, min(c + 2 * group, shape[0])):
-            if k % place[1] == 0 or k == c + group:
-                fetch_rows(cells, place, k, top, below, width)
+        if c + group < shape[0]:
+            fetch_rows(base + at, place[4], top, below, width)
+            for k in range(1, min(group, shape[0] - c - group)):
+                if (slot + k) % place[1] == 0:
+                    fetch_rows(base + at + k * place[2] + to_group, place[4], top, below, width)
         for n in range(planes.shape[0]):
             for i in range(rows):
                 start = n * frame[4] + i * row
@@ -87,19 +139,24 @@ def words(cells, place, shape, frame, planes, wide, first, rows, out):
                     for j in range(row):
                         out[g, start + j] = around
                     continue
-                # The row with its border, as it is or to be split by columns.
-                line = framed[border : border + size]
-                if stride == 1:
-                    line = out[g, start + border : start + border + size]
+                # The row with its border, as it is or to be split by columns. By address: a view
+                # of an array costs more than the row.
                 x = y * place[4]
-                row0, row1 = cells[at0 + x : at0 + x + size], cells[at1 + x : at1 + x + size]
-                row2, row3 = cells[at2 + x : at2 + x + size], cells[at3 + x : at3 + x + size]
-                if fixed == 16:
-                    mix(row0[:16], row1[:16], row2[:16], row3[:16], wide, mask, 16, line)
-                elif fixed == 32:
-                    mix(row0[:32], row1[:32], row2[:32], row3[:32], wide, mask, 32, line)
+                if size < 16:
+                    line = framed[border : border + size]
+                    if stride == 1:
+                        line = out[g, start + border : start + border + size]
+                    mix(cells[at0 + x : at0 + x + size], cells[at1 + x : at1 + x + size],
+                        cells[at2 + x : at2 + x + size], cells[at3 + x : at3 + x + size], wide,
+                        mask, size, line)
                 else:
-                    mix(row0, row1, row2, row3, wide, mask, size, line)
+                    to = to_framed + 4 * border
+                    if stride == 1:
+                        to = to_out + 4 * (g * out.shape[1] + start + border)
+                    for some in range(0, size, 16):
+                        j = min(some, size - 16)
+                        z = base + x + j
+                        mix16(to + 4 * j, z + at0, z + at1, z + at2, z + at3, wide, mask)
                 if stride == 1:
                     if border == 1:
                         out[g, start] = around
@@ -161,33 +218,9 @@ def word_sums(x, wide, taps, count, arg_x, shr_x, extra, out):
       nogil=True)
 def store(rows, row, channel, first, count, width, place, cells):
     """Channels from `channel` on, one row of `rows` each, into map rows first to first + count."""
+    source, target = np.int64(rows.ctypes.data), np.int64(cells.ctypes.data)
     for c in range(rows.shape[0]):
-        at = byte_of(place, channel + c) + first * place[4]
-        line = rows[c]
+        at = target + byte_of(place, channel + c) + first * place[4]
+        line = source + c * rows.shape[1]
         for i in range(count):
-            source = line[i * row : i * row + width]
-            target = cells[at + i * place[4] : at + i * place[4] + width]
-            for j in range(width):
-                target[j] = source[j]
-
-
-@njit("void(uint8[:, ::1], int64, int64, int64, int64, int64[::1], int64[::1], uint8[::1])",
-      cache=True, nogil=True)
-def store_blocks(rows, row, channel, first, count, shape, place, cells):
-    """`count` rows of 2x2 blocks, from block row `first` on, into a map of shape [., height,
-    width]. rows: uint8[4 * channels, n], the first channels' left top pixels, right top, left
-    bottom, right bottom."""
-    channels = np.int64(rows.shape[0]) // 4
-    whole, odd = shape[2] // 2, shape[2] % 2
-    for c in range(channels):
-        at = byte_of(place, channel + c)
-        for y in range(2 * first, min(2 * (first + count), shape[1])):
-            start = (y // 2 - first) * row
-            left = rows[y % 2 * 2 * channels + c, start : start + whole + odd]
-            right = rows[(y % 2 * 2 + 1) * channels + c, start : start + whole]
-            target = cells[at + y * place[4] : at + y * place[4] + shape[2]]
-            for j in range(whole):
-                target[2 * j] = left[j]
-                target[2 * j + 1] = right[j]
-            if odd:
-                target[2 * whole] = left[whole]
+            copy(at + i * place[4], line + i * row, width)

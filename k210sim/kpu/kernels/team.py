@@ -90,16 +90,32 @@ def cores() -> int:
 
 def lead(count: int, *job) -> bool | None:
     """team_code.lead by `count` members; None, and nothing is done, while the team is busy."""
-    team = _the_team()
-    if not team.busy.acquire(blocking=False):
+    team = _ready(count)
+    if team is None:
         return None
     try:
-        if len(team.threads) < count - 1:
-            team.grow(count)
-        team.keep_off()
         return team_code.lead(team.control, count, *job)
     finally:
         team.busy.release()
+
+
+def expect(count: int) -> None:
+    """Have members wake that sleep: a chain follows in less than PATIENCE_S."""
+    team = _ready(count)
+    if team is not None:
+        team_code.call_in(team.control, count)
+        team.busy.release()
+
+
+def _ready(count: int) -> Team | None:
+    """The team with its lock taken and so many members, None while it is busy."""
+    team = _the_team()
+    if not team.busy.acquire(blocking=False):
+        return None
+    if len(team.threads) < count - 1:
+        team.grow(count)
+    team.keep_off()
+    return team
 
 
 def _the_team() -> Team:
