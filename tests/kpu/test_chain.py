@@ -160,7 +160,13 @@ def test_cuts_cover_a_layer(shape, outputs, taps, pool, threads, wide):
     if min(shape[1:]) < 4:
         pool = 0
     frame = dot_frame.of(shape, outputs, taps, pool, pool in dot_frame.MAXIMA, 0, 2, 6, 16)
-    cut = cuts.best(frame, 6, 16, threads, outputs * shape[0] * taps * wide)
+    _covers(frame, cuts.best(frame, 6, 16, threads, wide))
+    if taps == 9 and pool < 2:
+        frame = dot_frame.winograd(shape, outputs, pool == 1, 0, 2, 6, 16)
+        _covers(frame, cuts.best(frame, 6, 16, threads, wide))
+
+
+def _covers(frame, cut):
     items = frame.blocks if cut.by_blocks else -(-frame.rows // cut.band)
     assert 0 < cut.band <= frame.band and 0 < cut.pieces < 1 << 10
     assert (cut.pieces - 1) * cut.per_piece < items <= cut.pieces * cut.per_piece

@@ -8,11 +8,15 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-SUM = 37  # a word of the input times a row of weights
-WORD, ROW = 500, 20_000  # to lay out a word of the input, and a row of words
+from k210sim.kpu.kernels import dot_frame
+
+SUM = 28  # a word of the input times a row of weights
+WORD, ROW = 300, 5_000  # to lay out a word of the input, and a row of words
 PIXEL, CHANNEL = 550, 90_000  # to bring a sum to a byte in its map, and a row of sums
 WIDEN = 60  # to make a weight wide
 PIECE = 2_000_000  # to take and begin a piece
+READ = 100  # to read a word of the weights again for another band
+MOST = 8  # pieces of each thread
 LATE = 0.2  # of a piece: what others wait for its last owner
 
 
@@ -31,29 +35,46 @@ def whole(frame) -> Cut:
     return Cut(False, 1, frame.bands, frame.band)
 
 
-def best(frame, per_block: int, step: int, threads: int, weights: int) -> Cut:
-    """The cut that should end first. per_block, step: as in dot_frame.of; weights: how many must be
-    made wide, by every thread where pieces are bands."""
-    def band_of(rows, blocks):
-        """Cost of a band of some rows with some blocks."""
-        lines = (rows + frame.below) * len(frame.planes) * frame.groups
-        count = -(-((rows - 1) * frame.frame[3] + frame.columns) // step) * step
-        channels = blocks * per_block
-        return (lines * (frame.frame[3] * WORD + ROW) + channels * CHANNEL
-                + count * channels * (frame.steps.size * SUM + PIXEL))
-
+def best(frame, per_block: int, step: int, threads: int, wide: bool) -> Cut:
+    """The cut that should end first. per_block, step: as in dot_frame.of; wide: whether weights are
+    made wide at every run, all by every thread where pieces are bands."""
     def end(pieces, cost):
         return -(-pieces // threads) * (cost + PIECE) + LATE * cost
 
     choices = []
-    for pieces in range(1, 4 * threads + 1):
+    for pieces in range(1, MOST * threads + 1):
         band = min(frame.band, -(-frame.rows // pieces))
         bands = -(-frame.rows // band)
         each = -(-bands // pieces)
         cut = Cut(False, -(-bands // each), each, band)
-        choices.append((end(cut.pieces, each * band_of(band, frame.blocks)) + WIDEN * weights, cut))
+        cost = each * _band(frame, per_block, step, band, frame.blocks)
+        choices.append((end(cut.pieces, cost) + wide * _weights(frame, per_block, frame.blocks),
+                        cut))
         each = -(-frame.blocks // pieces)
         cut = Cut(True, -(-frame.blocks // each), each, frame.band)
-        cost = frame.bands * band_of(frame.band, each) + WIDEN * weights * each // frame.blocks
+        cost = (frame.bands * _band(frame, per_block, step, frame.band, each)
+                + wide * _weights(frame, per_block, each))
         choices.append((end(cut.pieces, cost), cut))
     return min(choices)[1]
+
+
+def _band(frame, per_block, step, rows, blocks) -> int:
+    """Cost of a band of some rows with some blocks."""
+    row, groups = int(frame.frame[3]), frame.groups
+    lines = (rows + frame.below) * len(frame.planes) * groups
+    count = -(-((rows - 1) * row + frame.columns) // step) * step
+    channels = blocks * per_block
+    # Winograd's steps are 16 for each group of channels, others as many as there are taps.
+    words = lines * (row * WORD + ROW) + channels * frame.steps.size * READ
+    if frame.together:
+        return words + count * (groups * (dot_frame.INPUT + 16 * blocks * dot_frame.PRODUCT)
+                                + blocks * frame.phases * dot_frame.OUTPUT)
+    return words + channels * (CHANNEL + count * (frame.steps.size * SUM + PIXEL))
+
+
+def _weights(frame, per_block, blocks) -> int:
+    """Cost of the weights of some blocks."""
+    if frame.together:
+        return frame.groups * blocks * dot_frame.WEIGHTS
+    # Two weights to a word, a tap or more: steps are those of one phase.
+    return 2 * blocks * per_block * frame.steps.shape[1] * WIDEN

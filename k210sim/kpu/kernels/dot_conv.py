@@ -123,7 +123,7 @@ class DotConv:
         p, s, k, f = self.p, self.stairs, self.kernels, self.layout
         cut = cuts.whole(f)
         if threads > 1:
-            cut = cuts.best(f, k.ROWS, k.STEP, threads, self.weights.size * self.wide)
+            cut = cuts.best(f, k.ROWS, k.STEP, threads, self.wide)
         outputs, kept = p.out_shape[0], self.weights.shape[1]
         blocks = cut.per_piece if cut.by_blocks else f.blocks
         phases, rows = len(f.steps), blocks * k.ROWS
