@@ -10,12 +10,11 @@ are marked.
 from __future__ import annotations
 
 import gc
-import time
 import tracemalloc
 
 import numpy as np
 
-from bench import dot_peak, int8_peer
+from bench import dot_peak, int8_peer, kpu_threads
 from bench.kpu import _convs, _input, best, models, plain_ms, plan_of
 from k210sim.kpu.kernels import table, tiles, winograd
 from k210sim.kpu.kernels.dot_conv import DotConv
@@ -32,17 +31,12 @@ def measure(options):
     kernels = table.default().NAME
     peak = dot_peak.gmacs(kernels)
     repeats = 3 if options.quick else 7
-    sums = dict.fromkeys(("host1", "host2", "convs", "convs1", "convs2", "plain", "macs", "deep",
-                          "deep_macs", "peer"), 0.0)
+    sums = dict.fromkeys(("convs", "plain", "macs", "deep", "deep_macs", "peer"), 0.0)
     ratios, beyond, heaviest = {}, [], ("", 0.0)
     peer_ok = int8_peer.available() and not options.quick
     for name, model_of in models(options.models):
         model = model_of(kernels)
         x = _input(model)
-        host1, host2 = _by_turns(lambda m=model, v=x: m.run(v, threads=1),
-                                 lambda m=model, v=x: m.run(v, threads=2), repeats)
-        sums["host1"] += host1
-        sums["host2"] += host2
         host = best(lambda m=model, v=x: m.run(v, threads=1), repeats)
         if model.file_size > SMALL_FILE:
             heaviest = max(heaviest, (name, _memory(model_of, kernels)), key=lambda pair: pair[1])
@@ -58,15 +52,13 @@ def measure(options):
         if not layers:
             continue
         one = best(lambda found=layers: [p.run(s) for p, _, s in found], repeats)
-        wall, two = _by_turns(lambda found=layers: [p.run(s) for p, _, s in found],
-                              lambda found=layers: [p.run(s, 2) for p, _, s in found], repeats)
         deep_ms, deep_macs = _deep(layers, repeats)
         if not options.quick:
             sums["plain"] += plain_ms(model, x)
         if peer_ok:
             sums["peer"] += int8_peer.run_ms(layers, repeats)
-        for key, value in (("convs", one), ("convs1", wall), ("convs2", two), ("deep", deep_ms),
-                           ("macs", macs), ("deep_macs", deep_macs)):
+        for key, value in (("convs", one), ("deep", deep_ms), ("macs", macs),
+                           ("deep_macs", deep_macs)):
             sums[key] += value
     if not sums["convs"]:
         return
@@ -80,8 +72,7 @@ def measure(options):
                    deep / peak)
         yield _row("all KPU layers with activation and pool, part of the peak", 0.25, rate / peak)
     yield from _against_the_chip(ratios, beyond)
-    yield _row("KPU layers, two threads against one", 1.7, sums["convs1"] / sums["convs2"])
-    yield _row("whole models, two threads against one", 1.7, sums["host1"] / sums["host2"])
+    yield from _two_threads(options)
     yield {"target": f"memory of a loaded model by its file's size, most: {heaviest[0]}",
            "wanted": MEMORY, "measured": heaviest[1],
            "holds": "yes" if heaviest[1] <= MEMORY else "no"}
@@ -104,12 +95,12 @@ def _against_the_chip(ratios, beyond):
             yield _row(f"{name}: times faster than the chip{note}", CHIP, ratio)
 
 
-def _by_turns(first, second, repeats) -> tuple[float, float]:
-    """Milliseconds of wall time of the fastest runs of two functions, called by turns."""
-    wall = time.perf_counter
-    first(), second()
-    times = [(best(first, 1, wall), best(second, 1, wall)) for _ in range(repeats)]
-    return min(a for a, _ in times), min(b for _, b in times)
+def _two_threads(options):
+    for row in kpu_threads.measure(options):
+        if row["model"] == "all":
+            yield _row(f"{row['what']}, two threads against one", 1.7, row["ratio"])
+            yield {"target": f"{row['what']}, two independent copies at once on this host",
+                   "measured": row["host"]}
 
 
 def _memory(model_of, kernels) -> float:
