@@ -224,3 +224,25 @@ def store(rows, row, channel, first, count, width, place, cells):
         line = source + c * rows.shape[1]
         for i in range(count):
             copy(at + i * place[4], line + i * row, width)
+
+
+@njit("void(uint8[:, ::1], int64, int64, int64, int64, int64[::1], int64[::1], uint8[::1])",
+      cache=True, nogil=True)
+def store_blocks(rows, row, channel, first, count, shape, place, cells):
+    """`count` rows of 2x2 blocks, from block row `first` on, into a map of shape [., height,
+    width]. rows: uint8[4 * channels, n], the first channels' left top pixels, right top, left
+    bottom, right bottom."""
+    channels = np.int64(rows.shape[0]) // 4
+    whole, odd = shape[2] // 2, shape[2] % 2
+    for c in range(channels):
+        at = byte_of(place, channel + c)
+        for y in range(2 * first, min(2 * (first + count), shape[1])):
+            start = (y // 2 - first) * row
+            left = rows[y % 2 * 2 * channels + c, start : start + whole + odd]
+            right = rows[(y % 2 * 2 + 1) * channels + c, start : start + whole]
+            target = cells[at + y * place[4] : at + y * place[4] + shape[2]]
+            for j in range(whole):
+                target[2 * j] = left[j]
+                target[2 * j + 1] = right[j]
+            if odd:
+                target[2 * whole] = left[whole]
