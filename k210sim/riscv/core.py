@@ -152,8 +152,8 @@ class Core:
         self.execute, self.idle, self.device = load_execute()
         self.ram = np.zeros(st.RAM_SIZE, np.int8)
         slots = st.RAM_SIZE // 2
-        code = np.full(slots + EDGES, op.EDGE, np.int64)
-        code[:slots] = 0
+        code = np.zeros(slots + EDGES, np.int64)
+        code[slots:] = op.EDGE
         self.code = code[:slots]
         self.pages = np.zeros(st.RAM_SIZE >> st.PAGE_SHIFT, np.uint8)
         seen = np.zeros(slots, np.int16)

@@ -23,6 +23,8 @@ ENVIRONMENT = "K210SIM_JIT"
 ROWS = 1 << 16
 LINE_SHIFT = 6  # samples are counted by lines of 64 bytes
 THRESHOLD = 8  # turns that ended in a line make it hot
+TOKENS = (0, 3, 5, 7)  # eighths of a region: instructions that are looked at first
+SOONEST, LATEST = 2, 16  # turns until the known regions are looked at again
 
 
 def wanted() -> bool:
@@ -52,6 +54,7 @@ class _Installed:
     region: Region
     address: int
     number: int  # in the table of owners
+    index: int  # among the known ones
 
     def __post_init__(self):
         at = self.region.table[0]
@@ -87,14 +90,29 @@ class Jit:
         self._samples: dict[int, int] = {}  # by line
         self._free = list(range(ROWS - 1, -1, -1))
         self._settled: set[int] = set()  # lines of compiled code where no loop is to be found
-        self._pending: tuple[str, Region] | None = None
+        self._pending: str | None = None  # key of the region being compiled
+        self.use_program("")
+
+    def use_program(self, name: str) -> None:
+        """What runs now: regions kept under that name are put in place, new ones kept there."""
+        for installed in list(self._installed.values()):
+            self._take_away(installed)
+        self._known = self.compiler.known(name)
+        # of known regions some halfwords of RAM, and the instructions there
+        self._tokens = np.zeros((2, 0, len(TOKENS)), np.int64)
+        self._closed = np.zeros(0, bool)  # those that are in place, or have no room
+        self._turns_to_look = self._patience = SOONEST
 
     # --- what is hot ----------------------------------------------------------------------------
 
     def sample(self, pc: int) -> None:
         """A turn of a hart has ended at `pc`: where it ends often, most time is spent."""
-        if self._pending:
-            self._look_at_pending()
+        self._turns_to_look -= 1
+        if self._turns_to_look <= 0:
+            self._look()
+        if self._pending and (self.compiler.address(self._pending) or self.compiler.broken):
+            self._pending = None
+            self._look()
         offset = pc - st.RAM_BASE
         if not 0 <= offset < st.RAM_SIZE:
             return
@@ -104,31 +122,48 @@ class Jit:
             return
         count = self._samples.get(line, 0) + 1
         self._samples[line] = count
-        if (count == 1 or count == THRESHOLD) and self._recall(line):
-            return
-        if count >= THRESHOLD and self._pending is None and not self.compiler.broken:
+        if count >= THRESHOLD and not (self._pending or self.compiler.broken):
             self._samples[line] = 0
             self._want(offset)
 
+    def _look(self) -> None:
+        """Put the known regions in place whose instructions are decoded."""
+        found = self._known.found
+        new = found[self._tokens.shape[1] :]
+        if new:
+            tokens = [[part[[len(part) * n // 8 for n in TOKENS]] for part in region.table]
+                      for region, _ in new]  # fmt: skip
+            self._tokens = np.hstack([self._tokens, np.array(tokens, np.int64).swapaxes(0, 1)])
+            self._closed = np.append(self._closed, np.zeros(len(new), bool))
+        at, words = self._tokens
+        differ = (originals(self._code[at], self._entries) ^ words) & ~op.DEVICE
+        placed = False
+        for index in np.flatnonzero(~(differ.any(axis=1) | self._closed)).tolist():
+            region, address = found[index]
+            if self._matches(region):
+                self._closed[index] = True
+                placed |= self._install(region, address, index)
+        self._patience = SOONEST if placed else min(2 * self._patience, LATEST)
+        self._turns_to_look = self._patience
+
+    def _matches(self, region: Region) -> bool:
+        """Whether the instructions of a region are those decoded now."""
+        at, words = region.table
+        return not ((originals(self._code[at], self._entries) ^ words) & ~op.DEVICE).any()
+
     def compile_all(self) -> None:
         """Compile whatever is decoded and not compiled yet, now."""
+        self._look()
         for half in np.flatnonzero(self._code):
             offset = int(half) << 1
             if offset not in self._taken:
                 region = discover(self.word_at, offset, self._taken)
                 if region is not None:
                     key = self.compiler.key(region)
-                    address = self.compiler.address(key)
-                    if not address:
-                        address = self.compiler.compile(offset >> LINE_SHIFT, key, region)
-                    self._install(region, address)
-
-    def _recall(self, line: int) -> bool:
-        """Whether regions kept on disk for a line are the ones wanted; they are in place then."""
-        found = self.compiler.recall(line, self._matches)
-        for region, address in found:
-            self._install(region, address)
-        return bool(found)
+                    if not self.compiler.address(key):
+                        self.compiler.compile(self._known, key, region)
+                    self._use(region, self.compiler.address(key))
+                    self._look()
 
     def _want(self, offset: int) -> None:
         # what is in other regions is taken again: jumps inside of one are cheaper
@@ -137,26 +172,17 @@ class Jit:
             self._settled.add(offset >> LINE_SHIFT)
             return
         key = self.compiler.key(region)
-        address = self.compiler.address(key)
-        if address:
-            self._install(region, address)
+        if self.compiler.address(key):
+            self._use(region, self.compiler.address(key))
+            self._look()
         else:
-            self._pending = key, region
-            self.compiler.request(offset >> LINE_SHIFT, key, region)
+            self._pending = key
+            self.compiler.request(self._known, key, region)
 
-    def _look_at_pending(self) -> None:
-        key, region = self._pending
-        address = self.compiler.address(key)
-        if address and self._matches(region):  # unless other instructions are there by now
-            self._install(region, address)
-        if address or self.compiler.broken:
-            self._pending = None
-
-    def _matches(self, region: Region) -> bool:
-        """Whether the instructions of a region are those decoded now."""
-        at, words = region.table
-        return ((self.word_at(2 * int(at[0])) ^ words[0]) & ~op.DEVICE == 0
-                and not ((originals(self._code[at], self._entries) ^ words) & ~op.DEVICE).any())
+    def _use(self, region: Region, address: int) -> None:
+        """Have a compiled region among the known ones: it may be another program's."""
+        if all(address != known for _, known in self._known.found):
+            self._known.found.append((region, address))
 
     # --- in place -------------------------------------------------------------------------------
 
@@ -165,9 +191,10 @@ class Jit:
         word = self._view[offset >> 1]
         return int(self._entries[word >> 32, 2]) if word & 255 == op.BLOCK else word
 
-    def _install(self, region: Region, address: int) -> None:
-        """Put a compiled region in place; the same instructions must be decoded there."""
-        installed = _Installed(region, address, next(self._numbers))
+    def _install(self, region: Region, address: int, index: int) -> bool:
+        """Put a compiled region in place; the same instructions must be decoded there. False when
+        all of its blocks are entered elsewhere already."""
+        installed = _Installed(region, address, next(self._numbers), index)
         placed = False
         for number, block in enumerate(region.blocks):
             at, there = block.start >> 1, self._view[block.start >> 1]
@@ -184,7 +211,7 @@ class Jit:
             self._view[at] = op.BLOCK | row << 32
             placed = True
         if not placed:
-            return
+            return False
         self._installed[installed.number] = installed
         at = region.table[0]
         if region.is_loop:
@@ -192,6 +219,7 @@ class Jit:
         else:
             before = self._owners[at]
             self._owners[at] = np.where(before == 0, installed.number, before)
+        return True
 
     def forget(self, stale: np.ndarray) -> None:
         """Take away every region that holds one of these halfwords of RAM (ascending)."""
@@ -201,6 +229,9 @@ class Jit:
             if (installed.first <= last and first <= installed.last
                     and np.isin(at, stale, assume_unique=True).any()):  # fmt: skip
                 self._take_away(installed)
+        self._closed[:] = False
+        self._closed[[installed.index for installed in self._installed.values()]] = True
+        self._turns_to_look = self._patience = SOONEST
 
     def _take_away(self, installed: _Installed) -> None:
         """The decoded instructions again instead of a region; what is hot is counted anew."""
@@ -223,3 +254,5 @@ class Jit:
         """Take away all regions."""
         for installed in list(self._installed.values()):
             self._take_away(installed)
+        self._closed[:] = False
+        self._turns_to_look = self._patience = SOONEST

@@ -9,7 +9,6 @@ import logging
 import os
 import queue
 import threading
-from collections.abc import Callable
 from pathlib import Path
 
 from k210sim.riscv import jit_cache
@@ -25,6 +24,17 @@ NICENESS = 5
 log = logging.getLogger("k210sim.riscv.jit")
 
 
+class Known:
+    """The compiled regions of one program, in this process.
+
+    found : (region, address) in order, only ever longer
+    """
+
+    def __init__(self, file: jit_cache.File):
+        self.file = file
+        self.found: list[tuple[Region, int]] = []
+
+
 class Compiler:
     """Compiles for all machines of the process. Raises RuntimeError where LLVM cannot.
 
@@ -37,9 +47,9 @@ class Compiler:
         for name in SOURCES:
             identity.update((Path(__file__).parent / name).read_bytes())
         self._identity = identity.hexdigest()
-        self._cache = jit_cache.Cache(place, self._identity)
+        self._place = place
         self._addresses: dict[str, int] = {}
-        self._regions: dict[str, Region] = {}  # those kept on disk that are linked here
+        self._known: dict[str, Known] = {}  # by program
         self._wanted: queue.SimpleQueue = queue.SimpleQueue()
         self._thread: threading.Thread | None = None
         self.compiled = self.loaded = 0  # regions
@@ -54,39 +64,43 @@ class Compiler:
         """Where the code of a region is, 0 when it is not compiled."""
         return self._addresses.get(key, 0)
 
-    def recall(self, line: int, matches: Callable[[Region], bool]) -> list[tuple[Region, int]]:
-        """Regions kept on disk for a line that are those wanted: (region, address)."""
-        found = []
-        for key in self._cache.keys(line):
-            region = self._regions.get(key)
-            if region is None:
-                kept = self._cache.get(line, key)
-                if kept is None or not matches(kept[0]):
-                    continue
-                region = self._regions[key] = kept[0]
-                if key not in self._addresses:
-                    self._addresses[key] = self.native.link(kept[1], _symbol(key))
-                    self.loaded += 1
-            elif not matches(region):
-                continue
-            found.append((region, self._addresses[key]))
-        return found
+    def known(self, program: str) -> Known:
+        """The regions of a program, those on disk linked: 0.2 ms each.
 
-    def compile(self, line: int, key: str, region: Region) -> int:
+        Not in the background: a second thread in Python would stop the harts' for longer.
+        """
+        if program not in self._known:
+            known = Known(jit_cache.File(self._place, self._identity, program))
+            self._known[program] = known
+            records = {record.key: record for record in known.file.read()}
+            new = [record for key, record in records.items() if key not in self._addresses]
+            if new:
+                addresses = self.native.link({_symbol(one.key): one.code for one in new})
+                self._addresses.update((one.key, addresses[_symbol(one.key)]) for one in new)
+                self.loaded += len(new)
+            known.found += [(one.region, self._addresses[one.key]) for one in records.values()]
+        return self._known[program]
+
+    def compile(self, known: Known, key: str, region: Region) -> int:
         """Compile a region now; its address."""
-        code = self.native.compile(translate(region, _symbol(key), self.native.fma))
-        address = self._addresses[key] = self.native.link(code, _symbol(key))
+        symbol = _symbol(key)
+        code = self.native.compile(translate(region, symbol, self.native.fma))
+        address = self.native.link({symbol: code})[symbol]
+        known.found.append((region, address))
+        self._addresses[key] = address  # who looks for it finds it among the known ones
         self.compiled += 1
-        self._cache.put(line, key, region, code)
+        if self.compiled == 1:
+            jit_cache.trim(self._place)
+        known.file.append(jit_cache.Record(key, region, code))
         return address
 
-    def request(self, line: int, key: str, region: Region) -> None:
+    def request(self, known: Known, key: str, region: Region) -> None:
         """Compile a region in the background; `address` will know it."""
         if self._thread is None or not self._thread.is_alive():  # gone after a fork
             self._thread = threading.Thread(target=self._work, name="k210 jit", daemon=True)
             self._thread.start()
             atexit.register(self._finish)
-        self._wanted.put((line, key, region))
+        self._wanted.put((known, key, region))
 
     def _work(self) -> None:
         with contextlib.suppress(OSError, AttributeError):  # of this thread only, on Linux

@@ -50,10 +50,12 @@ class Native:
                 passes.run(function, builder)
         return self._target.emit_object(module)
 
-    def link(self, code: bytes, name: str) -> int:
-        """The address of the function `name` of an object."""
+    def link(self, codes: dict[str, bytes]) -> dict[str, int]:
+        """The addresses of functions. codes : an object for each of them, by their names"""
         with self._lock:
-            builder = self._llvm.JITLibraryBuilder().add_object_img(code).export_symbol(name)
-            library = builder.link(self._linker, f"{name}.{len(_linked)}")
+            builder = self._llvm.JITLibraryBuilder()
+            for name, code in codes.items():
+                builder.add_object_img(code).export_symbol(name)
+            library = builder.link(self._linker, f"regions.{len(_linked)}")
             _linked.append((library, self._linker))
-        return library[name]
+        return {name: library[name] for name in codes}

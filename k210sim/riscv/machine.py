@@ -12,6 +12,7 @@ What lies at which address is in memory_map.py.
 
 from __future__ import annotations
 
+import hashlib
 import time
 from collections.abc import Callable
 from typing import Any
@@ -100,6 +101,8 @@ class Machine(Saved):
     def load(self, payload: bytes) -> None:
         """Put a firmware image where the boot ROM does."""
         self.core.load(st.RAM_BASE, payload)
+        if self.core.jit:
+            self.core.jit.use_program(hashlib.sha256(payload).hexdigest()[:16])
 
     def save_state(self) -> dict[str, Any]:
         """Everything between two turns, but for what is connected to the chip."""

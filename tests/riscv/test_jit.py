@@ -14,7 +14,7 @@ from k210sim.riscv import state as st
 from k210sim.riscv.core import Core
 from k210sim.riscv.jit import Jit
 from k210sim.riscv.jit_compiler import Compiler
-from k210sim.riscv.jit_region import Region
+from k210sim.riscv.jit_region import Block, Region
 from tests.riscv.conftest import PROGRAMS
 
 BASE, DATA, END = 0x80000000, 0x80010000, 0x80000800
@@ -442,40 +442,76 @@ def test_any_float_program(compiler, words, f, x, fcsr, budgets):
 
 
 def files(place):
-    return sorted(place.rglob("*.o"))
+    return sorted(place.rglob("*.regions"))
 
 
-def test_the_next_process_finds_regions_on_disk_and_compiles_damaged_ones_anew(tmp_path):
+def test_the_next_process_finds_regions_on_disk(tmp_path):
     x = np.zeros(31, np.int64)
     x[7], x[8] = DATA, BASE + 40
     first = Compiler(tmp_path)
     Pair(first, LOOP, x).compile()
-    kept = files(tmp_path)
-    assert first.compiled == len(kept) > 0
+    assert first.compiled > 0 and len(files(tmp_path)) == 1
     second = Compiler(tmp_path)
     other = Pair(second, LOOP, x)
     for core in (other.plain, other.compiled):
         core.run(core.harts[0], 400)
+    assert len(second.known("").found) == second.loaded == first.compiled
     for _ in range(3):
         other.jit.sample(other.compiled.harts[0].pc)
         other.run(77)
         other.same()
-    assert second.loaded > 0 and second.compiled == 0
-    assert (other.compiled.code & 255 == op.BLOCK).any()
-    kept[0].write_bytes(kept[0].read_bytes()[:-1])
-    (kept[0].parent / "zzz-not-ours.o").write_bytes(b"")
-    line = int(kept[0].stem.split("-")[0], 16)
-    assert Compiler(tmp_path).recall(line, lambda region: True) == []
-    assert not kept[0].exists()
+    assert second.compiled == 0 and (other.compiled.code & 255 == op.BLOCK).any()
+    assert not second.known("another").found
+    other.jit.use_program("another")
+    assert not (other.compiled.code & 255 == op.BLOCK).any()
+
+
+def records():
+    words = tuple((2 * n, op.ADDI | n << 32) for n in range(5))
+    region = Region((Block(0, words[:2]), Block(4, words[2:])), True)
+    return [jit_cache.Record(f"{n:040d}", region, bytes(range(n))) for n in (3, 8, 200)]
+
+
+@pytest.mark.parametrize("hurt", ["cut", "turned", "long", "rubbish", "nothing"])
+def test_a_damaged_file_is_good_up_to_the_damage(tmp_path, hurt):
+    file = jit_cache.File(tmp_path, "i" * 64, "program")
+    assert file.read() == []
+    kept = records()
+    for record in kept:
+        file.append(record)
+    assert file.read() == kept
+    path, = files(tmp_path)
+    data = bytearray(path.read_bytes())
+    second = len(jit_cache.pack(kept[0]))
+    if hurt == "cut":
+        del data[-1]
+    elif hurt == "turned":
+        data[second + 90] ^= 1
+    elif hurt == "long":
+        data[second + 32 : second + 36] = b"\xff\xff\xff\x7f"
+    elif hurt == "rubbish":
+        data += b"zzz"
+    else:
+        data = b""
+    path.write_bytes(data)
+    good = {"cut": 2, "turned": 1, "long": 1, "rubbish": 3, "nothing": 0}[hurt]
+    assert file.read() == kept[:good]
+    file.append(kept[2])  # goes on behind what is good
+    assert file.read() == [*kept[:good], kept[2]]
 
 
 def test_the_cache_stays_small_and_is_not_needed(tmp_path, monkeypatch):
     monkeypatch.setattr(jit_cache, "MOST_BYTES", 5000)
     for n in range(9):
-        (tmp_path / f"{n}.o").write_bytes(bytes(1000))
-    jit_cache.Cache(tmp_path, "identity")
-    assert sum(path.stat().st_size for path in tmp_path.rglob("*.o")) <= 5000
+        (tmp_path / f"{n}.regions").write_bytes(bytes(1000))
+    jit_cache.trim(tmp_path)
+    assert sum(path.stat().st_size for path in files(tmp_path)) <= 5000
     (tmp_path / "file").write_bytes(b"")
-    nowhere = jit_cache.Cache(tmp_path / "file", "identity")
-    nowhere.put(1, "key", Region((), False), b"")
-    assert nowhere.keys(1) == ()
+    nowhere = jit_cache.File(tmp_path / "file", "identity", "program")
+    nowhere.append(records()[0])
+    assert nowhere.read() == []
+    monkeypatch.setattr(jit_cache, "MOST_OF_ONE", 10)
+    file = jit_cache.File(tmp_path, "identity", "program")
+    for record in records():
+        file.append(record)
+    assert len(file.read()) == 1
