@@ -10,6 +10,7 @@ from __future__ import annotations
 from k210sim.errors import KmodelError
 from k210sim.kpu import ai_ram
 
+ALONE = []  # what runs together with a layer that runs by itself
 SOON = 3  # layers; what comes before the first KPU layer is an upload, or little work
 
 
@@ -45,9 +46,36 @@ class PlacedConv:
         out = self.plan.run(ram.read_map(self.source, self.in_shape), threads)
         ram.write_map(self.target, out)
 
+    def forget(self) -> None:
+        """Drop what only runs of this layer by itself need; the next makes it anew."""
+        if self.chains:
+            self.plan.last = None
+
     def output(self, ram: ai_ram.AiRam):
         """A copy of the output map, uint8 (C, H, W)."""
         return ram.read_map(self.target, self.out_shape)
+
+
+class PlacedTransfer:
+    """A map on its way from (`down`) or to the AI RAM. rows: uint8[channels, pixels] of main memory
+    that stay where they are."""
+
+    __slots__ = ("plan", "_call")
+    chains, source_place, target_place = True, None, None
+
+    def __init__(self, rows, shape, line: int, down: bool):
+        """Raises KmodelError when the map leaves the AI RAM."""
+        from k210sim.kpu.kernels import transfer  # compiles
+
+        ai_ram.check_map(line, shape)
+        self.plan = transfer.Transfer(rows, shape[1], shape[2], ai_ram.place(line, shape), down)
+        self._call: PlacedChain | None = None
+
+    def run(self, ram: ai_ram.AiRam, threads: int) -> None:
+        """Move the map."""
+        if self._call is None:
+            self._call = PlacedChain([self])
+        self._call.run(ram, threads)
 
 
 class PlacedChain:
@@ -55,7 +83,7 @@ class PlacedChain:
 
     __slots__ = ("chain",)
 
-    def __init__(self, layers: list[PlacedConv]):
+    def __init__(self, layers: list[PlacedConv | PlacedTransfer]):
         from k210sim.kpu.kernels import chain  # compiles
 
         self.chain = chain.Chain([(one.plan, one.source_place, one.target_place)
@@ -70,10 +98,9 @@ class PlacedChain:
         self.chain.expect(threads)
 
 
-def joined(layers: list[PlacedConv]) -> list[PlacedConv | PlacedChain]:
-    """The same layers in as few calls as possible."""
-    found: list[PlacedConv | PlacedChain] = []
-    row: list[PlacedConv] = []
+def joined(layers: list) -> list:
+    """The same layers and transfers in as few calls as possible."""
+    found, row = [], []
     for layer in [*layers, None]:
         if layer is not None and layer.chains:
             row.append(layer)
@@ -105,7 +132,7 @@ def group(first: int, end: int, layers_of, wanted) -> tuple[int, list]:
         index += 1
         if wanted(index - 1):
             break
-    return (index - 1, joined(layers)) if index - first > 1 else (first, [])
+    return (index - 1, joined(layers)) if index - first > 1 else (first, ALONE)
 
 
 def call_helpers(groups: dict[int, tuple[int, list]], threads: int) -> None:

@@ -207,6 +207,8 @@ class NetV5:
         self._straight = recorder.steps is not None
         if self._straight:
             self._plan = Plan(recorder)
+            for layers in self._plans.values():
+                layers[0].forget()  # most run together from now on
             self._code.clear()  # larger than the plan, and decoded again where somebody asks
 
     def output_size(self, index: int) -> int:

@@ -10,15 +10,14 @@ functions read all before they write.
 from __future__ import annotations
 
 import math
-from itertools import groupby
 
 import numpy as np
 
 from k210sim.errors import KmodelError
 from k210sim.kpu import ai_ram
-from k210sim.kpu.kernels import maps, tensors
+from k210sim.kpu.kernels import tensors
 from k210sim.kpu.kmodel import v5
-from k210sim.kpu.placed import PlacedConv, joined
+from k210sim.kpu.placed import PlacedTransfer, joined
 from k210sim.kpu.stack_machine import TensorMachine
 from k210sim.kpu.tensor_ops import BINARY, F32, FLOAT
 from k210sim.kpu.tensor_views import MAX_ELEMENTS
@@ -248,38 +247,17 @@ def binary(m, o):
     return Binary(BINARY[o["op"]], a, b, target, None if limits == (-np.inf, np.inf) else limits)
 
 
-class Upload:
-    """A map of main memory into the AI RAM. rows: uint8[channels, pixels]."""
-
-    __slots__ = ("rows", "height", "width", "place")
-
-    def __init__(self, rows, shape, place):
-        self.rows, (_, self.height, self.width), self.place = rows, shape, place
-
-    def run(self, machine) -> None:
-        maps.store(self.rows, self.width, 0, 0, self.height, self.width, self.place,
-                   machine.net.ai_ram.data)
-
-
-class Download(Upload):
-    """A map of the AI RAM into main memory."""
-
-    __slots__ = ()
-
-    def run(self, machine) -> None:
-        tensors.load(machine.net.ai_ram.data, self.place, self.height, self.width, self.rows)
-
-
 class Layer:
-    """A KPU layer between maps of the AI RAM, or some that run together (placed.py)."""
+    """KPU layers between maps of the AI RAM and what moves maps from and to main memory, together
+    as far as they can be (placed.py)."""
 
-    __slots__ = ("conv",)
+    __slots__ = ("call",)
 
-    def __init__(self, conv):
-        self.conv = conv
+    def __init__(self, call):
+        self.call = call
 
     def run(self, machine) -> None:
-        self.conv.run(machine.net.ai_ram, machine.net.threads)
+        self.call.run(machine.net.ai_ram, machine.net.threads)
 
 
 class Call:
@@ -312,35 +290,27 @@ def call(m, o):
         if op.opcode == 2 and not op.main_out.size:
             steps += net.layers(op, memory, (number, function, index))
         elif op.opcode == 0 and op.src.location == v5.INPUT:
-            steps += _maps(Upload, op, memory.cells(op.src), op.dst)
+            steps += _maps(op, memory.cells(op.src), op.dst, False)
         elif op.opcode == 1 and op.dst.location == v5.OUTPUT:
             cells = memory.cells(op.dst)
-            steps += _maps(Download, op, cells, op.src)
+            steps += _maps(op, cells, op.src, True)
             whole |= {i for i, t in enumerate(targets) if math.prod(op.shape) == t.size
                       and np.shares_memory(cells, t) and cells.size >= t.size}
         else:
             return None
     # What no operation fills is zeros.
-    return Call(_layers(steps)) if len(whole) == len(targets) else None
+    return Call([Layer(one) for one in joined(steps)]) if len(whole) == len(targets) else None
 
 
-def _layers(steps):
-    """The steps with KPU layers that follow one another in one."""
-    found = []
-    for kpu, some in groupby(steps, lambda step: isinstance(step, PlacedConv)):
-        found += [Layer(one) for one in joined(list(some))] if kpu else some
-    return found
-
-
-def _maps(kind, op, cells, place):
-    """Steps for each map of a batch."""
+def _maps(op, cells, place, down) -> list[PlacedTransfer]:
+    """What moves each map of a batch."""
     batch, shape = op.shape[0], op.shape[1:]
     size = math.prod(shape)
     if not 0 < batch * size <= MAX_ELEMENTS:
         return []
     lines = ai_ram.map_lines(shape)
     rows = cells[: batch * size].reshape(batch, shape[0], -1)
-    return [kind(rows[n], shape, ai_ram.place(place.start // ai_ram.LINE + n * lines, shape))
+    return [PlacedTransfer(rows[n], shape, place.start // ai_ram.LINE + n * lines, down)
             for n in range(batch)]
 
 

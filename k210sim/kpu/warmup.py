@@ -27,6 +27,7 @@ FILES = (
     ("neutral", "nodes of kmodel V4"),
     ("float_conv", "float convolutions"),
     ("tensors", "tensors of kmodel V5"),
+    ("transfer", "maps of kmodel V5"),
     ("region", "yolo2 boxes"),
 )
 # Kernel set -> its file of dot products, and what they are.
@@ -86,7 +87,7 @@ def ready(version: int) -> None:
 
         compiling.announce()
         for name, _ in FILES:
-            if nodes or name not in ("neutral", "float_conv", "tensors"):
+            if nodes or name not in ("neutral", "float_conv", "tensors", "transfer"):
                 importlib.import_module(f"k210sim.kpu.kernels.{name}")
         dots = DOT_FILES.get(table.default().NAME)
         if dots is not None:

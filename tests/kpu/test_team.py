@@ -56,7 +56,12 @@ def noted(steps, notes):
 
 def lead(members, steps):
     room = np.zeros(64 * members + 64, np.uint8)
-    return team.lead(members, steps, NOTHING, NOTHING, room, 64)
+    return team.lead(members, steps.reshape(-1), len(steps), NOTHING, NOTHING, room, 64)
+
+
+def alone(steps):
+    room = np.zeros(128, np.uint8)
+    return team_code.alone(steps.reshape(-1), len(steps), NOTHING, NOTHING, room, 64)
 
 
 def done(members, pieces):
@@ -76,7 +81,7 @@ PIECES = ((1,), (3, 1, 7), (1, 1, 1, 1), (40, 2, 900))
 def test_alone_the_caller_does_all_in_order():
     for pieces in PIECES:
         steps, notes = make(pieces)
-        assert team_code.alone(steps, NOTHING, NOTHING, np.zeros(128, np.uint8), 64)
+        assert alone(steps)
         assert noted(steps, notes) == plain(pieces)
 
 
@@ -99,7 +104,7 @@ def test_a_part_that_fails_is_told():
         steps, notes = make(pieces, fails=4)
         assert lead(2, steps) is False
         notes[:] = 0
-        assert not team_code.alone(steps, NOTHING, NOTHING, np.zeros(128, np.uint8), 64)
+        assert not alone(steps)
         assert done(2, pieces)
 
 

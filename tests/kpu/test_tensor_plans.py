@@ -12,7 +12,8 @@ from v5_cases import CASES
 
 from k210sim.errors import KmodelError
 from k210sim.kpu import KModel, ai_ram, tensor_plans
-from k210sim.kpu.kernels import tensors
+from k210sim.kpu.kernels import chain, team, tensors
+from k210sim.kpu.placed import PlacedTransfer, joined
 
 F = np.float32
 SCALAR = ("memory",)  # these use more of the stack machine
@@ -44,7 +45,9 @@ def test_steps_of_a_whole_network():
     x = np.random.default_rng(1).random((3, 12, 20), dtype=F)
     steps = twice(data, x)
     assert [type(step).__name__ for step in steps] == ["Quantize", "Call", "Dequantize", "Step"]
-    assert [type(step).__name__ for step in steps[1].steps] == ["Upload", "Layer", "Download"]
+    (layer,) = steps[1].steps
+    plans = [type(plan).__name__ for plan, _, _ in layer.call.chain.layers]
+    assert plans[0] == plans[2] == "Transfer" and len(plans) == 3
 
 
 def code_of(build, in_shape, out_shape, rdata=b""):
@@ -208,11 +211,19 @@ def test_dequantize_equals_its_twin(signed, scale, bias):
 
 @COMMON
 @given(seed=st.integers(0, 2**32 - 1), channels=st.integers(1, 9), height=st.integers(1, 9),
-       width=st.integers(1, 70))
-def test_load_equals_read_map(seed, channels, height, width):
-    ram = ai_ram.AiRam()
-    ram.data[:] = np.random.default_rng(seed).integers(0, 256, ram.data.size, dtype=np.uint8)
+       width=st.integers(1, 70), threads=st.integers(1, 3))
+def test_transfers_equal_read_map_and_write_map(seed, channels, height, width, threads):
+    rng = np.random.default_rng(seed)
+    ram, other = ai_ram.AiRam(), ai_ram.AiRam()
     shape = (channels, height, width)
-    out = np.zeros((channels, height * width), np.uint8)
-    tensors.load(ram.data, ai_ram.place(7, shape), height, width, out)
-    assert np.array_equal(out.reshape(shape), ram.read_map(7, shape))
+    rows = rng.integers(0, 256, (channels, height * width), dtype=np.uint8)
+    out = np.zeros_like(rows)
+    up, down = (PlacedTransfer(a, shape, 7, way) for a, way in ((rows, False), (out, True)))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(chain, "WORTH", 0)
+        patch.setattr(team, "cores", lambda: 3)
+        for call in ([up, down] if seed % 2 else joined([up, down])):
+            call.run(ram, threads)
+    other.write_map(7, rows.reshape(shape))
+    assert np.array_equal(ram.data, other.data)
+    assert np.array_equal(out.reshape(shape), other.read_map(7, shape))

@@ -19,20 +19,11 @@ NOTHING = np.zeros(0, np.uint8)
 
 class Parts(NamedTuple):
     """What a layer is in a chain. record: its int64 words; steps: (address of a part, pieces,
-    further words of the step) in order; own: bytes of a member's work arrays; keep: arrays whose
-    addresses are in the record and that nobody else keeps."""
+    a further word of the step) in order; own: bytes of a member's work arrays; keep: arrays whose
+    addresses are in the record and that neither the plan nor the chain keeps."""
 
     record: list[int]
     steps: list[tuple]
-    own: int
-    keep: list
-
-
-class Job(NamedTuple):
-    """steps: as team_code.alone takes them, with addresses in `records`."""
-
-    steps: np.ndarray
-    records: np.ndarray
     own: int
     keep: list
 
@@ -41,12 +32,14 @@ class Chain:
     """layers: (plan, source_place, target_place) in order; all read from one array of flat bytes
     and write to one, so either these are the same or there is one layer."""
 
-    __slots__ = ("layers", "work", "_jobs")
+    __slots__ = ("layers", "work", "_alone", "_shared")
 
     def __init__(self, layers):
-        self.layers = layers
+        self.layers = tuple(layers)
         self.work = sum(plan.work for plan, _, _ in layers)
-        self._jobs: dict[int, Job] = {}
+        # Jobs: (words and count as team_code.alone takes them, bytes of a room, arrays to keep).
+        self._alone: tuple | None = None
+        self._shared: tuple | None = None  # number of threads, job
 
     def run(self, source: np.ndarray, target: np.ndarray, threads: int = 1) -> None:
         """Run the layers on flat bytes by up to `threads` threads. MemoryError if a part failed:
@@ -59,48 +52,53 @@ class Chain:
         if count > 1:
             team.expect(count)
 
-    def _job(self, count: int) -> Job:
-        job = self._jobs.get(count)
-        if job is None:
-            job = self._jobs[count] = self._make(count)
-        return job
+    def _job(self, count: int) -> tuple:
+        if count == 1:
+            if self._alone is None:
+                self._alone = self._make(1)
+            return self._alone
+        if self._shared is None or self._shared[0] != count:
+            self._shared = count, self._make(count)
+        return self._shared[1]
 
-    def _make(self, count: int) -> Job:
+    def _make(self, count: int) -> tuple:
         parts = [plan.parts(count, source, target) for plan, source, target in self.layers]
-        records = np.array([word for part in parts for word in part.record], np.int64)
-        steps, at = [], records.ctypes.data
+        steps = sum(len(part.steps) for part in parts)
+        at = steps * team_code.STEP_WORDS
+        words = np.zeros(at + sum(len(part.record) for part in parts), np.int64)
+        rows = iter(words[:at].reshape(steps, -1))
         for part in parts:
-            steps += [(function, pieces, at, *more) for function, pieces, *more in part.steps]
-            at += 8 * len(part.record)
-        rows = np.zeros((len(steps), team_code.STEP_WORDS), np.int64)
-        for row, words in zip(rows, steps, strict=True):
-            row[: len(words)] = words
-        keep = [one for part in parts for one in part.keep]
-        return Job(rows, records, max([64, *(part.own for part in parts)]), keep)
+            words[at : at + len(part.record)] = part.record
+            for function, pieces, *more in part.steps:
+                row = function, pieces, address(words) + 8 * at, *more
+                next(rows)[: len(row)] = row
+            at += len(part.record)
+        keep = tuple(one for part in parts for one in part.keep)
+        return words, steps, max([64, *(part.own for part in parts)]), keep
 
 
-def share(function: int, record: list[int], pieces: int, work: int, threads: int) -> None:
-    """Run one step that is no layer: `pieces` calls of a part that reads a record of its own, and
-    of the job nothing. work: as of a chain. Raises as Chain.run."""
-    words = np.array(record, np.int64)
-    steps = np.zeros((1, team_code.STEP_WORDS), np.int64)
-    steps[0, :3] = function, pieces, address(words)
-    job = Job(steps, words, 64, [])
+def share(function: int, record: list[int], pieces: int, room: int, work: int,
+          threads: int) -> None:
+    """Run one step that is no layer: `pieces` calls of a part that reads a record of its own and of
+    the job the rooms alone. room: bytes of each; work: as of a chain. Raises as Chain.run."""
+    words = np.array([function, pieces, 0, 0, *record], np.int64)
+    words[2] = address(words) + 8 * team_code.STEP_WORDS
+    job = words, 1, max(64, -(-room // 64) * 64), ()
     _run(lambda count: job, work, threads if pieces < team_code.MOST else 1, NOTHING, NOTHING)
 
 
 def _run(job_of, work, threads, source, target) -> None:
-    """job_of(count): the Job for so many members."""
+    """job_of(count): the job for so many members."""
     count = _members(threads, work)
     well = None
     if count > 1:
-        job = job_of(count)
-        room = tiles.scratch("chain", (count * job.own + 64,), np.uint8)
-        well = team.lead(count, job.steps, source, target, room, job.own)
+        words, steps, own, _ = job_of(count)
+        room = tiles.scratch("chain", (count * own + 64,), np.uint8)
+        well = team.lead(count, words, steps, source, target, room, own)
     if well is None:
-        job = job_of(1)
-        room = tiles.scratch("chain", (job.own + 64,), np.uint8)
-        well = team_code.alone(job.steps, source, target, room, job.own)
+        words, steps, own, _ = job_of(1)
+        room = tiles.scratch("chain", (own + 64,), np.uint8)
+        well = team_code.alone(words, steps, source, target, room, own)
     if not well:
         raise MemoryError("a part of a layer found no memory to work in")
 

@@ -22,14 +22,14 @@ def prepare(p):
 class DepthConv:
     """One layer; see depthwise.py."""
 
-    __slots__ = ("p", "stairs", "shape", "work", "_last")
+    __slots__ = ("p", "stairs", "shape", "work", "last")
     pool_after = None
 
     def __init__(self, p, tables):
         self.p, self.stairs = p.without_tables(), tables
         self.shape = np.array(p.out_shape, np.int64)
         self.work = 64 * int(np.prod(p.out_shape))
-        self._last = None
+        self.last = None
 
     def run(self, x: np.ndarray, threads: int = 1) -> np.ndarray:
         """uint8 (C, H, W) in and out."""
@@ -41,8 +41,8 @@ class DepthConv:
 
     def run_cells(self, source, source_place, target, target_place, threads: int = 1) -> None:
         """From one place in flat bytes to another, which must not overlap."""
-        self._last = chain.single(self._last, self, source_place, target_place)
-        self._last.run(source, target, threads)
+        self.last = chain.single(self.last, self, source_place, target_place)
+        self.last.run(source, target, threads)
 
     def parts(self, threads: int, source_place, target_place) -> chain.Parts:
         """See depthwise.py."""
@@ -54,5 +54,4 @@ class DepthConv:
                   s.factor, channels, at(s.ints), at(s.factors), at(s.lines), len(s.lines),
                   at(s.edges), len(s.edges), at(s.buckets), len(s.buckets)]
         return chain.Parts([int(word) for word in record],
-                           [(depthwise.part.address, -(-channels // each), each)], 0,
-                           [source_place, target_place])
+                           [(depthwise.part.address, -(-channels // each), each)], 0, [])

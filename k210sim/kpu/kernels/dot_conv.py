@@ -35,7 +35,7 @@ class DotConv:
     """
 
     __slots__ = ("p", "kernels", "wide", "group", "shift", "stairs", "work", "layout",
-                 "pool_after", "weights", "factor", "adds", "_last")
+                 "pool_after", "weights", "factor", "adds", "last")
 
     def __init__(self, p, kernels: str, wide: bool, shift: int | None = None,
                  winograd: bool | None = None):
@@ -58,7 +58,7 @@ class DotConv:
         self.pool_after = p.pool if self.layout.pool_after else None
         self._lay_out_weights()
         self.work = p.in_shape[1] * p.in_shape[2] * (p.weights.size + 32 * p.out_shape[0])
-        self._last = None
+        self.last = None
 
     def _place_pixels(self, wanted) -> dot_frame.Frame:
         p, k = self.p, self.kernels
@@ -113,8 +113,8 @@ class DotConv:
                    p.out_shape[2], target_place, target)
 
     def _run(self, source, source_place, target, target_place, threads):
-        self._last = chain.single(self._last, self, source_place, target_place)
-        self._last.run(source, target, threads)
+        self.last = chain.single(self.last, self, source_place, target_place)
+        self.last.run(source, target, threads)
 
     def parts(self, threads: int, source_place, target_place) -> chain.Parts:
         """The sums and all that follows without the pool behind them; see dot_part.py."""
@@ -151,6 +151,6 @@ class DotConv:
             -(-f.rows // cut.band), cut.by_blocks, cut.per_piece, *places,
             made, self.wide, k.STEP, cut.band, f.below, f.rows, f.columns, p.arg_x, p.shr_x,
             self.shift, p.rule, not s.complete, k.ROWS, f.together]
+        keep = [] if s.complete else [ints, factors, *longer]
         return chain.Parts([int(word) for word in record],
-                           [(dot_part.layer.address, cut.pieces)], own,
-                           [source_place, target_place, ints, factors, f, *longer])
+                           [(dot_part.layer.address, cut.pieces)], own, keep)

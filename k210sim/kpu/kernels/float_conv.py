@@ -12,7 +12,7 @@ import numpy as np
 from numba import cfunc, njit, types
 
 from k210sim.kpu.kernels import chain, team_code
-from k210sim.kpu.kernels.atomic import cube, numbers, vector
+from k210sim.kpu.kernels.atomic import cube, matrix, numbers, vector
 
 F32, I64 = types.float32, types.int64
 CUBE = types.float32[:, :, ::1]
@@ -41,14 +41,15 @@ def inside(at, pad, dilation, taps, size):
 
 
 @njit(types.void(CUBE, types.float32[:, ::1], F32[::1], I64[::1], I64, I64, F32[::1], CUBE,
-                 *[I64] * 4), cache=True, nogil=True)
-def by_channels(x, w, bias, g, filter_h, filter_w, limits, out, lane, end_lane, first, end):
-    """Output channels [lane, end_lane) of one group, rows [first, end). w: [out, all taps]."""
+                 *[I64] * 4, types.float32[:, ::1]), cache=True, nogil=True)
+def by_channels(x, w, bias, g, filter_h, filter_w, limits, out, lane, end_lane, first, end,
+                turned):
+    """Output channels [lane, end_lane) of one group, rows [first, end). w: [out, all taps]; turned:
+    room for the weights, [all taps, end_lane - lane]."""
     lanes, taps = end_lane - lane, np.int64(w.shape[1])
     height, width = np.int64(x.shape[1]), np.int64(x.shape[2])
     inputs = taps // (filter_h * filter_w)
     base = lane // (w.shape[0] // g[6]) * inputs
-    turned = np.empty((taps, lanes), np.float32)
     for start in range(0, taps, LINE):
         for o in range(lanes):
             for k in range(start, min(start + LINE, taps)):
@@ -137,10 +138,12 @@ def by_pixels(x, w, bias, g, filter_h, filter_w, limits, out, first, end):
 @cfunc(team_code.PART, cache=True)
 def part(job, step, piece, member):
     """Some output channels, or a band of rows of some that stand side by side."""
+    j = numbers(job, team_code.JOB_WORDS)
     r = numbers(numbers(step, team_code.STEP_WORDS)[RECORD], RECORD_WORDS)
+    room = j[team_code.ROOM] + member * j[team_code.ROOM_SIZE]
     x = cube(r[X], r[CHANNELS], r[HEIGHT], r[WIDTH], np.float32)
     taps = r[INPUTS] * r[FILTER_H] * r[FILTER_W]
-    w = vector(r[WEIGHTS], r[OUTPUTS] * taps, np.float32).reshape(r[OUTPUTS], taps)
+    w = matrix(r[WEIGHTS], r[OUTPUTS], taps, np.float32)
     bias, limits = vector(r[BIAS], r[OUTPUTS], np.float32), vector(r[LIMITS], 2, np.float32)
     out, g = cube(r[OUT], r[OUTPUTS], r[OUT_H], r[OUT_W], np.float32), numbers(r[G], 7)
     if r[BANDS] == 0:
@@ -155,7 +158,8 @@ def part(job, step, piece, member):
     lane = chunk // chunks * per_out + chunk % chunks * LANES
     end_lane = min(lane + LANES, (chunk // chunks + 1) * per_out)
     by_channels(x, w, bias, g, r[FILTER_H], r[FILTER_W], limits, out, lane, end_lane,
-                band * r[OUT_H] // r[BANDS], (band + 1) * r[OUT_H] // r[BANDS])
+                band * r[OUT_H] // r[BANDS], (band + 1) * r[OUT_H] // r[BANDS],
+                matrix(room, taps, end_lane - lane, np.float32))
     return 1
 
 
@@ -178,4 +182,5 @@ def conv2d(x, w, bias, g, low, high, out, threads: int = 1) -> None:
         bands = min(out.shape[1], max(1, -(-(PIECES * threads if threads > 1 else 1) // chunks)))
         pieces, more = chunks * bands, [0, bands]
     products = out.size * inputs * filter_h * filter_w
-    chain.share(part.address, record + more, pieces, COSTLY * products, threads)
+    room = 4 * inputs * filter_h * filter_w * min(per_out, LANES)
+    chain.share(part.address, record + more, pieces, room, COSTLY * products, threads)

@@ -4,11 +4,12 @@ A step is a number of pieces in any order; the next step begins when all are don
 takes the next piece of the current step, so nobody waits for a thread that did not come: the caller
 begins at once, and others join at whatever step is current.
 
-steps: int64[n, STEP_WORDS] = address of a part, pieces, address and further numbers for the part. A
-part is a C function of four int64 that returns 1: addresses of the job and of its step, piece,
-member. job: int64[JOB_WORDS] = flat bytes the first map is read from and the others written to
-(address, size; twice), and a member's own room and its size. The first line of a room is for
-the parts to note what it holds; it begins as 0.
+words: int64, begins with `count` steps of STEP_WORDS each = address of a part, pieces, address and
+further number for the part; what the addresses lead to may follow. A part is a C function of four
+int64 that returns 1: addresses of the job and of its step, piece, member. job: int64[JOB_WORDS] =
+flat bytes the first map is read from and the others written to (address, size; twice), a member's
+own room and its size. The first line of a room is for the parts to note what it holds; it begins
+as 0.
 
 control: int64[members, WORDS], a row for each member, two cache lines apart; row 0 is of them all.
 NEXT is the turn in its upper bits, which no two steps share, and how many pieces were taken from
@@ -23,7 +24,7 @@ from numba import njit, types
 from k210sim.kpu.kernels.atomic import call4, call_lock, fetch_add, load, pause, store, swap
 
 PART = types.int64(*[types.int64] * 4)
-STEP_WORDS, JOB_WORDS, WORDS = 8, 8, 16
+STEP_WORDS, JOB_WORDS, WORDS = 4, 8, 16
 FUNCTION, PIECES = 0, 1
 SOURCE, SOURCE_SIZE, TARGET, TARGET_SIZE, ROOM, ROOM_SIZE = range(6)
 # Row 0: of all members.
@@ -47,8 +48,9 @@ def fill(job, source, target, room, each, members):
         store(job[ROOM] + m * each, 0)
 
 
-@njit("boolean(int64[:, ::1], uint8[::1], uint8[::1], uint8[::1], int64)", cache=True, nogil=True)
-def alone(steps, source, target, room, each):
+@njit("boolean(int64[::1], int64, uint8[::1], uint8[::1], uint8[::1], int64)", cache=True,
+      nogil=True)
+def alone(words, count, source, target, room, each):
     """All steps by the caller, one after the other; whether every part went well.
 
     room: `each` bytes, a multiple of 64, and 63 to begin at a cache line.
@@ -56,8 +58,8 @@ def alone(steps, source, target, room, each):
     job = np.empty(JOB_WORDS, np.int64)
     fill(job, source, target, room, each, 1)
     well = True
-    for n in range(steps.shape[0]):
-        step = steps[n]
+    for n in range(count):
+        step = words[n * STEP_WORDS : (n + 1) * STEP_WORDS]
         for piece in range(step[PIECES]):
             if call4(step[FUNCTION], np.int64(job.ctypes.data), np.int64(step.ctypes.data), piece,
                      np.int64(0)) != 1:
@@ -129,9 +131,9 @@ def rouse(base, member):
         call_lock(load(base + 8 * RELEASE), load(row + 8 * LOCK), 0)
 
 
-@njit("boolean(int64[:, ::1], int64, int64[:, ::1], uint8[::1], uint8[::1], uint8[::1], int64)",
+@njit("boolean(int64[:, ::1], int64, int64[::1], int64, uint8[::1], uint8[::1], uint8[::1], int64)",
       cache=True, nogil=True)
-def lead(control, members, steps, source, target, room, each):
+def lead(control, members, words, count, source, target, room, each):
     """As `alone`, with the members of the team that come. room: `each` bytes for each, and 63.
 
     For who holds the team's lock.
@@ -139,10 +141,10 @@ def lead(control, members, steps, source, target, room, each):
     base = np.int64(control.ctypes.data)
     job = np.empty(JOB_WORDS, np.int64)
     fill(job, source, target, room, each, members)
-    first = np.int64(steps.ctypes.data)
+    first = np.int64(words.ctypes.data)
     store(base + 8 * FAILED, 0)
     store(base + 8 * JOB, np.int64(job.ctypes.data))
-    store(base + 8 * END, first + 8 * STEP_WORDS * steps.shape[0])
+    store(base + 8 * END, first + 8 * STEP_WORDS * count)
     store(base + 8 * MEMBERS, members)
     store(base + 8 * ACTIVE, 1)
     begin(base, first)

@@ -3,8 +3,6 @@
 import numpy as np
 from numba import njit
 
-from k210sim.kpu.kernels import maps
-
 OPTIONS = {"cache": True, "nogil": True}
 
 
@@ -28,16 +26,3 @@ def dequantize(x, signed, scale, bias, out):
     for i in range(out.shape[0]):
         v = np.float32(np.int32(x[i] ^ flip) - less)
         out[i] = np.float32(np.float32(v * scale) + bias)
-
-
-@njit("void(uint8[::1], int64[::1], int64, int64, uint8[:, ::1])", **OPTIONS)
-def load(cells, place, height, width, rows):
-    """A map of the AI RAM (maps.py), one channel a row of `rows`."""
-    for c in range(rows.shape[0]):
-        at = maps.byte_of(place, c)
-        line = rows[c]
-        for i in range(height):
-            source = cells[at + i * place[4] : at + i * place[4] + width]
-            target = line[i * width : (i + 1) * width]
-            for j in range(width):
-                target[j] = source[j]
