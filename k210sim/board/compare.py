@@ -13,6 +13,7 @@ from typing import Any
 
 from k210sim.board import engines
 from k210sim.board.board import Board, ExecResult, ExecTimeout, Snapshot
+from k210sim.errors import TimeoutExpired
 
 ENGINES = (engines.RISCV, engines.BUILTIN)  # the one that may be refused goes first
 
@@ -24,6 +25,8 @@ ADDRESSES = (
     (re.compile(rb"(?<=' at )[0-9a-f]{8}\b"), b"ADDRESS"),
 )
 CONTEXT = 60
+HUNG = "hung"
+STOPPED = ("timeout", HUNG)
 
 
 @dataclass(frozen=True)
@@ -97,13 +100,26 @@ class Pair:
         results = {}
         for engine, board in self._boards.items():
             if self._used:
+                if not board.powered:
+                    board.power_on()
                 board.restore(self._booted[engine])
-            try:
-                results[engine] = board.exec(source, timeout)
-            except ExecTimeout as error:
-                results[engine] = error.result
+            results[engine] = _run(board, source, timeout)
         self._used = True
         return _compared(results, mask_addresses)
+
+
+def _run(board: Board, source: str | bytes | Path, timeout: float | None) -> ExecResult:
+    """As `Board.exec`; the exit reason is `hung` when not even Ctrl-C stopped the program, and the
+    board is off then."""
+    said = bytearray()
+    try:
+        return board.exec(source, timeout, on_output=said.extend)
+    except ExecTimeout as error:
+        return error.result
+    except TimeoutExpired:
+        board.power_off()
+        text = said.decode("utf-8", "replace").replace("\r\n", "\n")
+        return ExecResult(text, None, bytes(said), 0.0, HUNG)
 
 
 def _copy(path: str | Path | None, to: Path) -> Path | None:
@@ -132,7 +148,8 @@ def compare(
 
 
 def _compared(results: dict[str, ExecResult], mask_addresses: bool) -> Comparison:
-    stopped = any(result.exit_reason == "timeout" for result in results.values())
+    reasons = [result.exit_reason for result in results.values()]
+    stopped = any(reason in STOPPED for reason in reasons)
     outputs = {}
     for engine, result in results.items():
         output = result.output
@@ -143,7 +160,7 @@ def _compared(results: dict[str, ExecResult], mask_addresses: bool) -> Compariso
                 output = pattern.sub(word, output)
         outputs[engine] = output
     one, two = outputs.values()
-    if stopped:
+    if stopped and reasons.count(HUNG) != 1:  # one that hangs is no slower: it differs
         one, two = (text[: min(len(one), len(two))] for text in (one, two))
     offset = first_difference(one, two)
     line = None if offset is None else one[:offset].count(b"\n") + 1

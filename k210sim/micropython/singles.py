@@ -15,7 +15,6 @@ _pack, _unpack = _F32.pack, _F32.unpack
 
 NAN = math.nan
 INF = math.inf
-FRACTION_BITS, EXPONENT_BIAS, EXPONENT_MAX = 23, 127, 255
 
 
 def single(x: float) -> float:
@@ -92,14 +91,14 @@ def fmod(a: float, b: float) -> float:
 
 def power(a: float, b: float) -> float:
     """The C library's powf (rounded from a double-precision power)."""
+    if a == -1.0 and b != b:
+        return 1.0
     try:
         return single(math.pow(a, b))
     except OverflowError:
         return -INF if a < 0 and b % 2 == 1 else INF
     except ValueError:
-        if a == 0.0:
-            return -INF if math.copysign(1.0, a) < 0 and b % 2 == 1 else INF
-        return NAN
+        return -INF if a == 0.0 else NAN  # of zeros of both signs, as the firmware's powf
 
 
 def call(fn, *args: float) -> float:
@@ -147,18 +146,10 @@ def floor_divmod(x: float, y: float) -> tuple[float, float]:
 
 
 def hash_of(x: float) -> int:
-    """The firmware's hash of a float: its integer part where that fits a word."""
-    raw = bits(x)
-    exponent = (raw >> FRACTION_BITS & EXPONENT_MAX) - EXPONENT_BIAS
-    if exponent < 0:
-        value = raw
-    else:
-        mantissa = raw & ((1 << FRACTION_BITS) - 1) | 1 << FRACTION_BITS
-        if exponent <= FRACTION_BITS:
-            drop = FRACTION_BITS - exponent
-            value = mantissa >> drop ^ mantissa & ((1 << drop) - 1)
-        elif exponent < 63:
-            value = mantissa << (exponent - FRACTION_BITS)
-        else:
-            value = mantissa
-    return -value if raw >> 31 else value
+    """The firmware's hash of a float: its integer part as a 64-bit word, saturated; nan as +inf.
+
+    So all floats between -1 and 1 have the hash 0. Ref: MaixPy v0.6.3, the published binary.
+    """
+    if x != x or x >= 2.0**63:
+        return (1 << 63) - 1
+    return int(max(x, -(2.0**63)))

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from k210sim.micropython import layout as L
+from k210sim.micropython.errno_table import ERRNO
 from k210sim.micropython.layout import TYPE
 from k210sim.micropython.native import GuestModule
-from k210sim.micropython.types.exceptions import ERRNO
 
 
 class ConstantDict:
@@ -23,6 +23,6 @@ class ConstantDict:
 
 
 module = GuestModule("uerrno")
-module.constant("errorcode", ConstantDict({number: name for name, number in ERRNO}))
-for _name, _number in ERRNO:
+module.constant("errorcode", ConstantDict({number: name for name, number in ERRNO.items()}))
+for _name, _number in ERRNO.items():
     module.constant(_name, _number)

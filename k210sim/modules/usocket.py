@@ -6,12 +6,13 @@ Source: MaixPy-v1 v0.6.3 port/src/standard_lib/socket/modusocket.c (what fails, 
 from __future__ import annotations
 
 from k210sim.micropython import stream_methods, streams
+from k210sim.micropython.errno_table import ERRNO
 from k210sim.micropython.native import GuestModule, GuestType, NativeFunction, method
 from k210sim.micropython.streams import Protocol
 from k210sim.micropython.textargs import buffer_bytes
 from k210sim.modules.receivers import checked
 
-EPIPE, EINVAL, ENOTCONN = 32, 22, 107
+EPIPE, EINVAL, ENOTCONN = 32, ERRNO["EINVAL"], ERRNO["ENOTCONN"]
 SOCKET_BYTES = 96
 AF_INET, AF_INET6 = 2, 10
 SOCK_STREAM, SOCK_DGRAM, SOCK_RAW = 1, 2, 3

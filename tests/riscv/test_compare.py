@@ -104,3 +104,7 @@ def test_addresses_and_programs_that_never_end():
     found = _compared(endless, False)
     assert (found.offset, found.line) == (3, 2) and found.context("riscv") == b"1\r\n2\r\n"
     assert first_difference(b"ab", b"abc") == 2
+    hung = {"riscv": _result("1\n", "hung"), "builtin": _result("1\n2\n")}
+    assert _compared(hung, False).offset == 3
+    hung["builtin"] = _result("1\n2\n", "hung")
+    assert _compared(hung, False).equal

@@ -5,6 +5,8 @@ Only whole groups are folded (`1 + 2 + x` stays as it is), only integers, and ne
 
 from __future__ import annotations
 
+from k210sim.micropython.errno_table import ERRNO
+
 from .errors import GuestSyntaxError
 from .nodes import Node, int_value, is_false, is_true
 from .numbers import is_small_int
@@ -12,14 +14,6 @@ from .numbers import is_small_int
 # A shift that needs more memory than the 512 KiB heap of the device has.
 _SHIFT_LIMIT_BITS = 8 * 518144
 _MACHINE_WORD_MAX = (1 << 63) - 1
-
-# Integer constants of the two modules whose attributes become numbers at compile time.
-_ERRNO = {
-    "EPERM": 1, "ENOENT": 2, "EIO": 5, "EBADF": 9, "EAGAIN": 11, "ENOMEM": 12, "EACCES": 13,
-    "EEXIST": 17, "ENODEV": 19, "EISDIR": 21, "EINVAL": 22, "EOPNOTSUPP": 95, "EADDRINUSE": 98,
-    "ECONNABORTED": 103, "ECONNRESET": 104, "ENOBUFS": 105, "ENOTCONN": 107, "ETIMEDOUT": 110,
-    "ECONNREFUSED": 111, "EHOSTUNREACH": 113, "EALREADY": 114, "EINPROGRESS": 115,
-}  # fmt: skip
 
 
 def int_node(value: int, big: bool = False) -> Node:
@@ -157,4 +151,5 @@ def _uctypes_constants() -> dict[str, int]:
     return table
 
 
-_MODULE_CONSTANTS = {b"errno": _ERRNO, b"uctypes": _uctypes_constants()}
+# The two modules whose attributes become numbers at compile time.
+_MODULE_CONSTANTS = {b"errno": ERRNO, b"uctypes": _uctypes_constants()}

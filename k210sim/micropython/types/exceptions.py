@@ -4,7 +4,7 @@ An exception is 32 bytes: type, sizes of the traceback table, the table, the arg
 (layout.EXC_*). A traceback entry is three bare words: file qstr, line, block qstr. Making an
 exception must work when the heap is full or locked: then one fixed object is used, and what does
 not fit is left out, unless the guest has set up an emergency buffer.
-Source: micropython v1.11 py/objexcept.c (behaviour, sizes), py/moduerrno.c (numbers).
+Source: micropython v1.11 py/objexcept.c (behaviour, sizes).
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import re
 
 from k210sim.micropython import layout as L
 from k210sim.micropython import ops
+from k210sim.micropython.errno_table import ERRNO
 from k210sim.micropython.layout import RAM_BASE, TYPE
 from k210sim.micropython.native import GuestType, NativeFunction
 
@@ -26,14 +27,7 @@ _BUFFER_TRACEBACK = 2 * _TRACEBACK_ENTRY
 _BUFFER_TUPLE = _BUFFER_TRACEBACK
 _BUFFER_STR = _BUFFER_TUPLE + 24
 
-ERRNO = (
-    ("EPERM", 1), ("ENOENT", 2), ("EIO", 5), ("EBADF", 9), ("EAGAIN", 11), ("ENOMEM", 12),
-    ("EACCES", 13), ("EEXIST", 17), ("ENODEV", 19), ("EISDIR", 21), ("EINVAL", 22),
-    ("EOPNOTSUPP", 95), ("EADDRINUSE", 98), ("ECONNABORTED", 103), ("ECONNRESET", 104),
-    ("ENOBUFS", 105), ("ENOTCONN", 107), ("ETIMEDOUT", 110), ("ECONNREFUSED", 111),
-    ("EHOSTUNREACH", 113), ("EALREADY", 114), ("EINPROGRESS", 115),
-)
-_ERRNO_NAMES = {number: name for name, number in ERRNO}
+_ERRNO_NAMES = {number: name for name, number in ERRNO.items()}
 
 ANY_ARGS = NativeFunction("", None, 0, None)
 
