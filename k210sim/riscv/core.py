@@ -101,6 +101,16 @@ class Hart(Saved):
         self.s[st.RESERVED] = -1
         self.waiting, self.spin, self.left = False, None, None
 
+    def save_state(self) -> dict:
+        state = super().save_state()
+        state["all"][st.CODE_AT :] = 0  # where this process has its tables means nothing elsewhere
+        return state
+
+    def load_state(self, state: dict) -> None:
+        tables = self.all[st.CODE_AT :].copy()
+        super().load_state(state)
+        self.all[st.CODE_AT :] = tables
+
     @property
     def pc(self) -> int:
         return int(self.s[st.PC]) & 0xFFFFFFFFFFFFFFFF

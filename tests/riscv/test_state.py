@@ -11,6 +11,7 @@ from k210sim.board import parts
 from k210sim.board.profiles import profile
 from k210sim.devices.bus import Bus
 from k210sim.devices.spi import Unconnected
+from k210sim.riscv import state as st
 from k210sim.saving import Saved, is_plain
 
 
@@ -46,10 +47,15 @@ def test_a_restored_machine_goes_on_bit_for_bit(rig, program, turns, jit, monkey
         first.machine.core.jit.compile_all()
     saved = pickle.loads(pickle.dumps(first.machine.save_state()))
     flash, before = first.flash.state(), len(first.sent)
-    second = rig(program)
+    second = rig(program, compile_blocks=jit)
     second.run(until=b"\n")  # a machine with a past of its own
+    core = second.machine.core
+    tables = [[core.code.ctypes.data, core.entries.ctypes.data] for _ in core.harts]
     second.flash.load_state(flash)
     second.machine.load_state(saved)
+    assert [hart.all[st.CODE_AT :].tolist() for hart in core.harts] == tables
+    if jit:
+        core.jit.compile_all()  # code that reads the tables
     second.sent[:] = first.sent
     for board in (first, second):
         if program == "timer":
