@@ -20,9 +20,7 @@ ENGINES = (engines.RISCV, engines.BUILTIN)  # the one that may be refused goes f
 # Objects lie elsewhere on another heap. As `repr` and `hex(id(...))` print them.
 ADDRESSES = (
     (re.compile(rb"0x[0-9a-f]{8}\b"), b"0xADDRESS"),
-    (re.compile(rb"(?<=object at )[0-9a-f]{8}\b"), b"ADDRESS"),
-    (re.compile(rb"(?<=bound_method )[0-9a-f]{8}\b"), b"ADDRESS"),
-    (re.compile(rb"(?<=' at )[0-9a-f]{8}\b"), b"ADDRESS"),
+    (re.compile(rb"\b80[0-9a-f]{6}\b"), b"ADDRESS"),  # RAM
 )
 CONTEXT = 60
 HUNG = "hung"

@@ -61,6 +61,7 @@ class I2c(Device):
     REGISTERS = tuple(
         Register(offset, name, read_only=name in READ_ONLY) for offset, name in NAMES.items()
     )
+    NOT_SAVED = Device.NOT_SAVED | {"_slave"}  # whoever has that chip saves it
 
     def __init__(
         self,
@@ -97,7 +98,8 @@ class I2c(Device):
         return {**super().save_state(), "addressed": self._slave is not None}
 
     def load_state(self, state: dict[str, Any]) -> None:
-        super().load_state({name: value for name, value in state.items() if name != "addressed"})
+        other = {"addressed", *self.NOT_SAVED}
+        super().load_state({name: value for name, value in state.items() if name not in other})
         self._slave = self._chip_at(self._take(0x04, 4) & 0x3FF) if state["addressed"] else None
 
     # --- the line -------------------------------------------------------------------------------

@@ -17,6 +17,7 @@ from k210sim.lcd import panel as chip
 from k210sim.lcd.panel import Panel
 
 DEFAULT_FREQ = 15_000_000
+SLOWEST = 6_000  # hertz: 390 MHz by the controller's largest divisor
 NONE, SHIELD, CUBE, M5STICKV, TWATCH, CONVERTER = range(6)
 TYPES = (NONE, SHIELD, CUBE, M5STICKV, TWATCH, CONVERTER)
 # Memory access control by rotation, plain and mirrored.
@@ -62,7 +63,7 @@ class Driver:
         rotations. settings : bytes of supply and gamma settings sent in between; they cost their
         time only. Takes 0.29 s of device time and one clearing.
         """
-        self._parallel, self._bus = parallel, max(1, freq)
+        self._parallel, self._bus = parallel, max(SLOWEST, freq)
         self.size = (width, height)
         self._offsets = (offsets[:2], offsets[2:])
         self.panel.reset()
@@ -93,7 +94,7 @@ class Driver:
 
     def set_freq(self, freq: int) -> None:
         """Change the bus clock."""
-        self.freq = self._bus = max(1, freq)
+        self.freq, self._bus = freq, max(SLOWEST, freq)
 
     def set_direction(self, direction: int) -> None:
         """Write the memory access control; chooses the offsets that belong to it."""

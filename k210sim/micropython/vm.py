@@ -35,6 +35,7 @@ STATE_AREA = 0x802E0000  # root pointers of the runtime, scanned by the collecto
 STATE_WORDS = 64
 ROM_STRINGS = L.ROM_END - 0x40000  # constant message texts
 HEAP_START = 0x802FFD80  # as the v0.6.2-75 standard image prints it
+DELAY_TICK_NS = 10_000_000  # of the firmware's scheduler
 
 # Indexes in the state area.
 (R_MAIN, R_LOADED, R_PATH, R_ARGV, R_LAST_EXC, R_SCHED, R_KBD, R_DUPTERM) = range(8)
@@ -347,20 +348,24 @@ class VM(Objects, Operations, Frames, Handlers, Execution):
         self.clock.advance_ns(ns)
 
     def delay_ns(self, ns: int) -> None:
-        """Wait, with interrupts and callbacks served on the way."""
+        """Wait, with interrupts, callbacks and threads served on the way, but for the last 10 ms:
+        there the firmware watches its clock alone (mphalport.c, mp_hal_delay_ms)."""
         self.account()
         end = self.clock.now_ns + ns
         while True:
             self.checkpoint()
-            left = end - self.clock.now_ns
+            now = self.clock.now_ns
+            left = end - DELAY_TICK_NS - now
             if left <= 0:
-                return
+                break
             if self.clock.mode == "real":
                 step = min(left, 1_000_000)  # short enough for Ctrl-C
             else:
                 alarm = self.clock.next_alarm_ns()
-                step = left if alarm is None else min(left, max(1, alarm - self.clock.now_ns))
+                step = left if alarm is None else min(left, max(1, alarm - now))
             self.charge_ns(step)
+        if end > now:
+            self.charge_ns(end - now)
 
     def now_ns(self) -> int:
         """Virtual time, with the operations so far accounted for."""

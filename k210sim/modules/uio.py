@@ -1,8 +1,8 @@
 """`uio`: streams in memory, buffered writing, and the base for streams of the guest's own.
 
 StringIO and BytesIO are 32 bytes (type, pointer to their growing buffer, position, the object
-whose data they share); the buffer has a header of 32 bytes. `open`, FileIO and TextIOWrapper come
-from the file system's module, which adds its types here.
+whose data they share); the buffer has a header of 32 bytes. FileIO and TextIOWrapper are the
+types of files on /flash.
 
 Source: micropython v1.11 py/objstringio.c, py/modio.c.
 """
@@ -20,6 +20,7 @@ from k210sim.micropython.types.array import new_bytearray_at
 from k210sim.micropython.types.lookup import name_number
 from k210sim.micropython.types.sequence import require
 from k210sim.modules.builtins import open_
+from k210sim.modules.files import FileIO, TextIOWrapper
 
 EAGAIN, EINVAL = 11, 22
 _BUFFER, _POSITION, _SHARED = 1, 2, 3
@@ -288,3 +289,5 @@ module.add_type(IOBaseType)
 module.add_type(StringIOType)
 module.add_type(BytesIOType)
 module.add_type(BufferedWriterType)
+module.add_type(FileIO)
+module.add_type(TextIOWrapper)

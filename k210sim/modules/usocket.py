@@ -12,18 +12,19 @@ from k210sim.micropython.streams import Protocol
 from k210sim.micropython.textargs import buffer_bytes
 from k210sim.modules.receivers import checked
 
-EPIPE, EINVAL, ENOTCONN = 32, ERRNO["EINVAL"], ERRNO["ENOTCONN"]
+EPIPE, EINVAL, ENOTCONN, ENOMEM = 32, ERRNO["EINVAL"], ERRNO["ENOTCONN"], ERRNO["ENOMEM"]
 SOCKET_BYTES = 96
 AF_INET, AF_INET6 = 2, 10
 SOCK_STREAM, SOCK_DGRAM, SOCK_RAW = 1, 2, 3
-NO_FD = 255
+MOST_SOCKETS = 128  # a number beyond does not fit the firmware's eight bits
 _MADE = NativeFunction("", None, 0, 4)
 
 
 class SocketState:
-    def __init__(self, family: int, kind: int):
-        self.family, self.kind = family, kind
-        self.fd = NO_FD  # a guess: what is printed for a socket that was never connected
+    """fd : its number. Only a socket that had an interface gives its number back."""
+
+    def __init__(self, family: int, kind: int, fd: int):
+        self.family, self.kind, self.fd = family, kind, fd
 
 
 def _no_nic(vm):
@@ -58,7 +59,11 @@ class SocketType(GuestType):
         numbers = [vm.get_int(w) for w in args[:2]]
         family = numbers[0] if numbers else AF_INET
         kind = numbers[1] if len(numbers) > 1 else SOCK_STREAM
-        return vm.new_host_object(self, SocketState(family, kind), SOCKET_BYTES)
+        if vm.sockets_made == MOST_SOCKETS:
+            raise vm.os_error(ENOMEM)
+        state = SocketState(family, kind, vm.sockets_made)
+        vm.sockets_made += 1
+        return vm.new_host_object(self, state, SOCKET_BYTES)
 
     @method(2)
     def connect(vm, self, address):
@@ -101,6 +106,11 @@ class SocketType(GuestType):
 
 module = GuestModule("usocket")
 module.add_type(SocketType)
+
+
+@module.init
+def _start(vm):
+    vm.sockets_made = getattr(vm, "sockets_made", 0)  # the firmware counts over soft resets
 
 
 @module.function(2)

@@ -12,6 +12,7 @@ from k210sim.heap.system import SystemHeap
 from k210sim.lcd import Panel
 from k210sim.micropython.importing import FILE, NOTHING
 from k210sim.micropython.memory import Memory
+from k210sim.modules.vfs import NOWHERE
 
 SYSTEM_HEAP = 0x80380000, 0x80600000
 
@@ -21,6 +22,11 @@ class DictFiles:
 
     def __init__(self, vm):
         self.vm, self.files = vm, {}
+
+    def lookup(self, path):
+        """All under /flash is mounted, and that is the current folder."""
+        inside = path.startswith(b"/flash") or not path.startswith(b"/")
+        return (self if inside else NOWHERE), path
 
     def import_stat(self, path):
         return FILE if path in self.files else NOTHING

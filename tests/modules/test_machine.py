@@ -207,6 +207,18 @@ def test_a_periodic_timer_calls_back_until_it_is_stopped(machine):
     ) == "['x', 'x', 'x', 'x', 'x']\n7\n"
 
 
+@pytest.mark.parametrize("sleep_ms, called", [(29, [29]), (30, [20]), (45, [20, 45])])
+def test_in_the_last_ten_milliseconds_of_a_sleep_nobody_is_called(machine, sleep_ms, called):
+    """As on the booted v0.6.3."""
+    assert machine.run(
+        "import time\nfrom machine import Timer\ntimes = []; start = time.ticks_ms()\n"
+        "t = Timer(0, 0, period=20, mode=Timer.MODE_PERIODIC,"
+        " callback=lambda t: times.append(time.ticks_ms()))\n"
+        f"time.sleep_ms({sleep_ms}); t.deinit()\nfor i in range(9): pass\n"
+        "print([n - start for n in times])\n"
+    ) == f"{called}\n"
+
+
 def test_a_one_shot_timer_calls_back_once_even_when_nobody_holds_it(machine):
     assert machine.run(
         "from machine import Timer\nimport utime, gc\nn = []\n"
@@ -382,7 +394,16 @@ def test_sockets_without_a_network(machine):
         "def t(f):\n    try: print(f())\n    except OSError as e: print(e)\n"
         "t(lambda: s.connect(('10.0.0.1', 80))); t(lambda: s.send(b'x')); t(lambda: s.recv(1))\n"
         "t(lambda: s.close()); print(network.route())\n"
-    ) == "no available NIC\n32\n[Errno 107] ENOTCONN\nNone\n[]\n"
+    ) == "no available NIC\n32\n[Errno 128] ENOTCONN\nNone\n[]\n"
+
+
+def test_sockets_are_numbered_and_no_number_comes_back(machine):
+    assert machine.run(
+        "import socket\nfor n in range(3): s = socket.socket(); print(s); s.close()\n"
+        "try:\n  while True: n += 1; socket.socket()\nexcept OSError as e: print(n, e)\n"
+    ) == "".join(
+        f"<usocket.socket fd={n}, family=2, type=1>\n" for n in range(3)
+    ) + "128 [Errno 12] ENOMEM\n"
 
 
 def test_fft_helpers(machine):

@@ -136,7 +136,8 @@ def test_windowing_keeps_the_reported_size():
         "print(img.width(), img.height(), sensor.width(), sensor.height())") == \
         "True\n224 224 320 240\n"
     whole = guest.camera.source.view(guest.camera._taken, 320, 240)
-    assert np.array_equal(guest.image().planes, whole[8:232, 48:272].transpose(2, 0, 1))
+    # the OV2640's driver cannot move the window: the upper left part, as the firmware gives
+    assert np.array_equal(guest.image().planes, whole[:224, :224].transpose(2, 0, 1))
 
 
 @pytest.mark.parametrize("roi, text", [

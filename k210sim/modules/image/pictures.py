@@ -11,8 +11,9 @@ import numpy as np
 from k210sim.imaging import bmp, formats, jpeg_reader
 from k210sim.micropython.native import GuestError
 from k210sim.modules.image_object import HostImage, new_image
+from k210sim.modules.vfs import NOWHERE, ROOT
 
-EPERM, EIO = 1, 5
+EPERM, ENOENT, EIO = 1, 2, 5
 NO_ROOM = (
     "Out of normal MicroPython Heap Memory! Please reduce the resolution of the image you are "
     "running this algorithm on to bypass this issue!"
@@ -109,12 +110,18 @@ def decode(vm, data: bytes, bmp_allowed: bool = True) -> np.ndarray:
     raise vm.error("ValueError", "format not supported", formatted=False)
 
 
+def _file_error(vm, path: str) -> GuestError:
+    """ENOENT for a path in no mounted file system; EIO for all that goes wrong in one."""
+    mount, _ = vm.vfs.lookup(path.encode())
+    return vm.os_error(ENOENT if mount in (ROOT, NOWHERE) else EIO)
+
+
 def read_file(vm, path: str) -> bytes:
-    """A file's bytes; OSError EIO when it cannot be read, whatever the reason."""
+    """A file's bytes, or an OSError."""
     try:
         return bytes(vm.vfs.read_file(path))
     except GuestError:
-        raise vm.os_error(EIO) from None
+        raise _file_error(vm, path) from None
 
 
 def read_picture(vm, path: str) -> np.ndarray:
@@ -128,4 +135,4 @@ def write_file(vm, path: str, data: bytes) -> None:
     try:
         vm.vfs.write_file(path, data)
     except GuestError:
-        raise vm.os_error(EIO) from None
+        raise _file_error(vm, path) from None

@@ -504,7 +504,7 @@ def netinfo(vm, net):
     result = vm.new_list()
     for index in range(model.net.layer_count):
         facts = model.net.layer_facts(index)
-        vm.printk("layer[%d]: %s, %d bytes\r\n"
+        vm.printk("layer[%d]: %s, %d bytes\r\r\n"  # the prompt makes \r\n of the source's \n
                   % (index, layer_type_name(facts["type"]), facts["body_size"]))
         vm.list_append(result, vm.new_host_object(KpuNetinfo, facts, 64))
     return result

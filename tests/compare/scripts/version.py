@@ -1,0 +1,4 @@
+# What the firmware calls itself.
+import uos
+
+print(uos.uname())
