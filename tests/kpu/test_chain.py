@@ -1,6 +1,8 @@
 """Layers in a row as one call: the same bytes as one by one, with any number of threads, and as
 their plain twins."""
 
+import threading
+
 import naive
 import numpy as np
 import pytest
@@ -8,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from test_kpu_kernels import layers
 
+from bench.kpu import synthetic
 from k210sim.kpu import KModel, ai_ram
 from k210sim.kpu.conv_params import ConvParams
 from k210sim.kpu.kernels import chain, cuts, dot_frame, table, team
@@ -142,7 +145,28 @@ def test_groups_end_where_somebody_looks_and_where_a_layer_is_broken():
     assert broken.net._groups[0][0] == 1  # the two before it ran
 
 
-def test_all_models_give_the_same_bytes_with_two_and_three_threads(shared):
+def test_two_nets_run_at_once_in_two_threads():
+    """One leads the team, the other works alone; both give what they give by themselves."""
+    data = synthetic()
+    rng = np.random.default_rng(2)
+    inputs = [rng.integers(0, 256, (3, 240, 320), dtype=np.uint8) for _ in range(2)]
+    models = [KModel.from_bytes(data) for _ in inputs]
+    wants = [model.run(x)[0] for model, x in zip(models, inputs, strict=True)]
+    same = []
+
+    def work(model, x, want):
+        same.extend(np.array_equal(model.run(x, threads=3)[0], want) for _ in range(5))
+
+    threads = [threading.Thread(target=work, args=args)
+               for args in zip(models, inputs, wants, strict=True)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(same) == 10 and all(same)
+
+
+def test_models_give_the_same_bytes_with_two_and_three_threads(shared):
     for name in ("tiny8x8_v3", "mnist32_v4", "mini_mbnet96_v5", "yolo_face_v3"):
         model = KModel.from_file(shared / "models" / f"{name}.kmodel")
         x = np.random.default_rng(0).integers(0, 256, model.input_shape, dtype=np.uint8)

@@ -184,4 +184,5 @@ def test_ctrl_c_leaves_a_team_that_works_and_the_process_ends_with_it_awake():
     time.sleep(0.1)
     process.send_signal(signal.SIGINT)
     said, errors = process.communicate(timeout=60)
-    assert (process.returncode, said, errors) == (0, "True\n", "")
+    # A fresh installation says that it compiles.
+    assert (process.returncode, said) == (0, "True\n") and "Traceback" not in errors, errors
