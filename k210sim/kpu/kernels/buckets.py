@@ -1,15 +1,19 @@
 """Where the byte of an activation table changes, and a table that finds the byte of a value fast.
 
 Between two changes the byte is constant, so a value needs the changes near it only. The values are
-cut into equal buckets with at most two changes inside each: the bucket tells the first change that
-may lie above the value, two comparisons tell the right one. This holds for any table, rising or
-not, and for values of any size.
+cut into equal buckets with at most one change inside each, or two where that would take too many:
+the bucket tells the change and the bytes around it, a comparison which of them. This holds for any
+table, rising or not, and for values of any size.
 
-Tables. edges: int32[n + 1], the values where the byte changes, ascending, the last above all.
+Cells, with one change. buckets: uint16: the shift from a value to its bucket; nothing; CELLS; for
+each bucket two numbers, the byte of its first value and the one behind the change times 256, and
+how far behind that value the change is, the bucket's length if there is none. Values count from an
+origin below the first change.
+
+With two. edges: int32[n + 1], the values where the byte changes, ascending, the last above all.
 buckets: uint16[m]: the shift from a value to its bucket; where the bytes begin; 1 if every edge
 adds one to the byte, so that only the first is stored; for each bucket the number of edges up to
-its first value; n + 1 bytes, each below the edge of its number. Values count from an origin below
-the first edge.
+its first value; n + 1 bytes, each below the edge of its number.
 
 Ramps. A table that rises by one every 2**k values, but for a few edges at its top, needs no such
 search: bytes are a shift with its rounding. Then buckets is k, 1 where ties go to even, RAMP, the
@@ -21,9 +25,11 @@ import numpy as np
 from numba import njit
 
 MOST_EDGES = 1024
+MOST_CELLS = 640  # more would weigh more than the weights of small layers
 MOST_BUCKETS = 4096
 WIDEST = 24  # bits of a bucket
-RAMP, MORE = 2, 3
+WIDEST_CELL = 15  # whose length fits 16 bits
+RAMP, CELLS, MORE = 2, 3, 3
 ROOM = MOST_BUCKETS + MOST_EDGES + 3
 
 
@@ -90,6 +96,30 @@ def changes(bottom, top, seg, rule, places, bytes_):
                 count = note(at, byte_of(at, seg, rule), count, places, bytes_)
                 seen = at
     return count
+
+
+@njit("int64(int64[::1], int64[::1], int64, int64, uint16[::1])", cache=True, nogil=True)
+def cells(places, bytes_, count, span, buckets):
+    """Fill buckets with cells; arguments as of sort_in. Returns the length of its used part, 0 when
+    that is too short."""
+    k = np.int64(WIDEST_CELL)
+    for i in range(1, count):
+        # The first value of a cell is no matter of its comparison.
+        while k > 0 and places[i - 1] > places[i] >> k << k:
+            k -= 1
+    size = (span >> k) + 1
+    if size > MOST_CELLS:
+        return 0
+    buckets[0], buckets[1], buckets[2] = k, 0, CELLS
+    i = 0
+    for c in range(size):
+        while i < count and places[i] <= c << k:
+            i += 1
+        pair, offset = np.int64(bytes_[i]), np.int64(1) << k
+        if i < count and places[i] < (c + 1) << k:
+            pair, offset = pair | bytes_[i + 1] << 8, places[i] - (c << k)
+        buckets[3 + 2 * c], buckets[4 + 2 * c] = pair, offset
+    return 3 + 2 * size
 
 
 @njit("int64(int64[::1], int64[::1], int64, int64, int32[::1], uint16[::1])", cache=True,

@@ -18,14 +18,14 @@ TILE = 2048
 RECORD, PER_PIECE = 2, 3  # words of a step, behind its function and number of pieces
 
 
-@njit("void(uint8[::1], int64, int64, int32[::1], int64, int32[:, ::1])", cache=True, nogil=True)
+@njit("void(uint8[::1], int64, int64, int32[::1], int64, int32[::1])", cache=True, nogil=True)
 def add_taps(plane, base, row, w, count, sums):
-    """sums[0, 0:count] of the positions from `base` on, with nine weights."""
+    """sums[0:count] of the positions from `base` on, with nine weights."""
     w0, w1, w2, w3, w4, w5, w6, w7, w8 = w[0], w[1], w[2], w[3], w[4], w[5], w[6], w[7], w[8]
     top = plane[base : base + count + 2]
     mid = plane[base + row : base + row + count + 2]
     low = plane[base + 2 * row : base + 2 * row + count + 2]
-    total = sums[0]
+    total = sums
     for j in range(count):
         a = np.int32(w0 * np.int32(top[j]) + w1 * np.int32(top[j + 1])
                      + w2 * np.int32(top[j + 2]))
@@ -50,11 +50,10 @@ def depthwise3x3(cells, place, shape, pad, weights, factor, ints, factors, lines
     count = (height - 1) * row + width
     plane = np.empty((height + 2) * row, np.uint8)
     plane[:] = np.uint8(pad)
-    sums = np.empty((1, min(np.int64(TILE), count)), np.int32)
+    sums = np.empty(min(np.int64(TILE), count), np.int32)
     out = np.empty((1, count), np.uint8)
-    y = np.empty(staircase.TILE, np.float32)
     t = np.empty(staircase.TILE, np.int32)
-    none = np.zeros(TILE, np.int32)
+    none = np.empty(0, np.int32)
     w = np.empty(9, np.int32)
     source, inside = np.int64(cells.ctypes.data), np.int64(plane.ctypes.data) + row + 1
     for c in range(first, end):
@@ -68,8 +67,8 @@ def depthwise3x3(cells, place, shape, pad, weights, factor, ints, factors, lines
         for base in range(0, count, TILE):
             n = min(count - base, np.int64(TILE))
             add_taps(plane, base, row, w, n, sums)
-            staircase.channel(sums, 0, n, none, c, ints, factors, lines, edges, buckets, y, t, out,
-                              0, base)
+            staircase.channel(sums, n, none, c, ints, factors, lines, edges, buckets, t,
+                              out[0, base : base + n])
         maps.store(out, row, c, 0, height, width, target_at, target)
 
 

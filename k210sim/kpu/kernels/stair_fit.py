@@ -4,7 +4,8 @@ import numpy as np
 from numba import njit, types
 
 from k210sim.kpu.kernels import buckets
-from k210sim.kpu.kernels.staircase import BUCKETS, FEW, MANY, normal, on_line
+from k210sim.kpu.kernels.line_code import FEW
+from k210sim.kpu.kernels.staircase import BUCKETS, MANY, normal, on_line
 
 READ_ONLY = types.Array(types.uint8, 2, "C", readonly=True)  # weights stay in the file's bytes
 
@@ -229,11 +230,13 @@ def fit(norm, low, high, seg, rule, lines, edges, table, ints, factors, used):
     if span < word - 1:
         for i in range(count):
             places[i] -= origin
-        kept = count + 1
         if buckets.ramp(places, bytes_, count, span, origin, seg, rule, edges, table):
             size, kept = np.int64(4), np.int64(2 + buckets.MORE)
         else:
-            size = buckets.sort_in(places, bytes_, count, span, edges, table)
+            kept, size = np.int64(1), buckets.cells(places, bytes_, count, span, table)
+            if size == 0:
+                size = buckets.sort_in(places, bytes_, count, span, edges, table)
+                kept = count + 1
         for i in range(count):
             places[i] += origin
     for o in range(norm.shape[0]):

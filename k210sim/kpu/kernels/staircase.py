@@ -20,18 +20,18 @@ is proved. factors: float32[out] = mul / 2**shift.
 """
 
 import numpy as np
-from llvmlite import ir
 from numba import njit, types
 from numba.extending import intrinsic
 
-from k210sim.kpu.kernels.buckets import RAMP
+from k210sim.kpu.kernels import line_code
+from k210sim.kpu.kernels.atomic import vector
+from k210sim.kpu.kernels.buckets import CELLS, RAMP
 
 MOST = 16  # lines of one table
-FEW = 4  # lines of one channel
 BUCKETS = 64
 TILE = 512
 MANY = 16  # bits of the first row, below the number of rows
-MAGIC = np.float32(1.5 * 2.0**23)  # leaves no bits below the point: nearest, ties to even
+MAGIC = np.float32(line_code.MAGIC)
 
 
 @intrinsic
@@ -41,15 +41,6 @@ def fused(typingctx, a, b, c):
         return builder.fma(*args)
 
     return types.float32(types.float32, types.float32, types.float32), codegen
-
-
-@intrinsic
-def low_byte(typingctx, x):
-    """The lowest eight bits of a float32, of MAGIC plus a number: the number's nearest integer."""
-    def codegen(context, builder, sig, args):
-        return builder.trunc(builder.bitcast(args[0], ir.IntType(32)), ir.IntType(8))
-
-    return types.uint8(types.float32), codegen
 
 
 @njit("float32(float32, float32, float32)", cache=True, nogil=True)
@@ -68,52 +59,39 @@ def normal(u, factor, add):
     return (whole + np.floor((hi - whole) + lost)) + add
 
 
-@njit("void(int32[::1], int32[::1], int32[::1], float32, float32[::1])", cache=True, nogil=True)
-def norms(sums, extra, ints, factor, y):
-    """The batch norm's values of sums + extra, limited, into y."""
-    const, least, most = ints[0], ints[1], ints[2]
-    add = np.float32(ints[3])
-    for j in range(sums.shape[0]):
-        u = np.int32(np.int32(sums[j] + extra[j]) + const)
+@njit("void(int64, int64, int64, int32, int32, int32, float32, int32, int32[::1])", cache=True,
+      nogil=True)
+def values(sums, more, count, const, least, most, factor, plus, t):
+    """The batch norm's values of `count` int32 sums at an address, limited, counted from the
+    origin, into t; with the int32 numbers at the address `more` added, unless that is 0."""
+    part = vector(sums, count, np.int32)
+    wide, offset = np.float64(factor), np.float64(plus)
+    if more == 0:
+        for j in range(count):
+            u = np.int32(part[j] + const)
+            u = u if u > least else least
+            u = u if u < most else most
+            t[j] = np.int32(np.float64(u) * wide + offset)
+        return
+    extra = vector(more, count, np.int32)
+    for j in range(count):
+        u = np.int32(np.int32(part[j] + extra[j]) + const)
         u = u if u > least else least
         u = u if u < most else most
-        z = np.float32(u)
-        hi = z * factor
-        lost = fused(z, factor, -hi)
-        whole = np.floor(hi)
-        y[j] = (whole + np.floor((hi - whole) + lost)) + add
+        t[j] = np.int32(np.float64(u) * wide + offset)
 
 
-@njit("void(float32[::1], int64, int64, float32[:, ::1], uint8[::1])", cache=True, nogil=True)
-def by_lines(y, first, end, lines, out):
-    """Bytes of values y by two to four lines."""
-    # A line that is not there is the last one again.
-    r, s, t = first + 1, min(first + 2, end - 1), end - 1
-    a0, b0 = lines[first, 1], lines[first, 2]
-    p1, a1, b1 = lines[r, 0], lines[r, 1], lines[r, 2]
-    p2, a2, b2 = lines[s, 0], lines[s, 1], lines[s, 2]
-    p3, a3, b3 = lines[t, 0], lines[t, 1], lines[t, 2]
-    for j in range(out.shape[0]):
-        x = y[j]
-        a = a1 if x >= p1 else a0
-        b = b1 if x >= p1 else b0
-        a = a2 if x >= p2 else a
-        b = b2 if x >= p2 else b
-        a = a3 if x >= p3 else a
-        b = b3 if x >= p3 else b
-        out[j] = low_byte(fused(x, a, b) + MAGIC)
-
-
-@njit("void(int32[::1], int32[::1], int32[::1], float32, int32[::1])", cache=True, nogil=True)
-def values(sums, extra, ints, factor, t):
-    """The batch norm's values of sums + extra, limited, counted from the origin, into t."""
-    const, least, most = ints[0], ints[1], ints[2]
-    wide, plus = np.float64(factor), np.float64(ints[3])
-    for j in range(sums.shape[0]):
-        u = np.int32(np.int32(sums[j] + extra[j]) + const)
-        u = u if u > least else least
-        u = u if u < most else most
-        t[j] = np.int32(np.float64(u) * wide + plus)
+@njit("void(int32[::1], int64, uint32, int64, int64, int64)", cache=True, nogil=True)
+def by_cells(t, count, shift, table, size, out):
+    """Bytes of values counted from the origin, by cells (buckets.py). table: address of `size`
+    16-bit numbers of the cells; out: address of the bytes."""
+    numbers, row = vector(table, size, np.uint16), vector(out, count, np.uint8)
+    inside = (np.uint32(1) << shift) - np.uint32(1)
+    for j in range(count):
+        value = np.uint32(t[j])
+        i = np.uint64(value >> shift) << np.uint64(1)
+        beyond = np.uint16(value & inside) >= numbers[i + np.uint64(1)]
+        row[j] = np.uint8(numbers[i] >> (np.uint16(beyond) << np.uint16(3)))
 
 
 @njit("void(int32[::1], int32[::1], uint16[::1], uint8[::1])", cache=True, nogil=True)
@@ -146,45 +124,38 @@ def by_buckets(t, edges, buckets, out):
         out[j] = np.uint8(codes[i])
 
 
-@njit("void(int32[:, ::1], int64, int64, int32[::1], int64, int32[:, ::1], float32[::1], "
-      "float32[:, ::1], int32[::1], uint16[::1], float32[::1], int32[::1], uint8[:, ::1], int64, "
-      "int64)", cache=True, nogil=True)
-def channel(acc, from_row, count, extra, o, ints, factors, lines, edges, buckets, y, t, out, row,
-            base):
-    """Bytes of acc[from_row, 0:count] + extra[0:count] into out[row, base:base + count] by the
-    tables of channel o; nothing where it is not proved. y and t are room for TILE values."""
+@njit(inline="always")
+def channel(sums, count, extra, o, ints, factors, lines, edges, buckets, t, out):
+    """Bytes of int32[count] sums + extra by the tables of channel o; nothing where none is proved.
+    extra: int32[count], or empty. t: room for TILE values. Inlined, since calls with that many
+    arrays take longer than the bytes of a small map."""
     start = np.int64(ints[o, 4]) & (1 << MANY) - 1
-    stop = start + (np.int64(ints[o, 4]) >> MANY)
-    if stop - start == 1 and start < BUCKETS:
-        # The most frequent case: from the sum to the byte in registers.
-        const, least, most = ints[o, 0], ints[o, 1], ints[o, 2]
-        factor, add = factors[o], np.float32(ints[o, 3])
+    many = np.int64(ints[o, 4]) >> MANY
+    at, to, more = np.int64(sums.ctypes.data), np.int64(out.ctypes.data), np.int64(0)
+    if extra.shape[0] > 0:
+        more = np.int64(extra.ctypes.data)
+    const, least, most, factor = ints[o, 0], ints[o, 1], ints[o, 2], factors[o]
+    if many > 0 and start < BUCKETS:
+        add = np.float32(ints[o, 3])
         a, b = lines[start, 1], lines[start, 2]
-        sums = acc[from_row, 0:count]
-        line = out[row, base : base + count]
-        for j in range(count):
-            u = np.int32(np.int32(sums[j] + extra[j]) + const)
-            u = u if u > least else least
-            u = u if u < most else most
-            z = np.float32(u)
-            hi = z * factor
-            lost = fused(z, factor, -hi)
-            whole = np.floor(hi)
-            x = (whole + np.floor((hi - whole) + lost)) + add
-            line[j] = low_byte(fused(x, a, b) + MAGIC)
-        return
-    if stop == start:
-        return
-    for first in range(0, count, TILE):
-        end = min(first + TILE, count)
-        sums, more = acc[from_row, first:end], extra[first:end]
-        part = out[row, base + first : base + end]
-        if start < BUCKETS:
-            norms(sums, more, ints[o], factors[o], y[: end - first])
-            by_lines(y[: end - first], start, stop, lines, part)
+        if many == 1:
+            line_code.one_line(at, more, to, count, const, least, most, factor, add, a, b)
         else:
-            values(sums, more, ints[o], factors[o], t[: end - first])
-            by_buckets(t[: end - first], edges, buckets, part)
+            # A line that is not there is the last one again.
+            r, s, e = start + 1, start + min(many - 1, 2), start + many - 1
+            line_code.few_lines(at, more, to, count, const, least, most, factor, add, a, b,
+                                lines[r, 0], lines[r, 1], lines[r, 2], lines[s, 0], lines[s, 1],
+                                lines[s, 2], lines[e, 0], lines[e, 1], lines[e, 2])
+    elif many > 0:
+        for first in range(0, count, TILE):
+            n = min(np.int64(TILE), count - first)
+            values(at + 4 * first, more + 4 * first if more > 0 else more, n, const, least, most,
+                   factor, ints[o, 3], t)
+            if buckets[2] == CELLS:
+                by_cells(t, n, np.uint32(buckets[0]), np.int64(buckets.ctypes.data) + 6,
+                         np.int64(buckets.shape[0]) - 3, to + first)
+            else:
+                by_buckets(t[:n], edges, buckets, out[first : first + n])
 
 
 @njit("void(int32[:, ::1], int64, int64[::1], int64, int32[:, ::1], float32[::1], "
@@ -192,10 +163,8 @@ def channel(acc, from_row, count, extra, o, ints, factors, lines, edges, buckets
 def finish(acc, count, extra, base, ints, factors, lines, edges, buckets, out):
     """Bytes of acc[o, 0:count] + extra[0:count] into out[o, base:base + count], for the proved
     channels. An empty `extra` adds nothing."""
-    y = np.empty(TILE, np.float32)
     t = np.empty(TILE, np.int32)
-    narrow = np.zeros(count, np.int32)
-    for j in range(min(count, extra.shape[0])):
-        narrow[j] = np.int32(extra[j])
+    narrow = extra[0:count].astype(np.int32)
     for o in range(out.shape[0]):
-        channel(acc, o, count, narrow, o, ints, factors, lines, edges, buckets, y, t, out, o, base)
+        channel(acc[o, 0:count], count, narrow, o, ints, factors, lines, edges, buckets, t,
+                out[o, base : base + count])
