@@ -116,6 +116,18 @@ def test_a_busy_team_says_so_and_does_nothing():
     assert team.members(9) == 4 and team.members(2) == 2
 
 
+def test_a_host_that_starts_no_thread_leaves_the_work_to_the_caller(monkeypatch):
+    monkeypatch.setattr(team, "_team", None)
+    monkeypatch.setattr(threading.Thread, "start", refuse)
+    steps, notes = make((3, 2))
+    assert lead(3, steps) and noted(steps, notes) == plain((3, 2))
+    assert not team._team.threads
+
+
+def refuse(thread):
+    raise RuntimeError("can't start new thread")
+
+
 def test_two_callers_at_once():
     wrong = []
 

@@ -46,15 +46,22 @@ class Team:
         self._patience = _looks(PATIENCE_S)
         self._told: set[int] = set()  # where members may run
 
-    def grow(self, members: int) -> None:
-        """Have as many members, the caller among them."""
+    def grow(self, members: int) -> int:
+        """Have as many members, the caller among them, or as many as the host lets start; how
+        many there are of these."""
         for m in range(len(self.threads) + 1, members):
-            self.control[m, team_code.LOCK] = _new_lock()
+            self.control[m, team_code.LOCK] = self.control[m, team_code.LOCK] or _new_lock()
             thread = threading.Thread(target=team_code.serve, name="kpu", daemon=True,
                                       args=(self.control, m, self._patience))
+            # Listed before it starts: Ctrl-C in between must not give its place to a second one.
             self.threads.append(thread)
-            thread.start()
             self._told = set()
+            try:
+                thread.start()
+            except RuntimeError:
+                self.threads.pop()
+                return m
+        return members
 
     def keep_off(self) -> None:
         """Forbid sleeping members this thread's core."""
@@ -64,7 +71,7 @@ class Team:
         others = os.sched_getaffinity(0) - {core}
         if others and others != self._told:
             self._told = others
-            for thread in self.threads:
+            for thread in filter(threading.Thread.is_alive, self.threads):
                 with contextlib.suppress(OSError):
                     os.sched_setaffinity(thread.native_id, others)
 
@@ -73,7 +80,8 @@ class Team:
         self.control[0, team_code.STOP] = 1
         team_code.call_in(self.control, len(self.threads) + 1)
         for thread in self.threads:
-            thread.join(1.0)
+            if thread.is_alive():
+                thread.join(1.0)
 
 
 def members(threads: int) -> int:
@@ -90,32 +98,25 @@ def cores() -> int:
 
 def lead(count: int, *job) -> bool | None:
     """team_code.lead by `count` members; None, and nothing is done, while the team is busy."""
-    team = _ready(count)
-    if team is None:
-        return None
-    try:
-        return team_code.lead(team.control, count, *job)
-    finally:
-        team.busy.release()
+    return _with_team(team_code.lead, count, *job)
 
 
 def expect(count: int) -> None:
     """Have members wake that sleep: a chain follows in less than PATIENCE_S."""
-    team = _ready(count)
-    if team is not None:
-        team_code.call_in(team.control, count)
-        team.busy.release()
+    _with_team(team_code.call_in, count)
 
 
-def _ready(count: int) -> Team | None:
-    """The team with its lock taken and so many members, None while it is busy."""
+def _with_team(function, count, *more):
+    """function(control, members, *more) for who leads the team; None while it is busy."""
     team = _the_team()
     if not team.busy.acquire(blocking=False):
         return None
-    if len(team.threads) < count - 1:
-        team.grow(count)
-    team.keep_off()
-    return team
+    try:
+        members = team.grow(count)
+        team.keep_off()
+        return function(team.control, members, *more)
+    finally:
+        team.busy.release()
 
 
 def _the_team() -> Team:
