@@ -18,7 +18,7 @@ TILE = 2048
 RECORD, PER_PIECE = 2, 3  # words of a step, behind its function and number of pieces
 
 
-@njit("void(uint8[::1], int64, int64, int32[::1], int64, int32[::1])", cache=True, nogil=True)
+@njit(inline="always")
 def add_taps(plane, base, row, w, count, sums):
     """sums[0:count] of the positions from `base` on, with nine weights."""
     w0, w1, w2, w3, w4, w5, w6, w7, w8 = w[0], w[1], w[2], w[3], w[4], w[5], w[6], w[7], w[8]
@@ -51,11 +51,12 @@ def depthwise3x3(cells, place, shape, pad, weights, factor, ints, factors, lines
     plane = np.empty((height + 2) * row, np.uint8)
     plane[:] = np.uint8(pad)
     sums = np.empty(min(np.int64(TILE), count), np.int32)
-    out = np.empty((1, count), np.uint8)
+    out = np.empty(count, np.uint8)
     t = np.empty(staircase.TILE, np.int32)
     none = np.empty(0, np.int32)
     w = np.empty(9, np.int32)
     source, inside = np.int64(cells.ctypes.data), np.int64(plane.ctypes.data) + row + 1
+    to, made = np.int64(target.ctypes.data), np.int64(out.ctypes.data)
     for c in range(first, end):
         for k in range(9):
             w[k] = np.int32(weights[c, k] + factor)
@@ -68,8 +69,10 @@ def depthwise3x3(cells, place, shape, pad, weights, factor, ints, factors, lines
             n = min(count - base, np.int64(TILE))
             add_taps(plane, base, row, w, n, sums)
             staircase.channel(sums, n, none, c, ints, factors, lines, edges, buckets, t,
-                              out[0, base : base + n])
-        maps.store(out, row, c, 0, height, width, target_at, target)
+                              out[base : base + n])
+        at = to + maps.byte_of(target_at, c)
+        for i in range(height):
+            copy(at + i * target_at[4], made + i * row, width)
 
 
 @cfunc(team_code.PART, cache=True)

@@ -13,10 +13,11 @@ from k210sim.kpu.kernels.sums import SUMS
 
 ROWS = 6  # output channels of one register tile
 VECTORS = 2  # registers of 8 positions: 6 * 2 sums, 2 inputs, 1 weight, 1 product in 16 registers
-STEP = VECTORS * 8
+STEP = 8
 SIGNED = True  # weights may be any 16-bit numbers
 WINOGRAD = True  # 3x3 layers may take the way of winograd.py, for which pairs of 16 bits fit
-dot_tile = dot_code.tile(8, ROWS, VECTORS, "vpmaddwd $2, $1, $0", "=x,x,x", False)
+dot_tile, half_tile = (dot_code.tile(8, ROWS, vectors, "vpmaddwd $2, $1, $0", "=x,x,x", False)
+                       for vectors in (VECTORS, 1))
 
 
 @cfunc(SUMS, cache=True)
@@ -24,7 +25,10 @@ def sums(x, offsets, steps, weights, blocks, count, acc, row):
     """See sums.py."""
     # Positions inside: sums of all blocks at once would be written to more pages than the
     # processor's table of translations has entries.
+    whole = count // (8 * VECTORS) * (8 * VECTORS)
     for block in range(blocks):
-        for p in range(0, count, STEP):
-            dot_tile(x + 4 * p, offsets, steps, weights + block * steps * 4 * ROWS,
-                     acc + block * ROWS * row + 4 * p, row)
+        here, to = weights + block * steps * 4 * ROWS, acc + block * ROWS * row
+        for p in range(0, whole, 8 * VECTORS):
+            dot_tile(x + 4 * p, offsets, steps, here, to + 4 * p, row)
+        for p in range(whole, count, 8):
+            half_tile(x + 4 * p, offsets, steps, here, to + 4 * p, row)

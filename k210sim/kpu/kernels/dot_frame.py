@@ -78,6 +78,7 @@ def of(in_shape, outputs, taps, pool, on_sums, pad_value, group, per_block, step
     band = min(rows, max(1, BAND_BYTES // each - below))
     band = -(-rows // -(-rows // band))  # bands of about the same height
     positions = -(-((band - 1) * row + columns) // step) * step
+    positions += -positions % 16  # rows of sums begin at a cache line
     plane = max((band + below) * row, positions + below * row + 2)
     # Room for rows that are written too far (maps.words), and an odd number of cache lines
     # from one group to the next, which spreads them over the cache.
@@ -106,6 +107,7 @@ def winograd(in_shape, outputs, on_sums, pad_value, group, per_block, step) -> F
     band = min(rows, max(BAND_BYTES // each, -(-LEAST_POSITIONS // row), 1))
     band = -(-rows // -(-rows // band))
     positions = -(-((band - 1) * row + columns) // step) * step
+    positions += -positions % 16
     if positions // 16 % 2 == 0:
         positions += max(16, step)  # an odd number of cache lines spreads rows over the cache
     plane = max((band + 1) * row, positions + row + 2)

@@ -1,7 +1,7 @@
 """Code generation of what staircase.py does with sums: batch norm, lines, bytes, all in registers.
 
 Arguments are numbers and addresses: an array that is handed to a function costs more than the bytes
-of a small map. Vectors of 16 need no loop over what is left of a row but for its end, where the
+of a small map. Whole vectors need no loop over what is left of a row but for its end, where the
 same code works on one sum at a time.
 """
 
@@ -9,7 +9,7 @@ from llvmlite import ir
 from numba import njit, types
 from numba.extending import intrinsic
 
-LANES = 16
+LANES = 8
 FEW = 4  # lines of one channel
 I8, I32, I64, F32 = ir.IntType(8), ir.IntType(32), ir.IntType(64), ir.FloatType()
 MAGIC = 1.5 * 2.0**23  # leaves no bits below the point: nearest, ties to even

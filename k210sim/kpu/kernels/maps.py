@@ -67,6 +67,22 @@ def mix16(typingctx, out, row0, row1, row2, row3, wide, mask):
     return types.void(*[types.int64] * 5, types.boolean, types.int32), codegen
 
 
+@intrinsic
+def interleave16(typingctx, out, left, right):
+    """16 bytes from each of two addresses by turns to a third."""
+    def codegen(context, builder, sig, args):
+        pixels = ir.VectorType(ir.IntType(8), 16)
+        rows = [builder.load(builder.inttoptr(one, pixels.as_pointer())) for one in args[1:]]
+        for row in rows:
+            row.align = 1
+        turns = [i // 2 + i % 2 * 16 for i in range(32)]
+        both = builder.shuffle_vector(*rows, ir.Constant(ir.VectorType(ir.IntType(32), 32), turns))
+        builder.store(both, builder.inttoptr(args[0], both.type.as_pointer())).align = 1
+        return context.get_dummy_value()
+
+    return types.void(*[types.int64] * 3), codegen
+
+
 @njit(inline="always")
 def mix(row0, row1, row2, row3, wide, mask, count, line):
     """Words of two or four rows of bytes; `count` may be a constant."""
@@ -234,15 +250,21 @@ def store_blocks(rows, row, channel, first, count, shape, place, cells):
     bottom, right bottom."""
     channels = np.int64(rows.shape[0]) // 4
     whole, odd = shape[2] // 2, shape[2] % 2
+    source, to = np.int64(rows.ctypes.data), np.int64(cells.ctypes.data)
     for c in range(channels):
         at = byte_of(place, channel + c)
         for y in range(2 * first, min(2 * (first + count), shape[1])):
             start = (y // 2 - first) * row
-            left = rows[y % 2 * 2 * channels + c, start : start + whole + odd]
-            right = rows[(y % 2 * 2 + 1) * channels + c, start : start + whole]
-            target = cells[at + y * place[4] : at + y * place[4] + shape[2]]
-            for j in range(whole):
-                target[2 * j] = left[j]
-                target[2 * j + 1] = right[j]
+            left, right = y % 2 * 2 * channels + c, (y % 2 * 2 + 1) * channels + c
+            here = at + y * place[4]
+            if whole >= 16:
+                for some in range(0, whole, 16):
+                    j = start + min(some, whole - 16)
+                    interleave16(to + here + 2 * (j - start), source + left * rows.shape[1] + j,
+                                 source + right * rows.shape[1] + j)
+            else:
+                for j in range(whole):
+                    cells[here + 2 * j] = rows[left, start + j]
+                    cells[here + 2 * j + 1] = rows[right, start + j]
             if odd:
-                target[2 * whole] = left[whole]
+                cells[here + 2 * whole] = rows[left, start + whole]
