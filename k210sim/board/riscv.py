@@ -34,7 +34,7 @@ from k210sim.repl.interpreter import Outcome
 from k210sim.repl.port_thread import PortThread
 from k210sim.serialport.uart import BITS_PER_BYTE, WIRE_LIMIT, PortClosed
 
-STATE_VERSION = 1
+STATE_VERSION = 2
 STOP_S = 10.0
 IDLE_LOOK_S = 0.01
 PARKED_LOOK_S = 1.0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import logging
 import sys
 import time
@@ -19,8 +20,6 @@ from k210sim.saving import Saved
 log = logging.getLogger("k210sim.riscv")
 
 SPIN_PLACES = 256  # most words of RAM that such a loop touches
-MOST_STALE = 1024  # instructions that one fence.i makes forgotten one by one
-EDGES = 3  # where off may be behind RAM: an instruction of 2 or 4 bytes later, and AWAY
 _loaded = False
 
 
@@ -75,12 +74,15 @@ class Spin:
 class Hart(Saved):
     """Registers and state of one hart."""
 
+    NOT_SAVED = frozenset({"address"})
+
     def __init__(self, number: int):
         self.number = number
         self.all = np.zeros(st.HART_SIZE, np.int64)
+        self.address = self.all.ctypes.data  # on the host
         self.x = self.all[st.X_AT : st.F_AT]  # see execute.py
         self.f = self.all[st.F_AT : st.S_AT]
-        self.s = self.all[st.S_AT : st.CODE_AT]
+        self.s = self.all[st.S_AT : st.S_AT + st.SIZE]
         self.state = memoryview(self.s)  # the same, faster for single values
         self.waiting = False
         self.spin: Spin | None = None
@@ -103,13 +105,13 @@ class Hart(Saved):
 
     def save_state(self) -> dict:
         state = super().save_state()
-        state["all"][st.CODE_AT :] = 0  # where this process has its tables means nothing elsewhere
+        state["all"][st.RAM_AT :] = 0  # where this process has its tables means nothing elsewhere
         return state
 
     def load_state(self, state: dict) -> None:
-        tables = self.all[st.CODE_AT :].copy()
+        tables = self.all[st.RAM_AT :].copy()
         super().load_state(state)
-        self.all[st.CODE_AT :] = tables
+        self.all[st.RAM_AT :] = tables
 
     @property
     def pc(self) -> int:
@@ -162,31 +164,26 @@ class Core:
         self.execute, self.idle, self.device = load_execute()
         self.ram = np.zeros(st.RAM_SIZE, np.int8)
         slots = st.RAM_SIZE // 2
-        code = np.zeros(slots + EDGES, np.int64)
+        code = np.zeros(slots + st.EDGES, np.int64)
         code[slots:] = op.EDGE
         self.code = code[:slots]
         self.pages = np.zeros(st.RAM_SIZE >> st.PAGE_SHIFT, np.uint8)
-        seen = np.zeros(slots, np.int16)
-        self._stale = np.zeros(MOST_STALE, np.int64)
+        self._seen = np.zeros(slots, np.int16)
+        self._stale = np.zeros(st.MOST_STALE, np.int64)
         self.entries = jit.new_entries()
         self.harts = [Hart(0), Hart(1)]
+        places = {
+            st.RAM_AT: self.ram, st.CODE_AT: code, st.SEEN_AT: self._seen, st.PAGES_AT: self.pages,
+            st.ENTRIES_AT: self.entries, st.STALE_AT: self._stale, st.REGS_AT: bus.regs,
+            st.FLAGS_AT: bus.flags, st.PAGE_OF_AT: bus.page_of, st.ROWS_AT: bus.rows,
+        }  # fmt: skip
         for hart in self.harts:
-            hart.all[st.CODE_AT] = self.code.ctypes.data
-            hart.all[st.ENTRIES_AT] = self.entries.ctypes.data
+            for at, array in places.items():
+                hart.all[at] = array.ctypes.data
             hart.all[st.ACCESS_AT] = self.device.access.address
-            hart.all[st.REGS_AT] = bus.regs.ctypes.data
-            hart.all[st.FLAGS_AT] = bus.flags.ctypes.data
-            hart.all[st.PAGE_OF_AT] = bus.page_of.ctypes.data
-            hart.all[st.ROWS_AT] = bus.rows.ctypes.data
-        memory = (
-            self.ram, self.ram.view(np.int16), self.ram.view(np.int32), self.ram.view(np.int64),
-            code, seen, self.pages, bus.regs, bus.flags, bus.page_of,
-            bus.rows, self.entries, self._stale,
-        )  # fmt: skip
-        self._arguments = [
-            (h.s, h.x, h.f, h.f.view(np.float64), h.f.view(np.float32), *memory)
-            for h in self.harts
-        ]
+        self._bus = bus  # its arrays must stay
+        kind = ctypes.CFUNCTYPE(ctypes.c_int64, ctypes.c_int64, ctypes.c_int64)
+        self._enter = kind(self.execute.run.address)
         self._words = self.ram.view(np.int64)
         self._places = np.zeros(SPIN_PLACES, np.int64)
         self._found = np.zeros(self.idle.FOUND, np.int64)
@@ -248,7 +245,7 @@ class Core:
 
     def run(self, hart: Hart, budget: int) -> int:
         """Let a hart execute; see execute.run. DONE, LOAD, STORE or WAIT."""
-        status = self.execute.run(budget, *self._arguments[hart.number])
+        status = self._enter(budget, hart.address)
         if status == st.FENCED:
             return self._run_on(hart, budget)
         return status
@@ -263,13 +260,13 @@ class Core:
                 s[st.EXECUTED] = 0
                 status = st.DONE
             else:
-                status = self.execute.run(budget - done, *self._arguments[hart.number])
+                status = self._enter(budget - done, hart.address)
         s[st.EXECUTED] += done
         return status
 
     def _forget_stale(self, count: int) -> None:
         """Forget the decoded instructions that RAM does not hold any more; see execute.fence."""
-        if count > MOST_STALE:
+        if count > st.MOST_STALE:
             self.forget_code()
             return
         self._end_spins()
@@ -284,8 +281,8 @@ class Core:
         if hart.has_reason_to_wake:
             return None
         found = self._found
-        arguments = self._arguments[hart.number]
-        if not self.idle.find(longest, found, *arguments, self._places):
+        if not self.idle.find(longest, self.execute.run.address, hart.all, self._words, self.code,
+                              self.entries, found, self._places):  # fmt: skip
             return None
         idle = self.idle
         places = self._places[: found[idle.PLACES]]

@@ -14,19 +14,31 @@ numba compile this file anew; `touch` it (an installed package gets new time sta
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
+from numba import carray, cfunc, njit
 
 from k210sim.devices import hot
-from k210sim.devices.cells import KIND_SHIFT, READ, WRITE
+from k210sim.devices.bus import MAX_PAGES, PAGE
+from k210sim.devices.cells import KIND_SHIFT, READ, ROW, WRITE
 from k210sim.riscv import csr, float_ops
 from k210sim.riscv import opcodes as op
 from k210sim.riscv import state as st
 from k210sim.riscv.decode import decode, expand
-from k210sim.riscv.jit_call import call_region
+from k210sim.riscv.jit_call import (
+    call_region,
+    float32_at,
+    float64_at,
+    int8_at,
+    int16_at,
+    int32_at,
+    int64_at,
+    uint8_at,
+    uint32_at,
+)
 from k210sim.riscv.softfloat import BOX, multiply_wide
 from k210sim.riscv.timing import CLOCKS, INSTRUCTIONS
 
 SIGN = -0x8000000000000000
+WORDS = MAX_PAGES * PAGE // 4  # registers of all devices
 MASK = st.RAM_SIZE - 1
 LAST = st.RAM_SIZE - 2
 FAULT, MISALIGNED, SERVE = 1, 2, 3
@@ -270,15 +282,8 @@ def atomic(s, x, rd, address, operand, f5, size, r32, r64):
     return np.int64(-1)
 
 
-@njit(
-    "int64(int64, int64[::1], int64[::1], int64[::1], float64[::1], float32[::1], int8[::1],"
-    " int16[::1], int32[::1], int64[::1], int64[::1], int16[::1], uint8[::1], uint32[::1],"
-    " uint8[::1], int16[::1], int64[:, ::1], int64[:, ::1], int64[::1])",
-    cache=True,
-    nogil=True,
-)
-def run(budget, s, x, f, fd, fs, r8, r16, r32, r64, code, seen, pages, regs, flags, page_of, rows,
-        entries, stale):  # fmt: skip
+@cfunc("int64(int64, int64)", cache=True)
+def run(budget, hart):
     """Execute up to `budget` instructions; returns DONE, LOAD, STORE, WAIT or FENCED.
 
     FENCED: behind a fence.i that has found s[EXIT_VALUE] instructions written over, see `fence`.
@@ -289,6 +294,23 @@ def run(budget, s, x, f, fd, fs, r8, r16, r32, r64, code, seen, pages, regs, fla
         BLOCK in `code` the address of the region's function, the number of the block in it, and the
         decoded instruction that BLOCK stands for (see jit.py)
     """
+    h = carray(int64_at(hart), st.HART_SIZE)
+    x, f, s = h[st.X_AT : st.F_AT], h[st.F_AT : st.S_AT], h[st.S_AT : st.S_AT + st.SIZE]
+    fd = carray(float64_at(hart + 8 * st.F_AT), st.S_AT - st.F_AT)
+    fs = carray(float32_at(hart + 8 * st.F_AT), 2 * (st.S_AT - st.F_AT))
+    r8 = carray(int8_at(h[st.RAM_AT]), st.RAM_SIZE)
+    r16 = carray(int16_at(h[st.RAM_AT]), st.RAM_SIZE // 2)
+    r32 = carray(int32_at(h[st.RAM_AT]), st.RAM_SIZE // 4)
+    r64 = carray(int64_at(h[st.RAM_AT]), st.RAM_SIZE // 8)
+    code = carray(int64_at(h[st.CODE_AT]), st.RAM_SIZE // 2 + st.EDGES)
+    seen = carray(int16_at(h[st.SEEN_AT]), st.RAM_SIZE // 2)
+    pages = carray(uint8_at(h[st.PAGES_AT]), st.RAM_SIZE >> st.PAGE_SHIFT)
+    entries = carray(int64_at(h[st.ENTRIES_AT]), (st.ENTRIES, 3))
+    stale = carray(int64_at(h[st.STALE_AT]), st.MOST_STALE)
+    regs = carray(uint32_at(h[st.REGS_AT]), WORDS)
+    flags = carray(uint8_at(h[st.FLAGS_AT]), WORDS)
+    page_of = carray(int16_at(h[st.PAGE_OF_AT]), st.PAGES)
+    rows = carray(int64_at(h[st.ROWS_AT]), (MAX_PAGES, ROW))
     n = np.int64(0)
     status = np.int64(st.DONE)
     csr.take_interrupt(s)

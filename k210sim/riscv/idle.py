@@ -4,8 +4,6 @@ A round executed one instruction at a time tells what it loads and stores. When 
 where it began with the same registers, and every word of RAM that it has touched holds what it
 held, then nothing but an interrupt, another hart or a device can ever change what it does. Not
 looked at are the counters: a loop that reads one is no such loop, nor is one that uses a device.
-
-Editing execute.py does not make numba compile this file anew; `touch` it.
 """
 
 from __future__ import annotations
@@ -13,9 +11,10 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-from k210sim.riscv import execute
 from k210sim.riscv import opcodes as op
 from k210sim.riscv import state as st
+from k210sim.riscv.execute import SOFTWARE_AT
+from k210sim.riscv.jit_call import call_run
 
 MASK = st.RAM_SIZE - 1
 PC, LENGTH, TRAPS, PLACES, LOWEST, HIGHEST = range(6)  # of `found`
@@ -53,20 +52,15 @@ def same_state(s, x, f, s0, x0, f0):
     return True
 
 
-@njit(
-    "boolean(int64, int64[::1], int64[::1], int64[::1], int64[::1], float64[::1], float32[::1],"
-    " int8[::1], int16[::1], int32[::1], int64[::1], int64[::1], int16[::1], uint8[::1],"
-    " uint32[::1], uint8[::1], int16[::1], int64[:, ::1], int64[:, ::1], int64[::1], int64[::1])",
-    cache=True,
-    nogil=True,
-)
-def find(limit, found, s, x, f, fd, fs, r8, r16, r32, r64, code, seen, pages, regs, flags, page_of,
-         rows, entries, stale, places):  # fmt: skip
+@njit("boolean(int64, int64, int64[::1], int64[::1], int64[::1], int64[:, ::1], int64[::1],"
+      " int64[::1])", cache=True, nogil=True)  # fmt: skip
+def find(limit, run, h, r64, code, entries, found, places):
     """Whether the hart is in a loop of up to `limit` instructions in which it only waits.
 
-    Executes up to so many; what `execute.run` gets is between `found` and `places`. found : then
-    tells the loop. places : gets the 64-bit words of RAM that it touches, by their number
+    Executes up to so many. run : address of execute.run. h : the hart's arrays. found : then tells
+    the loop. places : gets the 64-bit words of RAM that it touches, by their number
     """
+    x, f, s = h[st.X_AT : st.F_AT], h[st.F_AT : st.S_AT], h[st.S_AT : st.S_AT + st.SIZE]
     s0, x0, f0 = s.copy(), x.copy(), f.copy()
     values = np.empty(places.size, np.int64)
     used = 0
@@ -107,10 +101,9 @@ def find(limit, found, s, x, f, fd, fs, r8, r16, r32, r64, code, seen, pages, re
                         return False
                     places[used], values[used] = place, r64[place]
                     used += 1
-            elif size != 4 or address != execute.SOFTWARE_AT + (s[st.HARTID] << 2):
+            elif size != 4 or address != SOFTWARE_AT + (s[st.HARTID] << 2):
                 return False
-        status = execute.run(1, s, x, f, fd, fs, r8, r16, r32, r64, code, seen, pages, regs,
-                             flags, page_of, rows, entries, stale)  # fmt: skip
+        status = call_run(run, np.int64(1), np.int64(h.ctypes.data))
         if status != st.DONE:
             return False
         if s[st.PC] == s0[st.PC] and same_state(s, x, f, s0, x0, f0):

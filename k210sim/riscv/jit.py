@@ -20,7 +20,6 @@ from k210sim.riscv.jit_compiler import Compiler, shared
 from k210sim.riscv.jit_region import Region, discover
 
 ENVIRONMENT = "K210SIM_JIT"
-ROWS = 1 << 16
 LINE_SHIFT = 6  # samples are counted by lines of 64 bytes
 THRESHOLD = 8  # turns that ended in a line make it hot
 TOKENS = (0, 3, 5, 7)  # eighths of a region: instructions that are looked at first
@@ -34,7 +33,7 @@ def wanted() -> bool:
 
 def new_entries() -> np.ndarray:
     """The table behind BLOCK: (address of the function, number of the block, instruction)."""
-    return np.zeros((ROWS, 3), np.int64)
+    return np.zeros((st.ENTRIES, 3), np.int64)
 
 
 def original(code: np.ndarray, entries: np.ndarray, offset: int) -> int:
@@ -88,7 +87,7 @@ class Jit:
         self._taken = _Taken(self._owner)
         self._numbers = itertools.count(1)
         self._samples: dict[int, int] = {}  # by line
-        self._free = list(range(ROWS - 1, -1, -1))
+        self._free = list(range(st.ENTRIES - 1, -1, -1))
         self._settled: set[int] = set()  # lines of compiled code where no loop is to be found
         self._pending: str | None = None  # key of the region being compiled
         self.use_program("")
@@ -140,16 +139,16 @@ class Jit:
         placed = False
         for index in np.flatnonzero(~(differ.any(axis=1) | self._closed)).tolist():
             region, address = found[index]
-            if self._matches(region):
+            at, words = region.table
+            differ = (originals(self._code[at], self._entries) ^ words) & ~op.DEVICE
+            if differ.any():  # what is decoded last is looked at first the next time
+                first = int(np.argmax(differ != 0))
+                self._tokens[:, index, 0] = at[first], words[first]
+            else:
                 self._closed[index] = True
                 placed |= self._install(region, address, index)
         self._patience = SOONEST if placed else min(2 * self._patience, LATEST)
         self._turns_to_look = self._patience
-
-    def _matches(self, region: Region) -> bool:
-        """Whether the instructions of a region are those decoded now."""
-        at, words = region.table
-        return not ((originals(self._code[at], self._entries) ^ words) & ~op.DEVICE).any()
 
     def compile_all(self) -> None:
         """Compile whatever is decoded and not compiled yet, now."""

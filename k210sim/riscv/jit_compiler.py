@@ -18,7 +18,7 @@ from k210sim.riscv.jit_region import Region
 
 # the files that decide what code comes out for the same instructions
 SOURCES = ("opcodes.py", "state.py", "softfloat.py", "timing.py", "jit_region.py", "jit_ir.py",
-           "jit_float.py", "jit_native.py")  # fmt: skip
+           "jit_float.py", "jit_register.py", "jit_wait.py", "jit_native.py")  # fmt: skip
 NICENESS = 5
 
 log = logging.getLogger("k210sim.riscv.jit")

@@ -9,47 +9,27 @@ Editing execute.py or hot.py does not make numba compile this file anew; `touch`
 from __future__ import annotations
 
 import numpy as np
-from llvmlite import ir
-from numba import carray, cfunc, types
-from numba.extending import intrinsic
+from numba import carray, cfunc
 
-from k210sim.devices.bus import MAX_PAGES, PAGE
+from k210sim.devices.bus import MAX_PAGES
 from k210sim.devices.cells import READ, ROW, WRITE
 from k210sim.riscv import execute
 from k210sim.riscv import state as st
-
-WORDS = MAX_PAGES * PAGE // 4
-
-
-def _pointer(kind):
-    @intrinsic
-    def pointer(typing_context, address):
-        def generate(context, builder, signature, arguments):
-            bits = ir.IntType(kind.bitwidth).as_pointer()
-            return builder.inttoptr(arguments[0], bits)
-
-        return types.CPointer(kind)(types.int64), generate
-
-    return pointer
+from k210sim.riscv.jit_call import int16_at, int64_at, uint8_at, uint32_at
 
 
-_words, _bytes, _halfwords, _longs = map(
-    _pointer, (types.uint32, types.uint8, types.int16, types.int64)
-)
-
-
-@cfunc("int64(CPointer(int64), int64, int64, int64, int64)", cache=True)
+@cfunc("int64(int64, int64, int64, int64, int64)", cache=True)
 def access(hart, address, size, stores, value):
     """1 when a load or store outside RAM is done, else 0: then nothing has happened.
 
-    hart : its arrays. size : 4 or 8 bytes. stores : 1 stores `value`, 0 loads; what a load gets,
-    without sign, is in the state's EXIT_VALUE
+    hart : address of its arrays. size : 4 or 8 bytes. stores : 1 stores `value`, 0 loads; what a
+    load gets, without sign, is in the state's EXIT_VALUE
     """
-    h = carray(hart, st.HART_SIZE)
-    regs = carray(_words(h[st.REGS_AT]), WORDS)
-    flags = carray(_bytes(h[st.FLAGS_AT]), WORDS)
-    page_of = carray(_halfwords(h[st.PAGE_OF_AT]), st.PAGES)
-    rows = carray(_longs(h[st.ROWS_AT]), (MAX_PAGES, ROW))
+    h = carray(int64_at(hart), st.HART_SIZE)
+    regs = carray(uint32_at(h[st.REGS_AT]), execute.WORDS)
+    flags = carray(uint8_at(h[st.FLAGS_AT]), execute.WORDS)
+    page_of = carray(int16_at(h[st.PAGE_OF_AT]), st.PAGES)
+    rows = carray(int64_at(h[st.ROWS_AT]), (MAX_PAGES, ROW))
     page = address >> st.PAGE_SHIFT
     if address & (size - 1) or page < 0 or page >= st.PAGES or page_of[page] < 0:
         return np.int64(0)

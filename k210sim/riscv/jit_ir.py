@@ -17,23 +17,27 @@ all registers in and out.
 
 from __future__ import annotations
 
-from k210sim.riscv import jit_float
+from k210sim.riscv import jit_float, jit_register, jit_wait
 from k210sim.riscv import jit_region as regions
 from k210sim.riscv import opcodes as op
 from k210sim.riscv import state as st
-from k210sim.riscv.jit_region import BRANCHES, FLOATS, LOADS, STORES, Block, Region, immediate
+from k210sim.riscv.jit_region import (
+    BRANCHES,
+    FLOATS,
+    LOADS,
+    SIZES,
+    STORES,
+    UNSIGNED_LOADS,
+    Block,
+    Region,
+    immediate,
+)
 from k210sim.riscv.timing import CLOCKS, INSTRUCTIONS
 
 PARAMETERS = "i64 %entry, ptr %hart, ptr %ram, i64 %count, i64 %budget"
-FAR = 1 << 40  # clocks: longer than any turn
 MOSTLY = "!prof !0"
 WEIGHTS = '!0 = !{!"branch_weights", i32 1000000, i32 1}\n'
 HEADS = {"x": st.X_AT, "f": st.F_AT}
-SIZES = {
-    op.LB: 1, op.LH: 2, op.LW: 4, op.LD: 8, op.LBU: 1, op.LHU: 2, op.LWU: 4,
-    op.SB: 1, op.SH: 2, op.SW: 4, op.SD: 8, op.FLW: 4, op.FLD: 8, op.FSW: 4, op.FSD: 8,
-}  # fmt: skip
-UNSIGNED_LOADS = (op.LBU, op.LHU, op.LWU)
 CONDITIONS = {
     op.BEQ: "eq", op.BNE: "ne", op.BLT: "slt", op.BGE: "sge", op.BLTU: "ult", op.BGEU: "uge",
 }  # fmt: skip
@@ -73,6 +77,7 @@ class Translator:
         self.starts = {block.start: number for number, block in enumerate(region.blocks)}
         self.lines: list[str] = []
         self.exits: list[str] = []
+        self.uses_registers = False
         self.used: set[str] = set()  # registers as x5, f1
         self.written: set[str] = set()
         self.known: dict[str, str] = {}  # values of registers in this block
@@ -120,7 +125,7 @@ class Translator:
         self.written.add(register)
         self.known[register] = self.changed[register] = value
 
-    def _stores(self) -> list[str]:
+    def stores(self) -> list[str]:
         """Instructions that store what the block has changed so far."""
         return [f"  store i64 {value}, ptr %{name}" for name, value in self.changed.items()]
 
@@ -130,7 +135,7 @@ class Translator:
         self.emit(f"br i1 {condition}, label %{go}, label %{leave}, {MOSTLY}")
         self.lines.append(f"{go}:")
         self.exits += [
-            f"{leave}:", *self._stores(),
+            f"{leave}:", *self.stores(),
             f"  %{leave}.n = add i64 %n.{self.block.start}, {self.done}",
             f"  store i64 %{leave}.n, ptr %n",
             f"  store i64 {st.RAM_BASE + self.at}, ptr %pc", "  br label %back",
@@ -189,13 +194,7 @@ class Translator:
         self.emit(f"%n.{start} = load i64, ptr %n")
         self.emit(f"%m.{start} = add i64 %n.{start}, {len(block.words)}")
         self.leave_unless(self.value(f"icmp sle i64 %m.{start}, %budget"))
-        counted = regions.countdown(block)
-        if counted:
-            self._count_down(*counted)
-            return
-        wait = regions.cycle_wait(block)
-        if wait:
-            self._wait_for_cycle(wait)
+        if jit_wait.translate(self):
             return
         for self.done, (self.at, self.word) in enumerate(block.words):  # noqa: B007
             self._instruction()
@@ -204,76 +203,15 @@ class Translator:
             self._end_block()
             self.emit(f"br label %{self.go_to(block.end)}")
 
-    def _count_down(self, register: int, step: int, narrow: bool) -> None:
-        """All rounds of a block that counts a register to zero, as many as the turn covers."""
-        start, size = self.block.start, len(self.block.words)
-        before = self.x(register)
-        kind = "i32" if narrow else "i64"
-        if narrow:
-            before = self.value(f"trunc i64 {before} to i32")
-        # rounds to zero less one, so that the largest fits: 0 goes all around
-        more = f"add i32 {before}, -1" if step < 0 else f"xor i32 {before}, -1"
-        more = self.value(more.replace("i32", kind))
-        if narrow:
-            more = self.value(f"zext i32 {more} to i64")
-        room = self.value(f"sub i64 %budget, %m.{start}")
-        room = self.value(f"udiv i64 {room}, {size}")
-        to_zero = self.value(f"icmp ule i64 {more}, {room}")
-        more = self.value(f"select i1 {to_zero}, i64 {more}, i64 {room}")
-        rounds = self.value(f"add i64 {more}, 1")
-        spent = self.value(f"mul i64 {rounds}, {size}")
-        if narrow:
-            rounds = self.value(f"trunc i64 {rounds} to i32")
-        after = self.value(f"{'sub' if step < 0 else 'add'} {kind} {before}, {rounds}")
-        if narrow:
-            after = self.value(f"sext i32 {after} to i64")
-        self.set_x(register, after)
-        self.lines += self._stores()
-        self.emit(f"store i64 {self.value(f'add i64 %n.{start}, {spent}')}, ptr %n")
-        onward = self.go_to(self.block.end)
-        self.emit(f"br i1 {to_zero}, label %{onward}, label %b{start}")
-
-    def _wait_for_cycle(self, wait: regions.CycleWait) -> None:
-        """All rounds of a block that reads mcycle until enough have passed."""
-        start, size = self.block.start, len(self.block.words)
-        since, until = self.x(wait.since), self.x(wait.until)
-        parts, now = self._clocks(f"%n.{start}")
-        passed = self.value(f"sub i64 {now}, {since}")
-        waits = self.value(f"icmp ult i64 {passed}, {until}")
-        missing = self.value(f"sub i64 {until}, {passed}")
-        near = self.value(f"icmp ult i64 {missing}, {FAR}")
-        missing = self.value(f"select i1 {near}, i64 {missing}, i64 {FAR}")
-        # the fewest rounds after which so many clocks more have passed
-        missing = self.value(f"mul i64 {missing}, {INSTRUCTIONS}")
-        rest = self.value(f"urem i64 {parts}, {INSTRUCTIONS}")
-        missing = self.value(f"sub i64 {missing}, {rest}")
-        missing = self.value(f"add i64 {missing}, {size * CLOCKS - 1}")
-        more = self.value(f"udiv i64 {missing}, {size * CLOCKS}")
-        more = self.value(f"select i1 {waits}, i64 {more}, i64 0")
-        room = self.value(f"sub i64 %budget, %m.{start}")
-        room = self.value(f"udiv i64 {room}, {size}")
-        fits = self.value(f"icmp ule i64 {more}, {room}")
-        more = self.value(f"select i1 {fits}, i64 {more}, i64 {room}")
-        spent = self.value(f"mul i64 {more}, {size}")
-        _, now = self._clocks(self.value(f"add i64 %n.{start}, {spent}"))
-        passed = self.value(f"sub i64 {now}, {since}")
-        self.set_x(wait.read, now)
-        self.set_x(wait.passed, passed)
-        self.lines += self._stores()
-        self.emit(f"store i64 {self.value(f'add i64 %m.{start}, {spent}')}, ptr %n")
-        again = self.value(f"icmp ult i64 {passed}, {until}")
-        onward = self.go_to(self.block.end)
-        self.emit(f"br i1 {again}, label %b{start}, label %{onward}")
-
-    def _clocks(self, done: str) -> tuple[str, str]:
+    def clocks(self, done: str) -> tuple[str, str]:
         """(parts of clocks since the turn's first one, mcycle) after `done` instructions of it."""
         parts = self.value(f"mul i64 {done}, {CLOCKS}")
-        parts = self.value(f"add i64 {parts}, {self._state(st.PART)}")
+        parts = self.value(f"add i64 {parts}, {self.state(st.PART)}")
         whole = self.value(f"udiv i64 {parts}, {INSTRUCTIONS}")
-        return parts, self.value(f"add i64 {self._state(st.CYCLE)}, {whole}")
+        return parts, self.value(f"add i64 {self.state(st.CYCLE)}, {whole}")
 
     def _end_block(self) -> None:
-        self.lines += self._stores()
+        self.lines += self.stores()
         self.emit(f"store i64 %m.{self.block.start}, ptr %n")
 
     # --- instructions ---------------------------------------------------------------------------
@@ -305,7 +243,7 @@ class Translator:
             base = st.RAM_BASE + self.at if code == op.AUIPC else 0
             self.set_x(rd, str(base + imm))
         elif code in (*LOADS, *STORES) and word & op.DEVICE and SIZES[code] >= 4:
-            self._access_device(code, rd, self.x(rs1), self.x(rs2), imm)
+            jit_register.access(self, code, rd, self.x(rs1), self.x(rs2), imm)
         elif code in LOADS:
             at = self.memory(self.x(rs1), imm, SIZES[code])
             self.set_x(rd, self.load(at, SIZES[code], code not in UNSIGNED_LOADS))
@@ -335,7 +273,7 @@ class Translator:
         else:
             self.set_x(rd, self.value(f"{name} i64 {a}, {b}"))
 
-    def _state(self, number: int) -> str:
+    def state(self, number: int) -> str:
         """A value of the hart's state, see state.py."""
         at = self.value(f"getelementptr i64, ptr %hart, i64 {st.S_AT + number}")
         return self.value(f"load i64, ptr {at}")
@@ -343,12 +281,12 @@ class Translator:
     def _read_csr(self, rd: int, number: int) -> None:
         """A register that the block itself does not change, or a counter."""
         if number == regions.MHARTID:
-            self.set_x(rd, self._state(st.HARTID))
+            self.set_x(rd, self.state(st.HARTID))
             return
         if number in (regions.FFLAGS, regions.FRM, regions.FCSR):
-            units = self.value(f"and i64 {self._state(st.MSTATUS)}, {st.MSTATUS_FS}")
+            units = self.value(f"and i64 {self.state(st.MSTATUS)}, {st.MSTATUS_FS}")
             self.leave_unless(self.value(f"icmp ne i64 {units}, 0"))
-            value = self._state(st.FCSR)
+            value = self.state(st.FCSR)
             if number == regions.FFLAGS:
                 value = self.value(f"and i64 {value}, 31")
             elif number == regions.FRM:
@@ -357,9 +295,9 @@ class Translator:
             return
         done = self.value(f"add i64 %n.{self.block.start}, {self.done}")
         if number in (regions.MINSTRET, regions.INSTRET):
-            self.set_x(rd, self.value(f"add i64 {self._state(st.INSTRET)}, {done}"))
+            self.set_x(rd, self.value(f"add i64 {self.state(st.INSTRET)}, {done}"))
             return
-        self.set_x(rd, self._clocks(done)[1])
+        self.set_x(rd, self.clocks(done)[1])
 
     def _high_product(self, rd: int, a: str, b: str, extend_a: str, extend_b: str) -> None:
         a = self.value(f"{extend_a} i64 {a} to i128")
@@ -404,11 +342,11 @@ class Translator:
     def memory(self, base: str, imm: int, size: int) -> str:
         """A pointer into RAM; an address elsewhere or a misaligned one is left to the interpreter.
         """
-        offset, inside = self._in_ram(base, imm, size)
+        offset, inside = self.in_ram(base, imm, size)
         self.leave_unless(inside)
-        return self._pointer(offset)
+        return self.pointer(offset)
 
-    def _in_ram(self, base: str, imm: int, size: int) -> tuple[str, str]:
+    def in_ram(self, base: str, imm: int, size: int) -> tuple[str, str]:
         """(address - 0x40000000, i1: whether an aligned access there is one of RAM).
 
         RAM and its uncached twin differ in one bit of the first.
@@ -418,38 +356,9 @@ class Translator:
         other = self.value(f"and i64 {offset}, {~free}")
         return offset, self.value(f"icmp eq i64 {other}, 0")
 
-    def _pointer(self, offset: str) -> str:
+    def pointer(self, offset: str) -> str:
         inside = self.value(f"and i64 {offset}, {st.RAM_SIZE - 1}")
         return self.value(f"getelementptr i8, ptr %ram, i64 {inside}")
-
-    def _access_device(self, code: int, rd: int, base: str, value: str, imm: int) -> None:
-        """A load or store that is known to use registers, or RAM as well: by jit_device.access."""
-        size, stores = SIZES[code], code in STORES
-        offset, inside = self._in_ram(base, imm, size)
-        ram, device, done = self.label("ram"), self.label("device"), self.label("done")
-        self.emit(f"br i1 {inside}, label %{ram}, label %{device}")
-        self.lines.append(f"{device}:")
-        address = self.value(f"add i64 {offset}, {st.TWIN_HIGH << 23}")
-        at = self.value(f"getelementptr i64, ptr %hart, i64 {st.ACCESS_AT}")
-        access = self.value(f"load ptr, ptr {at}")
-        served = self.value(f"call i64 {access}(ptr %hart, i64 {address}, i64 {size}, "
-                            f"i64 {int(stores)}, i64 {value if stores else 0})")  # fmt: skip
-        self.leave_unless(self.value(f"icmp ne i64 {served}, 0"))
-        got = None if stores else self._state(st.EXIT_VALUE)
-        if got and code == op.LW:
-            got = self.value(f"trunc i64 {got} to i32")
-            got = self.value(f"sext i32 {got} to i64")
-        last = self.label("served")
-        self.lines += [f"  br label %{last}", f"{last}:", f"  br label %{done}", f"{ram}:"]
-        pointer = self._pointer(offset)
-        if stores:
-            self.store(pointer, size, value)
-        else:
-            loaded = self.load(pointer, size, code not in UNSIGNED_LOADS)
-        self.lines += [f"  br label %{done}", f"{done}:"]
-        if not stores:
-            both = f"phi i64 [{loaded}, %{ram}], [{got}, %{last}]"
-            self.set_x(rd, self.value(both))
 
     def load(self, pointer: str, size: int, signed: bool) -> str:
         kind = f"i{8 * size}"
@@ -507,5 +416,8 @@ def _ways_out(function: str, stores: list[str]) -> list[str]:
 
 def translate(region: Region, name: str, fma: bool) -> str:
     """A module of LLVM IR with the function `name`. fma : the host multiplies and adds in one."""
-    text = Translator(region, name, fma).function()
+    translator = Translator(region, name, fma)
+    text = translator.function()
+    if translator.uses_registers:
+        text += jit_register.FUNCTION
     return text + jit_float.DECLARATIONS + WEIGHTS

@@ -25,6 +25,11 @@ LINK = (1, 5)  # registers that calls put their return address into
 BRANCHES = frozenset(range(op.BEQ, op.BGEU + 1))
 LOADS = frozenset(range(op.LB, op.LWU + 1))
 STORES = frozenset(range(op.SB, op.SD + 1))
+SIZES = {
+    op.LB: 1, op.LH: 2, op.LW: 4, op.LD: 8, op.LBU: 1, op.LHU: 2, op.LWU: 4,
+    op.SB: 1, op.SH: 2, op.SW: 4, op.SD: 8, op.FLW: 4, op.FLD: 8, op.FSW: 4, op.FSD: 8,
+}  # fmt: skip
+UNSIGNED_LOADS = (op.LBU, op.LHU, op.LWU)
 FLOATS = frozenset(range(op.FLW, op.FMADD + 1))
 TRANSLATED = (
     frozenset((op.LUI, op.AUIPC, op.JAL, op.JALR, op.FENCE))
@@ -92,56 +97,6 @@ class Block:
         if word & 255 == op.JALR and not _calls(word):
             return ()
         return (self.end,)
-
-
-def countdown(block: Block) -> tuple[int, int, bool] | None:
-    """(register, step, 32 bits) of a block that only counts a register by 1 or -1 to zero: the
-    program waits. None for other blocks."""
-    at, last = block.words[-1]
-    register = last >> 14 & 31
-    if last & 255 != op.BNE or last >> 19 & 31 or at + immediate(last) != block.start:
-        return None
-    steps = [word for _, word in block.words[:-1] if word & 255 != op.ADDI or word >> 8 & 63 < 32]
-    if len(steps) != 1 or not register:
-        return None
-    word = steps[0]
-    code, step = word & 255, immediate(word)
-    if code not in (op.ADDI, op.ADDIW) or step not in (1, -1):
-        return None
-    if word >> 8 & 63 != register or word >> 14 & 31 != register:
-        return None
-    return register, step, code == op.ADDIW
-
-
-@dataclass(frozen=True)
-class CycleWait:
-    """`read = mcycle; passed = read - since; if passed < until: again`, by numbers of registers."""
-
-    read: int
-    passed: int
-    since: int
-    until: int
-
-
-def cycle_wait(block: Block) -> CycleWait | None:
-    """What a block does that only waits for clocks to pass; None for other blocks."""
-    if len(block.words) != 3:
-        return None
-    (_, first), (_, second), (at, last) = block.words
-    read, passed = first >> 8 & 63, second >> 8 & 63
-    wait = CycleWait(read, passed, second >> 19 & 31, last >> 19 & 31)
-    if (
-        csr_read(first) not in (MCYCLE, CYCLE)
-        or second & 255 != op.SUB
-        or second >> 14 & 31 != read
-        or last & 255 != op.BLTU
-        or last >> 14 & 31 != passed
-        or at + immediate(last) != block.start
-        or {wait.since, wait.until} & {read, passed}
-        or max(read, passed) > 31
-    ):
-        return None
-    return wait
 
 
 @dataclass(frozen=True)

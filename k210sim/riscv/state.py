@@ -14,12 +14,15 @@ PART = 25  # of a clock that has passed, see timing.py
 SIZE = 32
 
 # a hart's arrays lie one after the other, as compiled code finds them (int64 each); then the host's
-# addresses of the decoded instructions, of the table behind BLOCK, of the function that uses
-# registers of devices, and of the bus's arrays
+# addresses of the RAM, the decoded instructions, what they were decoded from, the pages that hold
+# some, the table behind BLOCK, what a fence.i has found, the bus's arrays, and the function that
+# uses registers of devices
 X_AT, F_AT, S_AT = 0, 64, 96
-CODE_AT, ENTRIES_AT, ACCESS_AT, REGS_AT, FLAGS_AT, PAGE_OF_AT, ROWS_AT, HART_SIZE = range(
-    S_AT + SIZE, S_AT + SIZE + 8
-)
+(RAM_AT, CODE_AT, SEEN_AT, PAGES_AT, ENTRIES_AT, STALE_AT, REGS_AT, FLAGS_AT, PAGE_OF_AT, ROWS_AT,
+ ACCESS_AT, HART_SIZE) = range(S_AT + SIZE, S_AT + SIZE + 12)  # fmt: skip
+ENTRIES = 1 << 16  # rows of the table behind BLOCK
+EDGES = 3  # behind the decoded instructions: an offset may be 2 or 4 bytes behind RAM, or AWAY
+MOST_STALE = 1024  # instructions that one fence.i makes forgotten one by one
 
 RAM_BASE = 0x80000000
 RAM_SIZE = 8 << 20

@@ -17,7 +17,7 @@ OPERATIONS = {
     number: name for name, number in vars(op).items()
     if name.isupper() and type(number) is int
     # not decoded from any word, but for the last, which is proved elsewhere
-    and name not in ("LONG", "NO_RD", "BLOCK", "EDGE", "FENCE_I")
+    and name not in ("LONG", "DEVICE", "NO_RD", "BLOCK", "EDGE", "FENCE_I")
 }  # fmt: skip
 AMO = {"lr": 2, "sc": 3, "swap": 1, "add": 0, "xor": 4, "and": 12, "or": 8, "min": 16, "max": 20,
        "minu": 24, "maxu": 28}  # fmt: skip
