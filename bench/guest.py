@@ -139,6 +139,22 @@ def measure(options):
             yield {"program": name, "chip_us": chip, "host_us": host_us,
                    "vs_chip": chip / host_us, "clock_us": clock_us,
                    "residual": 100 * (clock_us - chip) / chip}
+    yield {"program": "compiling a line", "host_us": _compile_us(2 if options.quick else 5)}
+
+
+def _compile_us(tries: int) -> float:
+    """Host microseconds to compile a line of the programs above: the fastest of some tries."""
+    from k210sim.micropython.compiler import compile_source
+
+    source = "".join(PROGRAMS.values()).encode() * 10
+
+    def once() -> float:
+        strings: dict[bytes, int] = {}
+        started = time.perf_counter()
+        compile_source(source, "<stdin>", "exec", lambda s: strings.setdefault(s, len(strings) + 1))
+        return time.perf_counter() - started
+
+    return min(once() for _ in range(tries)) / source.count(b"\n") * 1e6
 
 
 def _host_us(board, chip_us: float, tries: int) -> float:

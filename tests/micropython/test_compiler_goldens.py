@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import time
 
 from compiler_helpers import StringTable
 
@@ -41,17 +40,3 @@ def test_scripts(shared):
         else:
             assert not must_fail, script.name
     assert refused
-
-
-def test_it_is_quick(shared):
-    """About 4000 lines of scripts; the bound is generous for a busy machine."""
-    folder = shared / "golden" / "maixpy" / "scripts"
-    sources = [script.read_bytes() for script in folder.glob("*.py")]
-    start = time.perf_counter()
-    for source in sources:
-        try:
-            compile_source(source, "<stdin>", "exec", StringTable().intern)
-        except GuestSyntaxError:
-            continue
-    per_line = (time.perf_counter() - start) / sum(s.count(b"\n") for s in sources)
-    assert per_line < 0.1 / 300 * 3
