@@ -16,3 +16,7 @@ the same bytecode by a virtual machine of our own:
 
 docs/adr/0001-guest-code.md says why.
 """
+
+from k210sim import kernel_cache
+
+kernel_cache.check(__path__[0])

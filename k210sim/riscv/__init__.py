@@ -1,1 +1,5 @@
 """The two RV64IMAFDC harts of the K210 in machine mode, and the machine around them."""
+
+from k210sim import kernel_cache
+
+kernel_cache.check(__path__[0])
