@@ -11,8 +11,6 @@ Ref: numba 0.68, numba.core.caching (the index is stamped by the one source file
 
 from __future__ import annotations
 
-import ast
-import hashlib
 import json
 import os
 from pathlib import Path
@@ -35,6 +33,8 @@ def check(folder: str | Path) -> None:
             return  # the usual way: a few dozen stats
     except (OSError, ValueError, TypeError, KeyError, AttributeError):
         known = {}
+    import hashlib
+
     try:
         sources = sources_of(folder)
         content = hashlib.sha256(b"".join(
@@ -70,14 +70,16 @@ def sources_of(folder: Path) -> list[Path]:
         found.add(path)
         text = path.read_bytes()
         if b"numba" in text:
-            waiting += _imported(ast.parse(text))
+            waiting += _imported(text)
     return sorted(found)
 
 
-def _imported(tree: ast.Module) -> list[Path]:
+def _imported(text: bytes) -> list[Path]:
     """Files of this project that a file's import statements name."""
+    import ast  # not where every start would load it
+
     found = []
-    for node in ast.walk(tree):
+    for node in ast.walk(ast.parse(text)):
         if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == ROOT.name:
             base = ROOT.joinpath(*node.module.split(".")[1:])
             names = [base.with_suffix(".py"), base / "__init__.py",

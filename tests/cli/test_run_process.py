@@ -34,6 +34,11 @@ def k210sim(environment, tmp_path):
     return run
 
 
+def hear_ctrl_c():
+    """A shell's job in the background ignores Ctrl-C, and what it starts would too."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 @pytest.fixture
 def running(environment, tmp_path):
     """Start `k210sim run`; gives the process and the name of its port."""
@@ -43,6 +48,7 @@ def running(environment, tmp_path):
         process = subprocess.Popen(
             [*K210SIM, "run", *map(str, arguments)],
             stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment, cwd=tmp_path,
+            preexec_fn=hear_ctrl_c,
         )  # fmt: skip
         processes.append(process)
         line = process.stdout.readline().decode()

@@ -171,6 +171,8 @@ def test_a_forked_child_has_a_team_of_its_own():
 
 
 LOOP = """
+import signal
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a job in the background ignores it
 import numpy as np
 from bench.kpu import synthetic
 from k210sim.kpu import KModel
@@ -192,9 +194,12 @@ except KeyboardInterrupt:
 def test_ctrl_c_leaves_a_team_that_works_and_the_process_ends_with_it_awake():
     process = subprocess.Popen([sys.executable, "-c", LOOP], text=True,
                                stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-    assert process.stdout.readline() == "runs\n"
-    time.sleep(0.1)
-    process.send_signal(signal.SIGINT)
-    said, errors = process.communicate(timeout=60)
+    try:
+        assert process.stdout.readline() == "runs\n"
+        time.sleep(0.1)
+        process.send_signal(signal.SIGINT)
+        said, errors = process.communicate(timeout=60)
+    finally:
+        process.kill()
     # A fresh installation says that it compiles.
     assert (process.returncode, said) == (0, "True\n") and "Traceback" not in errors, errors
