@@ -56,7 +56,7 @@ IMAGES_DIFFERENT = {
     "rotation_corr6": "64 of 3072 pixels differ",
     "find_apriltags_none": NO_MEMORY,
 }
-# After get_similarity() on a colour picture the firmware meets a spoilt list of its own strings here
+# After get_similarity() on a colour picture the firmware meets a spoilt list of its strings here
 # (a misaligned load in the search of a qstr) and stops; docs/conformance.md.
 ON_A_FRESH_BOARD = {"find_lbp"}
 FAMILIES = ("draw", "convert", "geometry", "pool", "arith", "morph", "stats", "filter", "values",
