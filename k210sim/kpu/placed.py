@@ -10,7 +10,6 @@ from __future__ import annotations
 from k210sim.errors import KmodelError
 from k210sim.kpu import ai_ram
 
-ALONE = []  # what runs together with a layer that runs by itself
 SOON = 3  # layers; what comes before the first KPU layer is an upload, or little work
 
 
@@ -112,13 +111,17 @@ def joined(layers: list) -> list:
     return found
 
 
-def group(first: int, end: int, layers_of, wanted) -> tuple[int, list]:
-    """Which of a net's layers [first, end) run together: the last one's index, what to run.
+def group(known: dict[int, tuple[int, list]], first: int, end: int, layers_of,
+          wanted) -> tuple[int, list]:
+    """Which of a net's layers [first, end) run together: the last one's index, and what to run;
+    nothing where the first runs by itself. `known` keeps the answers.
 
     layers_of(index): its PlacedConvs, None for a layer of the CPU; wanted(index): whether its
     output leaves the AI RAM. A layer that cannot be prepared ends the group and is met again when
     it is its turn.
     """
+    if first in known:
+        return known[first]
     layers: list[PlacedConv] = []
     index = first
     while index < end:
@@ -132,7 +135,8 @@ def group(first: int, end: int, layers_of, wanted) -> tuple[int, list]:
         index += 1
         if wanted(index - 1):
             break
-    return (index - 1, joined(layers)) if index - first > 1 else (first, ALONE)
+    known[first] = (index - 1, joined(layers)) if index - first > 1 else (first, [])
+    return known[first]
 
 
 def call_helpers(groups: dict[int, tuple[int, list]], threads: int) -> None:

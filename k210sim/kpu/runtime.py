@@ -37,7 +37,7 @@ from k210sim.kpu.kmodel import layers as kl
 from k210sim.kpu.kmodel import v3
 from k210sim.kpu.kmodel.header import Refusal, describe_word, identify
 from k210sim.kpu.memory import MainMemory
-from k210sim.kpu.placed import ALONE, PlacedConv, call_helpers, group
+from k210sim.kpu.placed import PlacedConv, call_helpers, group
 
 # Sizes `set_layers` gives to output 0, by the last layer's type; conv and add_padding apart.
 OUTPUT_SIZES = {
@@ -292,15 +292,7 @@ class Net:
         call_helpers(self._groups, self.threads)
 
     def _group(self, first):
-        """The KPU layers that run together from a layer on: the last one's index, and what to run;
-        nothing where it runs by itself."""
-        if not isinstance(self.model.layers[first], kl.Conv):
-            return first, ALONE
-        found = self._groups.get(first)
-        if found is None:
-            found = self._groups[first] = group(first, self.layer_count, self._placed,
-                                                self._wanted)
-        return found
+        return group(self._groups, first, self.layer_count, self._placed, self._wanted)
 
     def _placed(self, index) -> list[PlacedConv] | None:
         """The prepared KPU layer, None for another kind."""

@@ -24,7 +24,7 @@ from k210sim.kpu.kmodel import nodes as nd
 from k210sim.kpu.kmodel import v4
 from k210sim.kpu.kmodel.header import Refusal, describe_word, identify
 from k210sim.kpu.memory import MainMemory
-from k210sim.kpu.placed import ALONE, PlacedConv, call_helpers, group
+from k210sim.kpu.placed import PlacedConv, call_helpers, group
 from k210sim.kpu.runtime import LayerResult
 
 MAX_OUTPUTS = 16
@@ -223,16 +223,8 @@ class NetV4:
         call_helpers(self._groups, self.threads)
 
     def _group(self, first):
-        """The KPU layers that run together from a node on: the last one's index, and what to run;
-        nothing where it runs by itself."""
-        if not isinstance(self.model.nodes[first], nd.KpuConv2d):
-            return first, ALONE
-        found = self._groups.get(first)
-        if found is None:
-            found = self._groups[first] = group(
-                first, len(self.model.nodes), self._placed,
-                lambda index: self.model.nodes[index].main_out.size > 0)
-        return found
+        return group(self._groups, first, len(self.model.nodes), self._placed,
+                     lambda index: self.model.nodes[index].main_out.size > 0)
 
     def _placed(self, index) -> list[PlacedConv] | None:
         """The prepared KPU layer, one for each map of its batch; None for another kind of node."""
