@@ -44,10 +44,6 @@ def U32(**kw):  # noqa: N802
     return FieldSpec("I", **kw)
 
 
-def U64(**kw):  # noqa: N802
-    return FieldSpec("Q", **kw)
-
-
 def I32(**kw):  # noqa: N802
     return FieldSpec("i", **kw)
 

@@ -115,10 +115,6 @@ class Sysctl(Device):
         return max(1_000_000, self._pll("pll0") >> (select >> 1 & 3) + 1)
 
     @property
-    def pll0_hz(self) -> int:
-        return self._pll("pll0")
-
-    @property
     def kpu_hz(self) -> int:
         return max(1_000_000, self._pll("pll1") // ((self._at("clk_th0") >> 8 & 15) + 1))
 

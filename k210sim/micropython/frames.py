@@ -232,9 +232,6 @@ class Frames:
         return o
 
     # --- calling bytecode -----------------------------------------------------------------
-    def code_byte(self, addr: int) -> int:
-        return self.memory.bytes[addr - RAM_BASE]
-
     def read_uint(self, at: int) -> tuple[int, int]:
         """A 7-bit-group number at RAM offset `at`; returns (value, next offset)."""
         data = self.memory.bytes

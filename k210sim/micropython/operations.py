@@ -166,10 +166,6 @@ class Operations:
     def is_exception_instance(self, o: int) -> bool:
         return not o & 3 and o != 0 and self.is_subclass(self.type_word(o), TYPE["BaseException"])
 
-    def native_exception(self, o: int) -> int:
-        """The exception struct inside an exception instance (a user class wraps one)."""
-        return exceptions.native_part(self, o)
-
     def exception_value(self, o: int) -> int:
         """What a StopIteration carries."""
         return exceptions.value_of(self, o)

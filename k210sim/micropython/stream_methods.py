@@ -256,3 +256,12 @@ def ENTER(vm, self):
 def EXIT(vm, self, _type, _value, _traceback):
     control(vm, self, streams.CLOSE)
 
+
+# What a file of any volume has, in the order in which `dir()` shows it.
+FILE_METHODS = {
+    "read": READ, "readinto": READINTO,
+    "readline": READLINE, "readlines": READLINES,
+    "write": WRITE, "flush": FLUSH, "close": CLOSE,
+    "seek": SEEK, "tell": TELL, "__del__": CLOSE,
+    "__enter__": ENTER, "__exit__": EXIT,
+}  # fmt: skip

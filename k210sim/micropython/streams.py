@@ -55,15 +55,3 @@ def write_all(vm, o: int, data: bytes) -> int:
             break
         done += taken
     return done
-
-
-def read_exactly(vm, o: int, n_bytes: int) -> bytes:
-    """Read until so many bytes have come, or to the end."""
-    p = stream_of(vm, o, READ)
-    out = bytearray()
-    while len(out) < n_bytes:
-        part = p.read(vm, o, n_bytes - len(out))
-        if not part:
-            break
-        out += part
-    return bytes(out)

@@ -122,22 +122,13 @@ class _FileBase(GuestType):
                 raise vm.os_error(EIO) from None
 
 
-_METHODS = {
-    "read": stream_methods.READ, "readinto": stream_methods.READINTO,
-    "readline": stream_methods.READLINE, "readlines": stream_methods.READLINES,
-    "write": stream_methods.WRITE, "flush": stream_methods.FLUSH, "close": stream_methods.CLOSE,
-    "seek": stream_methods.SEEK, "tell": stream_methods.TELL, "__del__": stream_methods.CLOSE,
-    "__enter__": stream_methods.ENTER, "__exit__": stream_methods.EXIT,
-}  # fmt: skip
-
-
 class FileIO(_FileBase):
     """A file opened with `b` in its mode."""
 
     name = "FileIO"
     core_name = "spiffs_fileio"
     protocol = Protocol(read=_read, write=_write, ioctl=_control)
-    constants = _METHODS
+    constants = stream_methods.FILE_METHODS
 
 
 class TextIOWrapper(_FileBase):
@@ -146,7 +137,7 @@ class TextIOWrapper(_FileBase):
     name = "TextIOWrapper"
     core_name = "spiffs_textio"
     protocol = Protocol(read=_read, write=_write, ioctl=_control, is_text=True)
-    constants = _METHODS
+    constants = stream_methods.FILE_METHODS
 
 
 def stored_name(vm, path: bytes, *, padded: bool = True) -> str:

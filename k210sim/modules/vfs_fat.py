@@ -172,27 +172,18 @@ class _FatFile(GuestType):
                 raise os_error(vm, failure) from None
 
 
-_METHODS = {
-    "read": stream_methods.READ, "readinto": stream_methods.READINTO,
-    "readline": stream_methods.READLINE, "readlines": stream_methods.READLINES,
-    "write": stream_methods.WRITE, "flush": stream_methods.FLUSH, "close": stream_methods.CLOSE,
-    "seek": stream_methods.SEEK, "tell": stream_methods.TELL, "__del__": stream_methods.CLOSE,
-    "__enter__": stream_methods.ENTER, "__exit__": stream_methods.EXIT,
-}  # fmt: skip
-
-
 class FatFileIO(_FatFile):
     name = "FileIO"
     core_name = "fat_fileio"
     protocol = Protocol(read=_read, write=_write, ioctl=_control)
-    constants = _METHODS
+    constants = stream_methods.FILE_METHODS
 
 
 class FatTextIOWrapper(_FatFile):
     name = "TextIOWrapper"
     core_name = "fat_textio"
     protocol = Protocol(read=_read, write=_write, ioctl=_control, is_text=True)
-    constants = _METHODS
+    constants = stream_methods.FILE_METHODS
 
 
 # --- the volume ----------------------------------------------------------------------------------

@@ -35,25 +35,6 @@ Official Site : https://www.sipeed.com
 Wiki          : https://wiki.sipeed.com/maixpy
 """
 
-HELP_TEXT = """Welcome to MicroPython on the Sipeed Maix!
-
-For generic online docs please visit https://maixpy.sipeed.com
-
-Official website : http://www.sipeed.com
-
-
-Control commands:
-  CTRL-A        -- on a blank line, enter raw REPL mode
-  CTRL-B        -- on a blank line, enter normal REPL mode
-  CTRL-C        -- interrupt a running program
-  CTRL-D        -- on a blank line, do a soft reset of the board
-  CTRL-E        -- on a blank line, enter paste mode
-
-For further help on a specific object, type help(obj)
-For a list of available modules, type help('modules')
-"""
-
-
 @dataclass(frozen=True)
 class Release:
     """The firmware release that is imitated."""

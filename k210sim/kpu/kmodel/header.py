@@ -26,20 +26,6 @@ KINDS = {
     1: "v1",
 }
 
-ERROR_TEXTS = {
-    2001: "ERR_PARAM",
-    2002: "ERR_KMODEL_VERSION",
-    2003: "ERR_KMODEL_FORMAT",
-    2004: "ERR_DECRYPT",
-    2006: "ERR_NO_MEM",
-    2007: "ERR_GET_CONV_LAYER",
-    2008: "ERR_RUN_MODEL",
-    2011: "SIPEED_KPU_ERR_IDX_OUTRANGE",
-    2012: "SIPEED_KPU_ERR_SIZE_NOTMATCH",
-    2014: "ERR_NOT_IMPLEMENT",
-}
-
-
 class Refusal(KmodelError):
     """The device answers with an error number: `code` is 2001 to 2015."""
 

@@ -102,9 +102,3 @@ def line_for_offset(code: bytes, ip: int, prelude: Prelude | None = None) -> int
         left -= n_bytes
         line += n_lines
     return line
-
-
-def block_and_file(code: bytes) -> tuple[int, int]:
-    """String numbers of the block name and the source file."""
-    head = decode_prelude(code)
-    return head.block_name, head.source_file

@@ -35,14 +35,6 @@ def new_array(vm, code: str, n: int) -> int:
     return o
 
 
-def new_bytearray(vm, data: bytes) -> int:
-    """A bytearray with a copy of `data`."""
-    o = new_array(vm, BYTEARRAY, len(data))
-    if data:
-        vm.memory.write(vm.words[((o - RAM_BASE) >> 3) + 3], data)
-    return o
-
-
 def new_bytearray_at(vm, addr: int, n: int) -> int:
     """A bytearray over memory that is somebody else's."""
     o = vm.new_object(TYPE["bytearray"], 32)

@@ -249,11 +249,6 @@ def _set_sizes(vm, o: int, alloc: int, used: int) -> None:
     vm.words[(o + L.EXC_TRACEBACK_SIZES - RAM_BASE) >> 3] = alloc | used << 16
 
 
-def clear_traceback(vm, o: int) -> None:
-    """Forget the entries (the table is left to the collector)."""
-    vm.words[(native_part(vm, o) + L.EXC_TRACEBACK - RAM_BASE) >> 3] = 0
-
-
 def add_traceback(vm, o: int, file: int, line: int, block: int) -> None:
     """Append an entry of two qstr numbers and a line; silently not when there is no room."""
     o = native_part(vm, o)

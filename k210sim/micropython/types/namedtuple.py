@@ -124,17 +124,6 @@ def _names_word(vm, names) -> int:
     return (known.index(names) << 1) | 1
 
 
-def new_attrtuple(vm, names, items) -> int:
-    """A heap attrtuple of item words with the given names (host strings)."""
-    items = list(items)
-    o = vm.new_object(vm.type_of_class(AttrTuple).word, 16 + 8 * (len(items) + 1))
-    first = ((o - RAM_BASE) >> 3) + 2
-    vm.words[first - 1] = len(items)
-    for i, item in enumerate([*items, _names_word(vm, names)]):
-        vm.words[first + i] = item
-    return o
-
-
 class AttrTupleConstant:
     """An attrtuple in the firmware image, for a module's table: names and constant values."""
 

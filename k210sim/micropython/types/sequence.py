@@ -140,17 +140,6 @@ def compare(vm, op: int, a: list[int], b: list[int]) -> bool:
     return op != ops.MORE
 
 
-def compare_bytes(op: int, a: bytes, b: bytes) -> bool:
-    """As `compare`, of bytes."""
-    if op == ops.EQUAL:
-        return a == b
-    if op == ops.LESS:
-        return a < b
-    if op == ops.LESS_EQUAL:
-        return a <= b
-    return a > b if op == ops.MORE else a >= b
-
-
 def index_of(vm, items: list[int], args: list[int]) -> int:
     """`sequence.index(value[, start[, stop]])` over the items; args includes self."""
     name = vm.type_name(args[0])
