@@ -9,16 +9,17 @@ they are called).
 from __future__ import annotations
 
 from k210sim.micropython import layout as L
-from k210sim.micropython.types.array import new_bytearray_at
+from k210sim.micropython.types.array import put_bytearray
 from k210sim.sd import BLOCK
 from k210sim.sd.cards import MOST_BLOCKS
 from k210sim.sd.fat_layout import DISK_ERR, WRITE_PROTECTED, FatFailure
 
 INIT, SYNC, BLOCK_COUNT = 1, 3, 4  # of ioctl
 NOT_READY = 3
-# The VfsFat object keeps the methods, so that the collector sees them, and has room for a block.
-_READ, _WRITE, _IOCTL, _SYNC, _COUNT, _BUFFER = 16, 48, 80, 80, 112, 512
-BUFFER_OBJECT_BYTES = 32
+# The VfsFat object keeps the methods, so that the collector sees them, and has room for a block and
+# the bytearray over it, which the firmware has on its stack: files are closed in collections too,
+# where nothing can be taken from the heap.
+_READ, _WRITE, _IOCTL, _SYNC, _COUNT, _BUFFER, _ARRAY = 16, 48, 80, 80, 112, 512, 1056
 
 
 class GuestBlocks:
@@ -84,11 +85,8 @@ class GuestBlocks:
         return True
 
     def _transfer(self, at: int, n: int) -> None:
-        vm = self.vm
-        mark = len(vm.temps)
-        buffer = new_bytearray_at(vm, self.o + _BUFFER, BLOCK)
+        buffer = put_bytearray(self.vm, self.o + _ARRAY, self.o + _BUFFER, BLOCK)
         self._call(at, n << 1 | 1, buffer)
-        del vm.temps[mark:]
 
     def _ioctl(self, request: int) -> int:
         return self._call(_IOCTL, request << 1 | 1, 0 << 1 | 1)

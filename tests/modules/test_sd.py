@@ -258,6 +258,21 @@ def test_a_disk_that_the_guest_wrote():
           "['flash']\nhello\n30\n30\n[1, 1, 1, 4] [1, 3, 4]\n[]\n")
 
 
+def test_a_collection_closes_files_of_a_disk_that_the_guest_wrote():
+    # the heap is locked meanwhile: calling the disk takes nothing of it
+    each = "for i in range(len(buf)):"
+    assert Machine().run(
+        RAM_DISK + "class Copying(Disk):\n    def writeblocks(self, n, buf):\n"
+        f"        {each} self.data[n * 512 + i] = buf[i]\n"
+        f"    def readblocks(self, n, buf):\n        {each} buf[i] = self.data[n * 512 + i]\n"
+        "    def ioctl(self, op, arg): return 50 if op == 4 else 512 if op == 5 else 0\n"
+        "c = Copying(50); uos.VfsFat.mkfs(c); v = uos.VfsFat(c)\n"
+        "def leave(name):\n    f = v.open(name, 'w'); f.write(name)\n"
+        "leave('x0'); leave('x1'); [0, 1, 2, 3]; import gc; gc.collect()\n"
+        "print([v.open(n, 'r').read() for n in ('x0', 'x1')])\n"
+    ) == "['x0', 'x1']\n"
+
+
 def test_what_a_disk_raises_goes_through_and_the_older_protocol_works():
     machine = Machine()
     assert machine.run(

@@ -37,8 +37,13 @@ def new_array(vm, code: str, n: int) -> int:
 
 def new_bytearray_at(vm, addr: int, n: int) -> int:
     """A bytearray over memory that is somebody else's."""
-    o = vm.new_object(TYPE["bytearray"], 32)
+    return put_bytearray(vm, vm.new_object(TYPE["bytearray"], 32), addr, n)
+
+
+def put_bytearray(vm, o: int, addr: int, n: int) -> int:
+    """The same, the object itself at `o` in memory that is the caller's."""
     at = (o - RAM_BASE) >> 3
+    vm.words[at] = TYPE["bytearray"]
     vm.words[at + 1], vm.words[at + 2], vm.words[at + 3] = ord(BYTEARRAY), n, addr
     return o
 
