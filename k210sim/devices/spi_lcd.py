@@ -1,23 +1,19 @@
 """The LCD as a slave of SPI0: bytes with the data/command pin to the panel's commands.
 
 Ref: Sitronix ST7789V data sheet, serial and parallel interface: the pin is low with a command
-byte, high with its parameters and pixels, in transactions of any length. Pixels have 16 bits.
+byte, high with its parameters and pixels, in transactions of any length.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
-import numpy as np
-
-from k210sim.errors import NotSimulated
-from k210sim.lcd.panel import MEMORY_WRITE, PIXEL_FORMAT, Panel
+from k210sim.lcd.panel import MEMORY_WRITE, Panel
 from k210sim.pins import Pins
 from k210sim.saving import Saved
 
 MEMORY_WRITE_ON = 0x3C
 PIXEL_COMMANDS = (MEMORY_WRITE, MEMORY_WRITE_ON)
-SIXTEEN_BITS = 5
 LONGEST_PARAMETERS = 128  # no command has as many
 FUNC_SPI0_SS0 = 12
 
@@ -71,19 +67,14 @@ class SpiLcd(Saved):
     def _start(self, code: int) -> None:
         self._command = code
         self._data.clear()
-        if code != MEMORY_WRITE_ON:
-            self.panel.command(code)
+        self.panel.command(code)
 
     def _take(self, data: bytes) -> None:
         if self._command is None:
             return
-        self._data += data
         if self._command in PIXEL_COMMANDS:
-            whole = len(self._data) & ~1
-            self.panel.write(np.frombuffer(bytes(self._data[:whole]), ">u2"))
-            del self._data[:whole]
+            self.panel.receive(data)
             return
-        if self._command == PIXEL_FORMAT and self._data[0] & 7 != SIXTEEN_BITS:
-            raise NotSimulated(f"LCD pixel format 0x{self._data[0]:02x} (only 16 bits a pixel)")
+        self._data += data
         del self._data[LONGEST_PARAMETERS:]
         self.panel.command(self._command, bytes(self._data))

@@ -219,8 +219,10 @@ class Driver:
 
     def _pixels(self, pixels: np.ndarray) -> None:
         self._charge(2 * pixels.size)
-        if self.heard:
+        if self.heard and self.panel.bits == 16:
             self.panel.write(pixels)
+        elif self.heard:  # the program has chosen another format and sends these bytes all the same
+            self.panel.receive(pixels.astype(">u2").tobytes())
 
 
 def _fit(start: int, size: int, room: int) -> tuple[int, int, int, int]:

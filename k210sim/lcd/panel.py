@@ -2,7 +2,9 @@
 
 Ref: Sitronix ST7789V and Ilitek ILI9486 data sheets, commands and memory access control, the same
 in both as far as modelled. Not modelled: partial and scroll modes, tearing effect, gamma and
-supply settings, reading back, 12 and 18-bit pixels.
+supply settings, reading back. Pixels come in 12, 16, 18 or 24 bits (`receive`) and are kept and
+shown in 16: of the wider ones the lower bits of a colour are dropped, and to 4 bits their own upper
+ones are added (the controllers have a table there; its default is our guess).
 
 The boards mount their panels on the side. `pixels()` and `image()` show one as a user of the board
 sees it; `PanelKind.upright` tells at which memory access control pictures stand upright there.
@@ -14,6 +16,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from k210sim.errors import NotSimulated
+
 SOFTWARE_RESET, SLEEP_IN, SLEEP_OUT = 0x01, 0x10, 0x11
 INVERSION_OFF, INVERSION_ON = 0x20, 0x21
 DISPLAY_OFF, DISPLAY_ON = 0x28, 0x29
@@ -21,6 +25,8 @@ COLUMN_ADDRESS, PAGE_ADDRESS, MEMORY_WRITE = 0x2A, 0x2B, 0x2C
 MEMORY_ACCESS, PIXEL_FORMAT = 0x36, 0x3A
 # Memory access control: page order, column order, exchange of the two, blue before red.
 MY, MX, MV, BGR = 0x80, 0x40, 0x20, 0x08
+BITS = {3: 12, 5: 16, 6: 18, 7: 24}  # a pixel, by the lower bits of the pixel format
+AT_RESET = 6
 
 
 @dataclass(frozen=True)
@@ -78,10 +84,24 @@ KD233 = PanelKind(controller="NT35310", upright=MV, blue_first=True, select_pad=
                   reset_pad=None)  # fmt: skip
 
 
+def pixels_of(data: bytes, bits: int) -> np.ndarray:
+    """uint16 RGB565 of whole pixels of 16 bits, of 18 or 24 (a byte a colour), or pairs of 12."""
+    if bits == 16:
+        return np.frombuffer(data, ">u2").astype(np.uint16)
+    three = np.frombuffer(data, np.uint8).reshape(-1, 3).astype(np.uint16)
+    if bits > 16:
+        red, green, blue = three.T
+        return red >> 3 << 11 | green >> 2 << 5 | blue >> 3
+    first, second, third = three.T
+    pairs = (first << 4 | second >> 4, (second & 15) << 8 | third)
+    red, green, blue = (np.stack(pairs, 1).ravel() >> shift & 15 for shift in (8, 4, 0))
+    return (red << 1 | red >> 3) << 11 | (green << 2 | green >> 2) << 5 | blue << 1 | blue >> 3
+
+
 class Panel:
     """One panel, with power and the reset line released."""
 
-    STATE_VERSION = 1
+    STATE_VERSION = 2
 
     def __init__(self, kind: PanelKind = SHIELD):
         self.kind = kind
@@ -101,9 +121,17 @@ class Panel:
         self.asleep = True
         self._column, self._page = (0, self.kind.columns - 1), (0, self.kind.pages - 1)
         self._at = 0
+        self.format, self._rest = AT_RESET, b""
+
+    @property
+    def bits(self) -> int:
+        """Of a pixel on the bus."""
+        return BITS[self.format]
 
     def command(self, code: int, data: bytes = b"") -> None:
         """One command with its parameter bytes; unknown ones are taken and do nothing."""
+        if self._rest:
+            self._end_pixels()
         if code == SOFTWARE_RESET:
             self.reset()
         elif code in (SLEEP_IN, SLEEP_OUT):
@@ -118,15 +146,32 @@ class Panel:
             self._column = (data[0] << 8 | data[1], data[2] << 8 | data[3])
         elif code == PAGE_ADDRESS and len(data) >= 4:
             self._page = (data[0] << 8 | data[1], data[2] << 8 | data[3])
+        elif code == PIXEL_FORMAT and data:
+            if data[0] & 7 not in BITS:
+                raise NotSimulated(f"LCD pixel format 0x{data[0]:02x}", "no such format is known")
+            self.format = data[0] & 7
         elif code == MEMORY_WRITE:
             self._at = 0
-            self.write(np.frombuffer(data[: len(data) & ~1], ">u2"))
+            self.receive(data)
 
     def window(self, x1: int, y1: int, x2: int, y2: int) -> None:
         """Choose the window that following writes fill, both corners included."""
         self._column = (x1 & 0xFFFF, x2 & 0xFFFF)
         self._page = (y1 & 0xFFFF, y2 & 0xFFFF)
         self._at = 0
+
+    def receive(self, data: bytes) -> None:
+        """Pixels as they come over the bus, cut anywhere; see `write`."""
+        data = self._rest + data
+        whole = len(data) - len(data) % (2 if self.bits == 16 else 3)
+        self._rest = data[whole:]
+        self.write(pixels_of(data[:whole], self.bits))
+
+    def _end_pixels(self) -> None:
+        """No more bytes come: of 12 bits one pixel may be whole that has no second."""
+        rest, self._rest = self._rest, b""
+        if self.bits == 12 and len(rest) == 2:
+            self.write(pixels_of(rest + b"\0", 12)[:1])
 
     def write(self, pixels: np.ndarray) -> None:
         """Go on filling the window, row by row, with RGB565 values; at its end it starts over.
@@ -208,6 +253,8 @@ class Panel:
             "shown": self.shown,
             "asleep": self.asleep,
             "window": (*self._column, *self._page, self._at),
+            "format": self.format,
+            "rest": self._rest,
         }
 
     def load_state(self, state: dict) -> None:
@@ -217,6 +264,7 @@ class Panel:
         self.memory[:] = np.frombuffer(state["memory"], np.uint16).reshape(self.memory.shape)
         self.access, self.inverted = state["access"], state["inverted"]
         self.shown, self.asleep = state["shown"], state["asleep"]
+        self.format, self._rest = state["format"], state["rest"]
         x1, x2, y1, y2, self._at = state["window"]
         self._column, self._page = (x1, x2), (y1, y2)
         self.writes += 1

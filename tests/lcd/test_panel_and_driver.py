@@ -175,6 +175,7 @@ def test_raw_commands_wrap_in_their_window():
         (chip.MEMORY_ACCESS, bytes([chip.MV | chip.MY])),
         (chip.COLUMN_ADDRESS, bytes([0, 4, 0, 5])),
         (chip.PAGE_ADDRESS, bytes([0, 1, 0, 2])),
+        (chip.PIXEL_FORMAT, b"\x55"),
         (chip.MEMORY_WRITE, formats.to_memory(np.array([[1, 2, 3, 4, 5]], np.uint16))),
     ):
         panel.command(code, data)
@@ -217,3 +218,16 @@ def test_state_comes_back(lcd):
     assert np.array_equal(other.pixels(), lcd.panel.pixels())
     with pytest.raises(ValueError, match="version"):
         other.load_state({**state, "version": 99})
+
+
+def test_a_program_may_choose_another_pixel_format(lcd):
+    lcd.register(chip.PIXEL_FORMAT, b"\x66")
+    lcd.fill(0, 0, 4, 3, 0xFC80)  # 24 bytes: eight pixels of three
+    seen = lcd.panel.pixels()[:3, :4].ravel()
+    assert [hex(v) for v in seen[:4]] == ["0xfc1f", "0x87f0", "0xfc1f", "0x87f0"]
+    assert np.count_nonzero(seen) == 8
+    other = Panel()
+    other.load_state(lcd.panel.state())
+    assert other.bits == 18
+    lcd.init()
+    assert lcd.panel.bits == 16

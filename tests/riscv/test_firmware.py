@@ -12,6 +12,8 @@ import pytest
 from k210sim import Board
 
 RELEASES = {
+    "v0.6.3": "6dde2d59adc344ee0c7f96300528b4feff5e36c160f5cc0066016389394f15fa",
+    "v0.6.3 openmv": "a7364cdd147c35ad3e36eca24d1cae5557049be16202e37996aba5a1a12416b1",
     "v0.6.2-84": "edbdd364c2a2ab0fe25cc944d2dfc46fdf9ec112217450b88d34276cd3c769f7",
     "v0.6.2-84 openmv": "6e6c778e2f50cfad4763d3708bb5b1660393852f6db2ce912bd661254ac89d6c",
     "v0.5.0": "2d24e326f605980e6e77b4aa1190cddbf7273565f770692046b03b235fc292de",

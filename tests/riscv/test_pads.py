@@ -146,6 +146,8 @@ def test_panels_hear_their_own_lines_and_chip_select_only(rig):
 
 def test_pixels_may_be_cut_anywhere_and_go_on(rig):
     chip, panel = lcd_registers(rig)
+    send(chip, 0, 0x3A)
+    send(chip, 1, 0x55)
     send(chip, 0, 0x2C)
     send(chip, 1, 0x12, 0x34, 0x56)
     send(chip, 1, 0x789A, bits=16)
@@ -156,8 +158,30 @@ def test_pixels_may_be_cut_anywhere_and_go_on(rig):
         "0x1234", "0x5678", "0x9abc", "0xdef0", "0x102",
     ]  # fmt: skip
     send(chip, 0, 0x3A)
-    with pytest.raises(NotSimulated, match="pixel format 0x66"):
-        send(chip, 1, 0x66)
+    with pytest.raises(NotSimulated, match="pixel format 0x62"):
+        send(chip, 1, 0x62)
+
+
+@pytest.mark.parametrize(
+    "chosen,frames,bits,expected",
+    [
+        (None, (0xFC, 0x80, 0x04), 8, [0xFC00]),  # 18 bits after a reset
+        (0x66, (0x04FC80, 0xFF0408), 24, [0x07F0, 0xF821]),
+        (0x77, (0xFF00FF08,), 32, [0xF81F]),
+        (0x53, (0xF0, 0x80, 0xF1), 8, [0xF811, 0x07E2, 0]),
+        (0x53, (0xF080,), 16, [0xF811, 0]),  # the second has no end
+    ],
+)
+def test_pixels_of_other_widths(rig, chosen, frames, bits, expected):
+    chip, panel = lcd_registers(rig)
+    if chosen is not None:
+        send(chip, 0, 0x3A)
+        send(chip, 1, chosen)
+    send(chip, 0, 0x2C)
+    send(chip, 1, *frames, bits=bits)
+    send(chip, 0, 0x00)
+    got = [int(v) for v in np.ravel(panel.memory)[: len(expected)]]
+    assert got == expected
 
 
 def test_a_pad_may_be_inverted_switched_off_or_tied(chip):
