@@ -1,9 +1,12 @@
 """DMAC: six channels between memory and devices; a transfer happens at once when it can.
 
 Ref: kendryte-standalone-sdk lib/drivers/include/dmac.h. A channel that reads from a device waits
-until the device has all of the block. Of the ways to go on after a block, lists in memory are
-modelled (Synopsys' description of the block, DW_axi_dmac: an item is valid by bit 63 of its control
-word, which is cleared when it is done, and the last by bit 62). What is not modelled leaves the
+until the device has all of the block. Of the ways to go on after a block, modelled are lists in
+memory (Synopsys' description of the block, DW_axi_dmac: an item is valid by bit 63 of its control
+word, which is cleared when it is done, and the last by bit 62), and blocks that repeat from the
+same addresses or go on behind the last one, until the channel is switched off; the latter with a
+device that has a pace (I2S, APU), for elsewhere a block takes no time here. That each of them only
+raises "block complete", and waits for nobody, is our reading. What is not modelled leaves the
 channel enabled for ever, with a line in the log.
 """
 
@@ -17,14 +20,15 @@ from k210sim.devices import cells as c
 from k210sim.devices.device import Device, Register
 
 CHANNELS = 6
-DONE = 0x3  # block and DMA transfer complete
+BLOCK_DONE, DONE = 0x1, 0x3  # block, and DMA transfer complete too
 _CHANNEL = (
     (0x00, "sar"), (0x08, "dar"), (0x10, "block_ts"), (0x18, "ctl"), (0x20, "cfg"), (0x28, "llp"),
     (0x30, "status"), (0x38, "swhssrc"), (0x40, "swhsdst"), (0x48, "blk_tfr"), (0x50, "axi_id"),
     (0x58, "axi_qos"), (0x80, "intstatus_en"), (0x88, "intstatus"), (0x90, "intsignal_en"),
     (0x98, "intclear"),
 )  # fmt: skip
-LINKED = 3  # of cfg: how the source (bits 0, 1) and the target (2, 3) go on after a block
+# of cfg: how the source (bits 0, 1) and the target (2, 3) go on after a block
+CONTIGUOUS, RELOAD, LINKED = 0, 1, 3
 ITEM, ITEM_FIELDS = 64, ("sar", "dar", "block_ts", "llp", "ctl")
 _OFFSETS = {name: 0x100 + offset for offset, name in _CHANNEL}
 _DTYPES = (np.uint8, np.uint16, np.uint32, np.uint64)
@@ -34,7 +38,8 @@ class Dmac(Device):
     """ram : uint8 view of RAM. bus : has `at(address)`. irqs[channel](level) are set by the mapper.
 
     A device takes part when it has `dma_read(count)` and `dma_write(values)`, a list, or an array
-    where the device has DMA_ARRAYS.
+    where the device has DMA_ARRAYS; one that holds several has `dma_part(offset)`, which gives it.
+    One that ends each block at a pace of its own has DMA_PACED.
     """
 
     NAME = "DMAC"
@@ -157,19 +162,42 @@ class Dmac(Device):
                     self._waiting.discard(n)
                     self._tell()
                     self._put(0x18, 8, self._take(0x18, 8) & ~(1 << n))
-                    status = self._channel(n, "intstatus")
-                    self._put(status, 8, self._take(status, 8) | DONE)
-                    self._update(n)
+                    self._note(n, DONE)
+
+    def _note(self, n: int, done: int) -> None:
+        status = self._channel(n, "intstatus")
+        self._put(status, 8, self._take(status, 8) | done)
+        self._update(n)
 
     def _transfer(self, n: int) -> bool:
         """A block, or all of a list; False when it has to wait."""
         kinds = self._take(self._channel(n, "cfg"), 8) & 0xF
-        if kinds == LINKED << 2 | LINKED:
+        source, target = kinds & 3, kinds >> 2
+        if not kinds:
+            return self._block(n)
+        if source == target == LINKED:
             return self._list(n)
-        if kinds:
-            self._refuse(n, "blocks that repeat, and lists for one side only")
-            return False
-        return self._block(n)
+        if {source, target} <= {CONTIGUOUS, RELOAD}:
+            self._repeat(n, source, target)
+        else:
+            self._refuse(n, "shadow registers, and lists for one side only")
+        return False
+
+    def _repeat(self, n: int, source: int, target: int) -> None:
+        """Blocks without end, each when the device has done with the one before."""
+        sides = (("sar", source, 4), ("dar", target, 6))  # and the bit of ctl that holds it still
+        ends = [self._take(self._channel(n, name), 8) for name, *_ in sides]
+        if not any(getattr(self._device(end), "DMA_PACED", False) for end in ends):
+            self._refuse(n, "blocks that repeat without a device that has a pace")
+            return
+        while self._block(n):
+            ctl = self._take(self._channel(n, "ctl"), 8)
+            size = (self._take(self._channel(n, "block_ts"), 8) & 0x3FFFFF) + 1 << (ctl >> 8 & 7)
+            for name, kind, fixed in sides:
+                if kind == CONTIGUOUS and not ctl >> fixed & 1:
+                    place = self._channel(n, name)
+                    self._put(place, 8, self._take(place, 8) + size)
+            self._note(n, BLOCK_DONE)
 
     def _list(self, n: int) -> bool:
         """Blocks described in memory, from the item that llp points to up to the last one."""
@@ -249,9 +277,11 @@ class Dmac(Device):
 
     def _device(self, address: int):
         try:
-            return self.bus.at(address)[0]
+            device, offset = self.bus.at(address)
         except KeyError:
             return None
+        part = getattr(device, "dma_part", None)
+        return part(offset) if part else device
 
     def _refuse(self, n: int, what: str) -> None:
         self._unmodelled(f"channel {n}: {what}", 0x100 + 0x100 * n)

@@ -5,6 +5,8 @@ points, each with its imaginary part in the lower half. The result is the exact 
 for each layer whose shift bit is set, rounded to the nearest and held within 16 bits. How the chip
 rounds in each layer is in no document, so its last bits may differ. The header contradicts itself
 on the direction; its enumeration is believed (1: forward), not the comment at the register.
+The result of 512 points also lies in the unit's memory, where the microphone array's library
+fetches it (Ref: the published v0.6.3 binary); that the order is that of the FIFO is a guess.
 Input as real numbers only, or real and imaginary parts apart, and words of 32 bits raise
 NotSimulated: no driver uses them.
 """
@@ -23,6 +25,7 @@ NAMES = ("input_fifo", "ctrl", "fifo_ctrl", "intr_mask", "intr_clear", "status",
          "output_fifo")  # fmt: skip
 INPUT, CTRL, MASK, RAW = 0x00, 0x08, 0x18, 0x30
 ENABLE, DONE = 1 << 13, 1
+RESULT = 0x800  # in the memory
 LOW, HIGH = -(1 << 15), (1 << 15) - 1
 
 
@@ -35,14 +38,25 @@ def transform(points: np.ndarray, forward: bool, halvings: int) -> np.ndarray:
     return np.clip(np.rint(parts), LOW, HIGH).astype(np.int16)
 
 
+class FftMemory(Device):
+    """What is known of the unit's memory, at 0x42102000: the last result of 512 points."""
+
+    NAME = "FFT memory"
+    REGISTERS = (Register(RESULT, "result", width=8, count=256, stride=8, read_only=True),)
+
+    def keep(self, result: np.ndarray) -> None:
+        """result : int16 (512, 2)"""
+        self.words[RESULT // 4 : RESULT // 4 + 512] = result.view(np.uint32).ravel()
+
+
 class Fft(Device):
-    """on_change() : a DMA channel may go on."""
+    """memory : where long results lie too. on_change() : a DMA channel may go on."""
 
     NAME = "FFT"
     REGISTERS = tuple(Register(8 * i, name, width=8) for i, name in enumerate(NAMES))
 
-    def __init__(self, on_change: Callable[[], None] = lambda: None):
-        self._on_change = on_change
+    def __init__(self, memory: FftMemory, on_change: Callable[[], None] = lambda: None):
+        self._memory, self._on_change = memory, on_change
         self._in: list[int] = []
         self._out: deque[int] = deque()
         super().__init__()
@@ -75,6 +89,8 @@ class Fft(Device):
         halvings = (control >> 4 & (1 << layers) - 1).bit_count()
         result = transform(points, bool(control >> 3 & 1), halvings)
         self._out.extend(int(word) for word in result.reshape(-1, 4).view(np.uint64).ravel())
+        if self.points == 512:
+            self._memory.keep(result)
         self._put(RAW, 8, DONE)
         self._update()
         self._on_change()

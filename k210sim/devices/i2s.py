@@ -6,7 +6,7 @@ channel sends is taken when the one before has been played; a block that it rece
 its time has passed since it was asked for. By hand the FIFOs always have room and something to
 read, unless a channel's interrupt is unmasked: then they fill and empty at the line's pace, and
 interrupt with more than rfcr frames to read, or at most tfcr to play. Overruns do not occur: what
-is not read in time is lost. The audio processor in the same window (beam forming) is not modelled.
+is not read in time is lost. The audio processor in the same window as I2S0 is apu.py's.
 """
 
 from __future__ import annotations
@@ -35,6 +35,7 @@ CHANNEL_NAMES = ("left_rxtx", "right_rxtx", "rer", "ter", "rcr", "tcr", "isr", "
 class I2s(Device):
     """clock : of the board. hz() : the line's bit clock. on_change() : a DMA channel may go on"""
 
+    DMA_PACED = True
     REGISTERS = (
         *(Register(offset, name) for offset, name in BLOCK_NAMES.items()),
         *(
@@ -131,9 +132,13 @@ class I2s(Device):
                if not self._at(IMR, channel) & kind
                and (at := self._due(channel, kind)) is not None]  # fmt: skip
         raised = any(at <= self._clock.now_ns for at in due)
-        self.irq(raised)
+        self.irq(raised or self._is_apu_raised())
         if due and not raised:
             self._level_alarm = self._clock.alarm(min(due), self._reached)
+
+    def _is_apu_raised(self) -> bool:
+        """Whether the audio processor interrupts, which only I2S0 has."""
+        return False
 
     def _reached(self) -> None:
         self._level_alarm = None

@@ -15,12 +15,13 @@ import numpy as np
 
 from k210sim.clock import Clock
 from k210sim.devices.aes import Aes
+from k210sim.devices.apu import I2sWithApu
 from k210sim.devices.bus import Bus
 from k210sim.devices.clint import Clint
 from k210sim.devices.device import Unmodelled, Window
 from k210sim.devices.dmac import CHANNELS, Dmac
 from k210sim.devices.dvp import Dvp
-from k210sim.devices.fft import Fft
+from k210sim.devices.fft import Fft, FftMemory
 from k210sim.devices.fpioa import Fpioa
 from k210sim.devices.gpio import Gpio
 from k210sim.devices.gpiohs import Gpiohs
@@ -225,14 +226,17 @@ class Chip:
 
     def _map_sound(self) -> None:
         for n in range(3):
-            i2s = I2s(n, self.clock, functools.partial(self.sysctl.i2s_hz, n), self.dmac.pump)
+            kind = I2s if n else I2sWithApu
+            i2s = kind(n, self.clock, functools.partial(self.sysctl.i2s_hz, n), self.dmac.pump)
             self.bus.map(0x50250000 + 0x10000 * n, i2s)
             i2s.irq = self.plic.line(IRQ_I2S0 + n)
 
     def _map_engines(self) -> None:
         """What computes, and the fuses."""
         pump = self.dmac.pump
-        fft = Fft(pump)
+        memory = FftMemory()
+        self.bus.map(0x42102000, memory)
+        fft = Fft(memory, pump)
         fft.irq = self.plic.line(IRQ_FFT)
         self.bus.map(0x42000000, fft)
         self.bus.map(0x50450000, Aes(pump))

@@ -64,12 +64,23 @@ def test_an_unmodelled_register_is_named_once_and_stops_a_strict_board(sample, c
 def test_what_no_device_answers_in_a_window_is_named(rig, caplog):
     bus = rig("hello", strict=False).machine.bus
     with caplog.at_level(logging.WARNING, "k210sim.devices"):
-        for address in (0x42102800, 0x42102800, 0x50201234 & ~3):
+        for address in (0x42103800, 0x42103800, 0x50201234 & ~3):
             device, offset = bus.at(address)
             assert device.read(offset, 4) == 0
     named = [r.getMessage().split(" is not")[0] for r in caplog.records]
-    assert named == ["FFT window: read at offset 0x102800", "APB0 window: read at offset 0x1234"]
+    assert named == ["FFT window: read at offset 0x103800", "APB0 window: read at offset 0x1234"]
     assert bus.at(0x502B0004)[0].NAME == "FPIOA"
     for number in range(1000):  # a program that tries all places does not fill the log
         device.write(0x2000 + 4 * number, 4, 1)
     assert len(device.unmodelled_used) == device.MOST_NAMED
+
+
+def test_the_fft_keeps_long_results_in_its_memory(rig):
+    bus = rig("hello").machine.bus
+    fft = bus.at(0x42000000)[0]
+    fft.write(0x08, 8, 1 << 13 | 1 << 3)
+    for n in range(256):
+        fft.write(0x00, 8, 0x0064_0000 if n == 0 else 0)  # one point: 100, purely real
+    memory, offset = bus.at(0x42102800)
+    assert memory.read(offset, 8) == 0x0064_0000_0064_0000 == fft.read(0x38, 8)
+    assert memory.read(offset + 0x7F8, 8) == 0x0064_0000_0064_0000

@@ -86,6 +86,19 @@ def test_a_picture_on_the_lcd(rig):
     assert 0.02e9 < board.clock.now_ns < 0.2e9
 
 
+def test_silence_by_the_audio_processor_and_blocks_that_repeat(rig):
+    got = {name: int(value, 16) for name, value in rig("sound").lines().items()}
+    frame = 2 * 32 * 2  # clocks of the CPU, whose clock is twice the line's
+    near = {"search takes": 512 * frame, "half search takes": 1024 * frame,
+            "three blocks take": 3 * 50 * frame}  # fmt: skip
+    for name, clocks in near.items():
+        assert abs(got.pop(name) - clocks) < 200, name
+    # one block waited since its DMA, the next was on its way
+    assert 512 * 2 * frame * 0.4 < got.pop("second stream takes") < 512 * 2 * frame
+    assert got == {"channels": 0x14000FF, "search on": 0, "search": 0, "stream": 0,
+                   "on and raised": 0x400, "off": 0}  # fmt: skip
+
+
 def test_a_kpu_layer_gives_what_plain_c_gives(rig):
     got = {name: int(value, 16) for name, value in rig("kpu").lines().items()}
     assert got["wrong"] == got["streamed wrong"] == 0
