@@ -9,7 +9,16 @@ from test_kpu_kernels import run_layer
 
 from k210sim.kpu import ai_ram
 from k210sim.kpu.conv_params import segments
-from k210sim.kpu.kernels import buckets, chain, dot_conv, maps, stair_fit, staircase, table
+from k210sim.kpu.kernels import (
+    buckets,
+    cell_code,
+    chain,
+    dot_conv,
+    maps,
+    stair_fit,
+    staircase,
+    table,
+)
 from k210sim.kpu.kmodel.writer import activation_table
 from k210sim.kpu.layer_regs import Activation, BatchNorm
 from k210sim.kpu.placed import PlacedConv
@@ -20,11 +29,11 @@ COMMON = settings(deadline=None, max_examples=40)
 def fit(norm, low, high, act, rule):
     seg = segments(act, rule)
     lines = np.zeros((staircase.MOST, 3), np.float32)
-    edges, table = np.zeros(buckets.MOST_EDGES, np.int32), np.zeros(buckets.ROOM, np.uint16)
+    edges, table = np.zeros(buckets.EDGES, np.int32), np.zeros(buckets.ROOM, np.uint16)
     ints = np.zeros((len(norm), 5), np.int32)
     factors = np.zeros(len(norm), np.float32)
     stair_fit.fit(np.array(norm, np.int64), np.array(low, np.int64), np.array(high, np.int64), seg,
-                  int(rule == "up"), lines, edges, table, ints, factors, np.zeros(3, np.int64))
+                  int(rule == "up"), lines, edges, table, ints, factors, np.zeros(2, np.int64))
     return ints, factors, lines, edges, table
 
 
@@ -44,6 +53,11 @@ def check(norm, low, high, act, rule="even", seed=0):
     extra = rng.integers(-50, 50, acc.shape[1])
     out = np.zeros((len(norm), acc.shape[1] + 3), np.uint8)
     staircase.finish(acc - extra.astype(np.int32), acc.shape[1], extra, 2, ints, *tables, out)
+    for count in (1, 7, 9, 20):  # less than a vector, and a last one that overlaps
+        few = np.zeros_like(out)
+        staircase.finish(acc - extra.astype(np.int32), count, extra, 2, ints, *tables, few)
+        assert np.array_equal(few[:, 2 : 2 + count], out[:, 2 : 2 + count])
+        assert not few[:, :2].any() and not few[:, 2 + count :].any()
     for o, (const, mul, shift, add) in enumerate(norm):
         if ints[o, 4] == 0:
             assert not out[o].any()
@@ -108,7 +122,7 @@ def test_what_the_models_need_is_proved():
 @COMMON
 @given(seed=st.integers(0, 2**32 - 1), fine=st.integers(4, 16), falls=st.booleans(),
        rule=st.sampled_from(("even", "up")))
-def test_tables_that_count_finer_than_float32_are_found_by_buckets(seed, fine, rule, falls):
+def test_tables_that_count_finer_than_float32_are_found_by_cells(seed, fine, rule, falls):
     """As kmodel V5 has them: SiLU in fifteen segments, values up to 2**29."""
     rng = np.random.default_rng(seed)
     starts = np.sort(rng.integers(-600, 300, 15)) << (fine + 4)
@@ -127,7 +141,7 @@ def test_tables_that_count_finer_than_float32_are_found_by_buckets(seed, fine, r
 @COMMON
 @given(seed=st.integers(0, 2**32 - 1), k=st.integers(1, 24), rule=st.sampled_from(("even", "up")),
        shift=st.integers(4, 12), first=st.integers(-(2**26), 2**26))
-def test_ramps_need_no_buckets(seed, k, rule, shift, first):
+def test_ramps_need_no_cells(seed, k, rule, shift, first):
     """As kmodel V5's rectifiers are: a slope of 2**-k and small segments at the top."""
     rng = np.random.default_rng(seed)
     top = first + (251 << k) + int(rng.integers(0, 2**k))
@@ -147,6 +161,31 @@ def test_a_ramp_is_found():
     _, _, _, edges, table = fit(norm, [-(2**17)], [2**17], act, "even")
     assert table[:4].tolist() == [18, 1, buckets.RAMP, 0] and 250 < edges[1] < 255
     assert check(norm, [-(2**17)], [2**17], act) == [(1, True)]
+
+
+@COMMON
+@given(seed=st.integers(0, 2**32 - 1), gap=st.sampled_from((3, 200, 40000, 3000000)),
+       count=st.integers(0, 290))
+def test_cells_hold_every_change(seed, gap, count):
+    """Each value near a change, by the cells with one change or two as they are filled."""
+    rng = np.random.default_rng(seed)
+    places = np.cumsum(rng.integers(1, 2 * gap, count))
+    bytes_ = rng.integers(0, 256, count + 1)
+    span = int(places[-1] if count else 0) + int(rng.integers(0, gap))
+    room = np.zeros(buckets.ROOM, np.uint16)
+    size = buckets.cells(places, bytes_, count, span, room)
+    if size == 0:
+        assert gap < 100 or count > 100
+        return
+    t = np.unique(np.clip(np.concatenate([places - 1, places, places + 1, [0, span]]), 0, span))
+    triple = room[2] == buckets.TRIPLES
+    out, values = np.zeros(len(t), np.uint8), np.zeros(cell_code.TILE, np.int32)
+    sums = t.astype(np.int32)
+    cell_code.by_cells(sums.ctypes.data, 0, out.ctypes.data, len(t), 0, 0, 2**31 - 1, 1.0, 0.0,
+                       values.ctypes.data, room.ctypes.data + 2 * buckets.HEAD, int(room[0]),
+                       triple)
+    assert out.tolist() == bytes_[np.searchsorted(places, t, "right")].tolist()
+    assert triple or size <= buckets.HEAD + 2 * buckets.MOST_PAIRS
 
 
 @COMMON

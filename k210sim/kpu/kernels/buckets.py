@@ -1,19 +1,15 @@
 """Where the byte of an activation table changes, and a table that finds the byte of a value fast.
 
 Between two changes the byte is constant, so a value needs the changes near it only. The values are
-cut into equal buckets with at most one change inside each, or two where that would take too many:
-the bucket tells the change and the bytes around it, a comparison which of them. This holds for any
-table, rising or not, and for values of any size.
+cut into equal cells with at most one change behind the first value of each, or two where that would
+take too many: the cell tells the changes and the bytes around them, comparisons which of these.
+This holds for any table, rising or not, and for values of any size. Values count from an origin
+below the first change.
 
-Cells, with one change. buckets: uint16: the shift from a value to its bucket; nothing; CELLS; for
-each bucket two numbers, the byte of its first value and the one behind the change times 256, and
-how far behind that value the change is, the bucket's length if there is none. Values count from an
-origin below the first change.
-
-With two. edges: int32[n + 1], the values where the byte changes, ascending, the last above all.
-buckets: uint16[m]: the shift from a value to its bucket; where the bytes begin; 1 if every edge
-adds one to the byte, so that only the first is stored; for each bucket the number of edges up to
-its first value; n + 1 bytes, each below the edge of its number.
+Cells. buckets: uint16: the shift from a value to its cell; nothing; PAIRS or TRIPLES; nothing; then
+the cells, numbers of 32 bits or 64, low parts first. From its low end a number holds how far behind
+the cell's first value the change is (16 bits), or the two changes (20 bits each), and in its upper
+bits the bytes before, between and behind them.
 
 Ramps. A table that rises by one every 2**k values, but for a few edges at its top, needs no such
 search: bytes are a shift with its rounding. Then buckets is k, 1 where ties go to even, RAMP, the
@@ -24,13 +20,16 @@ edges behind it.
 import numpy as np
 from numba import njit
 
-MOST_EDGES = 1024
-MOST_CELLS = 640  # more would weigh more than the weights of small layers
-MOST_BUCKETS = 4096
-WIDEST = 24  # bits of a bucket
-WIDEST_CELL = 15  # whose length fits 16 bits
-RAMP, CELLS, MORE = 2, 3, 3
-ROOM = MOST_BUCKETS + MOST_EDGES + 3
+MOST_CHANGES = 1024
+MOST_PAIRS = 640  # more would weigh more than the weights of small layers
+MOST_TRIPLES = 4096
+WIDEST_PAIR = 16  # bits of a cell: its last offset must fit as many
+WIDEST_TRIPLE = 20
+RAMP, PAIRS, TRIPLES = 2, 3, 4
+MORE = 3
+EDGES = 2 + MORE
+HEAD = 4
+ROOM = HEAD + 4 * MOST_TRIPLES
 
 
 @njit("int64(int64, int64[:, ::1], int64)", cache=True, nogil=True)
@@ -98,61 +97,50 @@ def changes(bottom, top, seg, rule, places, bytes_):
     return count
 
 
+@njit("int64(int64[::1], int64, int64, int64)", cache=True, nogil=True)
+def width(places, count, changes, widest):
+    """The bits of the widest cells, at most `widest`, with at most so many changes behind the first
+    value of any."""
+    k = widest
+    for i in range(changes, count):
+        while k > 0 and places[i - changes] > places[i] >> k << k:
+            k -= 1
+    return k
+
+
 @njit("int64(int64[::1], int64[::1], int64, int64, uint16[::1])", cache=True, nogil=True)
 def cells(places, bytes_, count, span, buckets):
-    """Fill buckets with cells; arguments as of sort_in. Returns the length of its used part, 0 when
-    that is too short."""
-    k = np.int64(WIDEST_CELL)
-    for i in range(1, count):
-        # The first value of a cell is no matter of its comparison.
-        while k > 0 and places[i - 1] > places[i] >> k << k:
-            k -= 1
-    size = (span >> k) + 1
-    if size > MOST_CELLS:
-        return 0
-    buckets[0], buckets[1], buckets[2] = k, 0, CELLS
+    """Fill buckets with cells from `count` places counted from the origin, in 0 to span; returns
+    the length of its used part, 0 when that is too short."""
+    pairs, triples = width(places, count, 1, WIDEST_PAIR), width(places, count, 2, WIDEST_TRIPLE)
+    kind, k, numbers = np.int64(PAIRS), pairs, np.int64(2)
+    if (span >> pairs) + 1 > MOST_PAIRS:
+        kind, k, numbers = np.int64(TRIPLES), triples, np.int64(4)
+        if (span >> triples) + 1 > MOST_TRIPLES:
+            return 0
+    size, inside = (span >> k) + 1, np.int64(1) << k
+    buckets[0], buckets[1], buckets[2], buckets[3] = k, 0, kind, 0
     i = 0
     for c in range(size):
-        while i < count and places[i] <= c << k:
+        first = c << k
+        while i < count and places[i] <= first:
             i += 1
-        pair, offset = np.int64(bytes_[i]), np.int64(1) << k
-        if i < count and places[i] < (c + 1) << k:
-            pair, offset = pair | bytes_[i + 1] << 8, places[i] - (c << k)
-        buckets[3 + 2 * c], buckets[4 + 2 * c] = pair, offset
-    return 3 + 2 * size
-
-
-@njit("int64(int64[::1], int64[::1], int64, int64, int32[::1], uint16[::1])", cache=True,
-      nogil=True)
-def sort_in(places, bytes_, count, span, edges, buckets):
-    """Fill edges and buckets from `count` places counted from the origin, in 0 to span; returns
-    the length of the used part of buckets, 0 when that is too short."""
-    edges[:count] = places[:count]
-    edges[count] = 2**31 - 1
-    for k in range(WIDEST, -1, -1):
-        size = (span >> k) + 1
-        if size > MOST_BUCKETS:
-            return 0
-        crowded = False
-        for i in range(2, count):
-            # The first value of a bucket is no matter of its comparisons.
-            first = places[i] >> k << k
-            crowded = crowded or places[i - 2] > first
-        if crowded:
+        # A change beyond the cell is none: the bytes behind it are those before.
+        one = i < count and places[i] - first < inside
+        two = i + 1 < count and places[i + 1] - first < inside
+        byte0 = bytes_[i]
+        byte1 = bytes_[i + 1] if one else byte0
+        at = HEAD + numbers * c
+        if kind == PAIRS:
+            buckets[at] = places[i] - first if one else np.int64(0)
+            buckets[at + 1] = byte0 | byte1 << 8 if one else byte0 | byte0 << 8
             continue
-        buckets[0] = k
-        i = 0
-        for b in range(size):
-            while i < count and places[i] <= b << k:
-                i += 1
-            buckets[b + 3] = i
-        buckets[1], buckets[2] = size + 3, 1
-        for i in range(count + 1):
-            buckets[size + 3 + i] = bytes_[i]
-            if bytes_[i] != bytes_[0] + i:
-                buckets[2] = 0
-        return size + 4 if buckets[2] == 1 else size + 4 + count
-    return 0
+        byte2 = bytes_[i + 2] if two else byte1
+        offsets = places[i] - first if one else np.int64(0)
+        offsets |= (places[i + 1] - first if two else inside - 1) << 20
+        buckets[at], buckets[at + 1] = offsets & 0xFFFF, offsets >> 16 & 0xFFFF
+        buckets[at + 2], buckets[at + 3] = offsets >> 32 | byte0 << 8, byte1 | byte2 << 8
+    return HEAD + numbers * size
 
 
 @njit("int64(int64, int64, int64, int64)", cache=True, nogil=True)

@@ -9,50 +9,26 @@ from llvmlite import ir
 from numba import njit, types
 from numba.extending import intrinsic
 
+from k210sim.kpu.kernels.vector_code import F32, I8, I32, call, load, spread
+
 LANES = 8
 FEW = 4  # lines of one channel
-I8, I32, I64, F32 = ir.IntType(8), ir.IntType(32), ir.IntType(64), ir.FloatType()
 MAGIC = 1.5 * 2.0**23  # leaves no bits below the point: nearest, ties to even
-
-
-def _spread(builder, value, lanes):
-    """A number in every lane."""
-    vector = ir.VectorType(value.type, lanes)
-    undefined = ir.Constant(vector, ir.Undefined)
-    single = builder.insert_element(undefined, value, ir.Constant(I32, 0))
-    return builder.shuffle_vector(single, undefined,
-                                  ir.Constant(ir.VectorType(I32, lanes), [0] * lanes))
-
-
-def _call(builder, name, *args):
-    """LLVM's function of that name for float32 vectors."""
-    vector = args[0].type
-    full = f"llvm.{name}.v{vector.count}f32"
-    function = builder.module.globals.get(full)
-    if function is None:
-        function = ir.Function(builder.module, ir.FunctionType(vector, [vector] * len(args)), full)
-    return builder.call(function, args)
-
-
-def _load(builder, address, kind):
-    value = builder.load(builder.inttoptr(address, kind.as_pointer()))
-    value.align = 1
-    return value
 
 
 def _norm(builder, u, const, least, most, factor, add):
     """The batch norm of sums, limited, as a whole number in float32."""
     lanes = u.type.count
-    const, least, most = (_spread(builder, v, lanes) for v in (const, least, most))
-    factor, add = _spread(builder, factor, lanes), _spread(builder, add, lanes)
+    const, least, most = (spread(builder, v, lanes) for v in (const, least, most))
+    factor, add = spread(builder, factor, lanes), spread(builder, add, lanes)
     u = builder.add(u, const)
     u = builder.select(builder.icmp_signed(">", u, least), u, least)
     u = builder.select(builder.icmp_signed("<", u, most), u, most)
     z = builder.sitofp(u, factor.type)
     hi = builder.fmul(z, factor)
-    lost = _call(builder, "fma", z, factor, builder.fneg(hi))
-    whole = _call(builder, "floor", hi)
-    rest = _call(builder, "floor", builder.fadd(builder.fsub(hi, whole), lost))
+    lost = call(builder, "fma", z, factor, builder.fneg(hi))
+    whole = call(builder, "floor", hi)
+    rest = call(builder, "floor", builder.fadd(builder.fsub(hi, whole), lost))
     return builder.fadd(builder.fadd(whole, rest), add)
 
 
@@ -65,18 +41,18 @@ def _bytes(lanes, extra, many):
     """
     def codegen(context, builder, sig, args):
         sums, more, out, const, least, most, factor, add, a, b = args[:10]
-        u = _load(builder, sums, ir.VectorType(I32, lanes))
+        u = load(builder, sums, ir.VectorType(I32, lanes))
         if extra:
-            u = builder.add(u, _load(builder, more, ir.VectorType(I32, lanes)))
+            u = builder.add(u, load(builder, more, ir.VectorType(I32, lanes)))
         y = _norm(builder, u, const, least, most, factor, add)
-        a, b = _spread(builder, a, lanes), _spread(builder, b, lanes)
-        further = [_spread(builder, value, lanes) for value in args[10:]]
+        a, b = spread(builder, a, lanes), spread(builder, b, lanes)
+        further = [spread(builder, value, lanes) for value in args[10:]]
         for first, next_a, next_b in zip(*[iter(further)] * 3, strict=True):
             beyond = builder.fcmp_ordered(">=", y, first)
             a = builder.select(beyond, next_a, a)
             b = builder.select(beyond, next_b, b)
-        magic = _spread(builder, ir.Constant(F32, MAGIC), lanes)
-        nearest = builder.fadd(_call(builder, "fma", y, a, b), magic)
+        magic = spread(builder, ir.Constant(F32, MAGIC), lanes)
+        nearest = builder.fadd(call(builder, "fma", y, a, b), magic)
         low = builder.trunc(builder.bitcast(nearest, ir.VectorType(I32, lanes)),
                             ir.VectorType(I8, lanes))
         builder.store(low, builder.inttoptr(out, low.type.as_pointer())).align = 1

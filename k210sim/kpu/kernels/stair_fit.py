@@ -191,7 +191,7 @@ def fit(norm, low, high, seg, rule, lines, edges, table, ints, factors, used):
 
     norm: rows const, mul, shift, add; low, high: bounds of the sum without const; seg, rule as in
     conv2d.activate; lines, edges, table (buckets), ints, factors: the tables, zeros. used:
-    int64[3], gets whether bytes never fall as sums rise, and how much of edges and table is used.
+    int64[2], gets whether bytes never fall as sums rise, and how much of table is used.
     """
     limit = np.int64(1) << 24
     word = np.int64(1) << 31
@@ -211,8 +211,8 @@ def fit(norm, low, high, seg, rule, lines, edges, table, ints, factors, used):
         leap = max(leap, (mul >> shift) + 1)
     if top < bottom or bottom <= -(word << 5) or top >= word << 5:
         return
-    places = np.empty(edges.shape[0] - 1, np.int64)
-    bytes_ = np.empty(edges.shape[0], np.int64)
+    places = np.empty(buckets.MOST_CHANGES - 1, np.int64)
+    bytes_ = np.empty(buckets.MOST_CHANGES, np.int64)
     count = buckets.changes(bottom, top, seg, rule, places, bytes_)
     if count == places.shape[0]:
         return
@@ -226,17 +226,14 @@ def fit(norm, low, high, seg, rule, lines, edges, table, ints, factors, used):
     # Without a change every y serves.
     origin = places[0] - leap if count > 0 else np.int64(0)
     span = places[count - 1] + leap - origin if count > 0 else np.int64(0)
-    size, kept = np.int64(0), np.int64(0)
+    size = np.int64(0)
     if span < word - 1:
         for i in range(count):
             places[i] -= origin
         if buckets.ramp(places, bytes_, count, span, origin, seg, rule, edges, table):
-            size, kept = np.int64(4), np.int64(2 + buckets.MORE)
+            size = np.int64(buckets.HEAD)
         else:
-            kept, size = np.int64(1), buckets.cells(places, bytes_, count, span, table)
-            if size == 0:
-                size = buckets.sort_in(places, bytes_, count, span, edges, table)
-                kept = count + 1
+            size = buckets.cells(places, bytes_, count, span, table)
         for i in range(count):
             places[i] += origin
     for o in range(norm.shape[0]):
@@ -264,4 +261,4 @@ def fit(norm, low, high, seg, rule, lines, edges, table, ints, factors, used):
         factors[o] = np.float32(mul * 2.0 ** -np.float64(shift))
         ints[o, 0], ints[o, 1], ints[o, 2], ints[o, 3] = const, least, most, plus
         ints[o, 4] = BUCKETS | 1 << MANY
-        used[1], used[2] = kept, size
+        used[1] = size

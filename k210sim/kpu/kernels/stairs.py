@@ -8,7 +8,7 @@ from k210sim.kpu.kernels import buckets, stair_fit, staircase
 
 NO_ROWS = (np.zeros((0, 4), np.int64), np.zeros((0, 5), np.int64), np.zeros((0, 2)),
            np.zeros((0, 4)), np.zeros((0, 2), np.int64))
-NO_EDGES, NO_BUCKETS = np.zeros(1, np.int32), np.zeros(3, np.uint16)
+NO_EDGES, NO_BUCKETS = np.zeros(buckets.EDGES, np.int32), np.zeros(buckets.HEAD, np.uint16)
 
 
 class Stairs:
@@ -23,9 +23,9 @@ class Stairs:
         self.ints = np.zeros((channels, 5), np.int32)
         self.factors = np.zeros(channels, np.float32)
         lines = np.zeros((staircase.MOST, 3), np.float32)
-        edges = np.empty(buckets.MOST_EDGES, np.int32)
+        edges = np.zeros(buckets.EDGES, np.int32)
         table = np.empty(buckets.ROOM, np.uint16)
-        used = np.zeros(3, np.int64)
+        used = np.zeros(2, np.int64)
         self.factor = p.arg_x >> p.shr_x if p.arg_x % (1 << p.shr_x) == 0 else None
         low, high = p.sums()
         stair_fit.fit(p.norm.astype(np.int64), low, high, p.segments, p.rule, lines, edges, table,
@@ -38,7 +38,9 @@ class Stairs:
         self.lines = lines[:used_lines].copy()
         self.edges, self.buckets = NO_EDGES, NO_BUCKETS
         if used[1]:
-            self.edges, self.buckets = edges[: used[1]].copy(), table[: used[2]].copy()
+            self.buckets = table[: used[1]].copy()
+            if table[2] == buckets.RAMP:
+                self.edges = edges
         if not proved.any():
             self.ints = self.factors = None  # no room for tables that say nothing
 
