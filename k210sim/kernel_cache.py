@@ -13,44 +13,66 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 ROOT = Path(__file__).parent
 STAMP = "kernels.json"  # in the package's __pycache__
 
 
-def check(folder: str | Path) -> None:
+def check(folder: str | Path) -> str | None:
     """Remove the compiled functions of a package unless they were made of today's sources.
 
     folder : of the package. Where it cannot be written, numba keeps its files elsewhere, and
-    nothing is done.
+    nothing is removed. Returns what `content` does for its sources.
     """
     folder = Path(folder)
     cache = folder / "__pycache__"
+
+    def forget() -> None:
+        for path in (*cache.glob("*.nbi"), *cache.glob("*.nbc")):
+            path.unlink(missing_ok=True)
+
+    return content(folder, STAMP, sources_of, forget)
+
+
+def content(
+    folder: Path,
+    stamp: str,
+    sources: Callable[[Path], list[Path]],
+    changed: Callable[[], None] = lambda: None,
+) -> str | None:
+    """A name for what is in files of the project, None when they cannot be read.
+
+    folder : where `sources` begins to look for them. stamp : a file in its __pycache__ that keeps
+    the name as long as the files look the same. changed : called when it is another one than kept
+    """
+    cache = folder / "__pycache__"
     try:
-        known = json.loads((cache / STAMP).read_bytes())
+        known = json.loads((cache / stamp).read_bytes())
         if known["looks"] == {name: _look(ROOT / name) for name in known["looks"]}:
-            return  # the usual way: a few dozen stats
+            return known["content"]  # the usual way: a few dozen stats
     except (OSError, ValueError, TypeError, KeyError, AttributeError):
         known = {}
     import hashlib
 
+    name = None
     try:
-        sources = sources_of(folder)
-        content = hashlib.sha256(b"".join(
-            hashlib.sha256(path.read_bytes()).digest() for path in sources)).hexdigest()
+        paths = sources(folder)
+        name = hashlib.sha256(b"".join(
+            hashlib.sha256(path.read_bytes()).digest() for path in paths)).hexdigest()
         if not os.access(folder, os.W_OK):
-            return
+            return name
         cache.mkdir(exist_ok=True)
-        if content != known.get("content"):
-            for path in (*cache.glob("*.nbi"), *cache.glob("*.nbc")):
-                path.unlink(missing_ok=True)
-        looks = {path.relative_to(ROOT).as_posix(): _look(path) for path in sources}
-        temporary = cache / f"{STAMP}.{os.getpid()}"
-        temporary.write_text(json.dumps({"looks": looks, "content": content}))
-        os.replace(temporary, cache / STAMP)
+        if name != known.get("content"):
+            changed()
+        looks = {path.relative_to(ROOT).as_posix(): _look(path) for path in paths}
+        temporary = cache / f"{stamp}.{os.getpid()}"
+        temporary.write_text(json.dumps({"looks": looks, "content": name}))
+        os.replace(temporary, cache / stamp)
     except (OSError, SyntaxError):
-        return  # sources as bytecode only, a full disk: as without this file
+        pass  # sources as bytecode only, a full disk: as without this file
+    return name
 
 
 def _look(path: Path) -> list[int]:
@@ -61,15 +83,25 @@ def _look(path: Path) -> list[int]:
 def sources_of(folder: Path) -> list[Path]:
     """The files of a package that use numba, and what they import from this project: through
     files that use numba all the way, else one step. Sorted."""
-    waiting = [path for path in folder.glob("*.py") if b"numba" in path.read_bytes()]
-    found: set[Path] = set()
+    first = [path for path in folder.glob("*.py") if b"numba" in path.read_bytes()]
+    return imported_by(first, lambda text: b"numba" in text)
+
+
+def imported_by(
+    first: list[Path], through: Callable[[bytes], bool] = lambda text: True
+) -> list[Path]:
+    """Files, and the files of this project that they import, and so on. Sorted.
+
+    through : whether what a file of that text imports is looked at
+    """
+    waiting, found = list(first), set()
     while waiting:
         path = waiting.pop()
         if path in found:
             continue
         found.add(path)
         text = path.read_bytes()
-        if b"numba" in text:
+        if through(text):
             waiting += _imported(text)
     return sorted(found)
 

@@ -2,4 +2,4 @@
 
 from k210sim import kernel_cache
 
-kernel_cache.check(__path__[0])
+SOURCES = kernel_cache.check(__path__[0])  # a name for what the compiled functions are made of

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import ctypes
 import logging
-import sys
-import time
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 from k210sim.devices.bus import Bus
-from k210sim.riscv import jit
+from k210sim.errors import InternalError
+from k210sim.riscv import compiled, core_object, jit
 from k210sim.riscv import opcodes as op
 from k210sim.riscv import state as st
 from k210sim.riscv.timing import clocks
@@ -19,36 +18,6 @@ from k210sim.saving import Saved
 
 log = logging.getLogger("k210sim.riscv")
 
-SPIN_PLACES = 256  # most words of RAM that such a loop touches
-_loaded = False
-
-
-def load_execute():
-    """The modules of compiled loops; says on stderr when they have to be compiled first."""
-    global _loaded
-    if not _loaded:
-        started = time.monotonic()
-        _say_if_cold()
-        from k210sim.riscv import execute, idle, jit_device
-
-        _loaded = True
-        took = time.monotonic() - started
-        if took > 5:
-            print(f"k210sim: RISC-V core compiled in {took:.0f} s", file=sys.stderr)
-    from k210sim.riscv import execute, idle, jit_device
-
-    return execute, idle, jit_device
-
-
-def _say_if_cold() -> None:
-    from pathlib import Path
-
-    import numba
-
-    folder = Path(__file__).parent
-    cache = Path(numba.config.CACHE_DIR) if numba.config.CACHE_DIR else folder / "__pycache__"
-    if not any(cache.rglob("execute.run-*.nbi")):
-        print("k210sim: compiling the RISC-V core (once, half a minute)", file=sys.stderr)
 
 
 @dataclass(frozen=True)
@@ -161,7 +130,7 @@ class Core:
     """
 
     def __init__(self, bus: Bus, compile_blocks: bool = False):
-        self.execute, self.idle, self.device = load_execute()
+        functions = compiled.functions()
         self.ram = np.zeros(st.RAM_SIZE, np.int8)
         slots = st.RAM_SIZE // 2
         code = np.zeros(slots + st.EDGES, np.int64)
@@ -180,13 +149,12 @@ class Core:
         for hart in self.harts:
             for at, array in places.items():
                 hart.all[at] = array.ctypes.data
-            hart.all[st.ACCESS_AT] = self.device.access.address
+            hart.all[st.ACCESS_AT] = functions.access
         self._bus = bus  # its arrays must stay
-        kind = ctypes.CFUNCTYPE(ctypes.c_int64, ctypes.c_int64, ctypes.c_int64)
-        self._enter = kind(self.execute.run.address)
+        self._enter = _function(functions.run, 2)
+        self._find, self._run_at = _function(functions.find, 4), functions.run
         self._words = self.ram.view(np.int64)
-        self._places = np.zeros(SPIN_PLACES, np.int64)
-        self._found = np.zeros(self.idle.FOUND, np.int64)
+        self._found = np.zeros(st.SPIN_SIZE, np.int64)
         self.jit = self._make_jit() if compile_blocks else None
 
     def _make_jit(self) -> jit.Jit | None:
@@ -207,7 +175,9 @@ class Core:
         self._end_spins()
         if self.jit:
             self.jit.clear()
-        self.execute.forget(self.code, self.pages)
+        by_page = self.code.reshape(len(self.pages), -1)
+        by_page[self.pages != st.NO_CODE] = 0
+        self.pages[:] = st.NO_CODE
 
     def _end_spins(self) -> None:
         """Other instructions may be in a loop where a hart waits."""
@@ -223,7 +193,7 @@ class Core:
             "harts": [hart.save_state() for hart in self.harts],
             "ram": self.ram[: st.AI_RAM_AT].tobytes(),
             "decoded": (decoded.astype(np.int32), words),
-            "pages": (self.pages != self.execute.NO_CODE).tobytes(),
+            "pages": (self.pages != st.NO_CODE).tobytes(),
         }
 
     def load_state(self, state: dict) -> None:
@@ -234,7 +204,7 @@ class Core:
         at, words = state["decoded"]
         self.code[at] = words
         decoded = np.frombuffer(state["pages"], np.bool_)
-        self.pages[decoded] = self.execute.MIXED
+        self.pages[decoded] = st.MIXED
 
     def load(self, address: int, data: bytes) -> None:
         """Put bytes into RAM. Raises ValueError outside it."""
@@ -246,13 +216,11 @@ class Core:
     def run(self, hart: Hart, budget: int) -> int:
         """Let a hart execute; see execute.run. DONE, LOAD, STORE or WAIT."""
         status = self._enter(budget, hart.address)
-        if status == st.FENCED:
-            return self._run_on(hart, budget)
-        return status
+        return status if 0 <= status < st.FENCED else self._run_on(hart, budget, status)
 
-    def _run_on(self, hart: Hart, budget: int) -> int:
+    def _run_on(self, hart: Hart, budget: int, status: int) -> int:
         """After a fence.i that has found instructions written over."""
-        s, done, status = hart.state, 0, st.FENCED
+        s, done = hart.state, 0
         while status == st.FENCED:
             self._forget_stale(s[st.EXIT_VALUE])
             done += s[st.EXECUTED]
@@ -261,6 +229,8 @@ class Core:
                 status = st.DONE
             else:
                 status = self._enter(budget - done, hart.address)
+        if status == core_object.ERROR:
+            raise InternalError(f"the compiled core failed (pc 0x{hart.pc:08x})")
         s[st.EXECUTED] += done
         return status
 
@@ -281,16 +251,14 @@ class Core:
         if hart.has_reason_to_wake:
             return None
         found = self._found
-        if not self.idle.find(longest, self.execute.run.address, hart.all, self._words, self.code,
-                              self.entries, found, self._places):  # fmt: skip
+        if not self._find(longest, self._run_at, hart.address, found.ctypes.data):
             return None
-        idle = self.idle
-        places = self._places[: found[idle.PLACES]]
+        places = found[st.SPIN_PLACES_AT :][: found[st.SPIN_PLACES]]
         return Spin(
-            pc=int(found[idle.PC]), length=int(found[idle.LENGTH]), traps=int(found[idle.TRAPS]),
-            mip=hart.state[st.MIP], lowest=int(found[idle.LOWEST]),
-            highest=int(found[idle.HIGHEST]), places=places.tobytes(),
-            values=self._words[places].tobytes(),
+            pc=int(found[st.SPIN_PC]), length=int(found[st.SPIN_LENGTH]),
+            traps=int(found[st.SPIN_TRAPS]), mip=hart.state[st.MIP],
+            lowest=int(found[st.SPIN_LOWEST]), highest=int(found[st.SPIN_HIGHEST]),
+            places=places.tobytes(), values=self._words[places].tobytes(),
         )  # fmt: skip
 
     def still_spins(self, hart: Hart) -> bool:
@@ -308,3 +276,8 @@ class Core:
         spin, s = hart.spin, hart.state
         values = self._words[np.frombuffer(spin.places, np.int64)].tobytes()
         hart.spin = replace(spin, pc=s[st.PC], mip=s[st.MIP], values=values)
+
+
+def _function(address: int, arguments: int):
+    """A compiled function of int64 numbers; Python's lock is free while it works."""
+    return ctypes.CFUNCTYPE(*[ctypes.c_int64] * (1 + arguments))(address)

@@ -6,7 +6,7 @@ Ref: The RISC-V Instruction Set Manual, volume I, version 2.2: RV64IMAFDC.
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
+from numba import cfunc, njit
 
 from k210sim.riscv import opcodes as op
 
@@ -344,3 +344,9 @@ def decode(w):
         imm = _sext(w & 0xFFFFFFFF, 32)
         to = rd
     return _pack(code, to, rs1, rs2, f3, imm)
+
+
+@cfunc("int64(int64)", cache=True)
+def instruction(word):
+    """The decoded instruction that begins the 32 bits of `word`; its lower 16 when it is short."""
+    return decode(word) | op.LONG if word & 3 == 3 else decode(expand(word & 0xFFFF))

@@ -6,23 +6,21 @@ is one array of 8 MiB seen at 0x80000000 and, uncached, at 0x40000000. Registers
 just hold a value are read and written here, as `flags` says (devices/cells.py), and hot.py serves
 those used most; all other accesses end the call with LOAD or STORE, and the machine serves them.
 Whatever a program does, every index stays inside its array.
-
-Editing hot.py, decode.py, softfloat.py, float_ops.py, csr.py, state.py or timing.py does not make
-numba compile this file anew; `touch` it (an installed package gets new time stamps anyway).
 """
 
 from __future__ import annotations
 
 import numpy as np
-from numba import carray, cfunc, njit
+from numba import carray, cfunc
 
-from k210sim.devices import hot
-from k210sim.devices.bus import MAX_PAGES, PAGE
-from k210sim.devices.cells import KIND_SHIFT, READ, ROW, WRITE
+from k210sim.devices.bus import MAX_PAGES
+from k210sim.devices.cells import READ, ROW, WRITE
 from k210sim.riscv import csr, float_ops
 from k210sim.riscv import opcodes as op
 from k210sim.riscv import state as st
-from k210sim.riscv.decode import decode, expand
+from k210sim.riscv.code_cache import LAST, fence, fetch, note_device
+from k210sim.riscv.float_format import BOX
+from k210sim.riscv.integer_ops import MASK, SIGN, atomic, divide, multiply_high
 from k210sim.riscv.jit_call import (
     call_region,
     float32_at,
@@ -34,252 +32,23 @@ from k210sim.riscv.jit_call import (
     uint8_at,
     uint32_at,
 )
-from k210sim.riscv.softfloat import BOX, multiply_wide
+from k210sim.riscv.register_access import (
+    FAULT,
+    MISALIGNED,
+    SERVE,
+    SOFTWARE_AT,
+    WORDS,
+    load,
+    store,
+)
 from k210sim.riscv.timing import CLOCKS, INSTRUCTIONS
 
-SIGN = -0x8000000000000000
-WORDS = MAX_PAGES * PAGE // 4  # registers of all devices
-MASK = st.RAM_SIZE - 1
-LAST = st.RAM_SIZE - 2
-FAULT, MISALIGNED, SERVE = 1, 2, 3
-# of a page of RAM: nothing there is decoded; `seen` holds the halfwords of all that is; it does not
-NO_CODE, AS_SEEN, MIXED = 0, 1, 2
 AWAY = st.RAM_SIZE + 4  # see run
 # RAM and its twin differ in one bit of address - TWIN. What no aligned access inside may have set:
 TWIN = st.TWIN_HIGH << 23
 OUTSIDE_1, OUTSIDE_2, OUTSIDE_4, OUTSIDE_8 = (
     ~(st.RAM_BASE - TWIN | st.RAM_SIZE - size) for size in (1, 2, 4, 8)
 )
-SOFTWARE_AT = 0x02000000  # the CLINT's msip of hart 0; hart 1's follows
-
-
-@njit("int64(int16[::1], int64)", cache=True)
-def decoded(r16, off):
-    """The instruction that lies at RAM offset `off`, decoded."""
-    first = np.int64(r16[off >> 1]) & 0xFFFF
-    if first & 3 != 3:
-        return decode(expand(first))
-    second = np.int64(r16[(off >> 1) + 1]) & 0xFFFF if off < LAST else np.int64(0)
-    return decode((second << 16) | first) | op.LONG
-
-
-@njit("void(int64[::1], int64[:, ::1], int64)", cache=True)
-def note_device(code, entries, at):
-    """Note that the access at a halfword of RAM has met a register which is served here."""
-    word = code[at]
-    if word & 255 == op.BLOCK:
-        entries[word >> 32, 2] |= op.DEVICE
-    else:
-        code[at] = word | op.DEVICE
-
-
-@njit("void(int16[::1], int16[::1], uint8[::1], int64)", cache=True)
-def remember(r16, seen, pages, at):
-    """Note what lies at a halfword of RAM while an instruction that it belongs to is decoded."""
-    half = 1 << (st.PAGE_SHIFT - 1)
-    page = at >> (st.PAGE_SHIFT - 1)
-    if pages[page] == NO_CODE:
-        seen[page * half : (page + 1) * half] = r16[page * half : (page + 1) * half]
-        pages[page] = AS_SEEN
-    elif seen[at] != r16[at]:
-        seen[at] = r16[at]
-        pages[page] = MIXED
-
-
-@njit("int64(int16[::1], int64[::1], int16[::1], uint8[::1], int64)", cache=True)
-def fetch(r16, code, seen, pages, off):
-    """Decode the instruction at RAM offset `off` and remember it."""
-    word = decoded(r16, off)
-    at = off >> 1
-    code[at] = word
-    remember(r16, seen, pages, at)
-    if word & op.LONG and off < LAST:
-        remember(r16, seen, pages, at + 1)
-    return word
-
-
-@njit("void(int64[::1], uint8[::1])", cache=True)
-def forget(code, pages):
-    """Forget every decoded instruction."""
-    half = 1 << (st.PAGE_SHIFT - 1)
-    for page in range(pages.size):
-        if pages[page]:
-            code[page * half : (page + 1) * half] = 0
-            pages[page] = NO_CODE
-
-
-@njit("int64(int16[::1], int64[::1], int64[:, ::1], int64, int64[::1], int64)", cache=True)
-def stale_in_page(r16, code, entries, page, stale, count):
-    """Put into `stale` the halfwords whose decoded instruction reaches into a page and is not what
-    lies in RAM now; their number, those `count` there before included."""
-    half = 1 << (st.PAGE_SHIFT - 1)
-    for at in range(max(np.int64(0), page * half - 1), (page + 1) * half):
-        word = code[at]
-        if word & 255 == op.BLOCK:
-            word = entries[word >> 32, 2]
-        if word != 0 and word & ~op.DEVICE != decoded(r16, at << 1):
-            if count < stale.size:
-                stale[count] = at
-            count += 1
-    return count
-
-
-@njit("int64(int16[::1], int64[::1], int16[::1], uint8[::1], int64[:, ::1], int64[::1])",
-      cache=True)  # fmt: skip
-def fence(r16, code, seen, pages, entries, stale):
-    """fence.i: the number of decoded instructions that were written over, and where in `stale`.
-
-    Firmware executes it where only data changed, many times a second, so that pages that are as
-    they were are told by a plain comparison.
-    """
-    half = 1 << (st.PAGE_SHIFT - 1)
-    count = np.int64(0)
-    for page in range(pages.size):
-        if pages[page] == NO_CODE:
-            continue
-        first, end = page * half, (page + 1) * half
-        differ = np.int16(0)
-        if pages[page] == AS_SEEN:
-            for at in range(first, end):
-                differ |= r16[at] ^ seen[at]
-        if pages[page] == MIXED or differ != 0:
-            before = count
-            count = stale_in_page(r16, code, entries, page, stale, count)
-            if count == before:
-                seen[first:end] = r16[first:end]
-                pages[page] = AS_SEEN
-            else:
-                pages[page] = MIXED
-    return count
-
-
-@njit(
-    "Tuple((int64, int64))(int64, int64, uint32[::1], uint8[::1], int16[::1], int64[:, ::1])",
-    cache=True,
-)
-def load(address, size, regs, flags, page_of, rows):
-    """(0 or why not, value without sign) of a load that is neither from RAM nor of a plain word."""
-    if address & (size - 1):
-        return np.int64(MISALIGNED), np.int64(0)
-    page = address >> st.PAGE_SHIFT
-    if page < 0 or page >= st.PAGES or page_of[page] < 0:
-        return np.int64(FAULT), np.int64(0)
-    at = (np.int64(page_of[page]) << 10) | ((address & 0xFFF) >> 2)
-    if size == 8 and flags[at] & READ and flags[at + 1] & READ:
-        return np.int64(0), np.int64(regs[at]) | (np.int64(regs[at + 1]) << 32)
-    kind = np.int64(flags[at] >> KIND_SHIFT)
-    if size == 4 and kind:
-        served, value = hot.load(kind, at, regs, rows)
-        if served:
-            return np.int64(0), value
-    return np.int64(SERVE), np.int64(0)
-
-
-@njit(
-    "int64(int64, int64, int64, uint32[::1], uint8[::1], int16[::1], int64[:, ::1])", cache=True
-)
-def store(address, size, value, regs, flags, page_of, rows):
-    """0 or why not, for a store that is neither to RAM nor of a plain word."""
-    if address & (size - 1):
-        return np.int64(MISALIGNED)
-    page = address >> st.PAGE_SHIFT
-    if page < 0 or page >= st.PAGES or page_of[page] < 0:
-        return np.int64(FAULT)
-    at = (np.int64(page_of[page]) << 10) | ((address & 0xFFF) >> 2)
-    if size == 8 and flags[at] & WRITE and flags[at + 1] & WRITE:
-        regs[at] = np.uint32(value & 0xFFFFFFFF)
-        regs[at + 1] = np.uint32((value >> 32) & 0xFFFFFFFF)
-        return np.int64(0)
-    kind = np.int64(flags[at] >> KIND_SHIFT)
-    if size >= 4 and kind and hot.store(kind, at, size, value, regs, rows):
-        return np.int64(0)
-    return np.int64(SERVE)
-
-
-@njit("int64(int64, int64, boolean, boolean)", cache=True)
-def multiply_high(a, b, a_signed, b_signed):
-    upper = np.int64(multiply_wide(np.uint64(a), np.uint64(b))[0])
-    if a_signed and a < 0:
-        upper -= b
-    if b_signed and b < 0:
-        upper -= a
-    return upper
-
-
-@njit("int64(int64, int64, boolean, boolean)", cache=True)
-def divide(a, b, signed, remainder):
-    """div, divu, rem, remu with RISC-V's results for 0 and overflow."""
-    if b == 0:
-        return a if remainder else np.int64(-1)
-    if signed:
-        if b == -1:
-            return np.int64(0) if remainder else -a
-        quotient = abs(a) // abs(b) if a != SIGN and b != SIGN else np.int64(0)
-        if a == SIGN or b == SIGN:
-            if b == SIGN:
-                quotient = np.int64(1 if a == SIGN else 0)
-            else:
-                quotient = np.int64(np.uint64(a) // np.uint64(abs(b)))
-        if (a < 0) != (b < 0):
-            quotient = -quotient
-    else:
-        quotient = np.int64(np.uint64(a) // np.uint64(b))
-    return a - quotient * b if remainder else quotient
-
-
-@njit("int64(int64, int64, int64)", cache=True)
-def combine(f5, old, operand):
-    """What an AMO stores."""
-    if f5 == 0:
-        return old + operand
-    if f5 == 1:
-        return operand
-    if f5 == 4:
-        return old ^ operand
-    if f5 == 8:
-        return old | operand
-    if f5 == 12:
-        return old & operand
-    if f5 == 16:
-        return min(old, operand)
-    if f5 == 20:
-        return max(old, operand)
-    if f5 == 24:
-        return min(old ^ SIGN, operand ^ SIGN) ^ SIGN
-    return max(old ^ SIGN, operand ^ SIGN) ^ SIGN
-
-
-@njit("int64(int64[::1], int64[::1], int64, int64, int64, int64, int64, int32[::1], int64[::1])",
-      cache=True)  # fmt: skip
-def atomic(s, x, rd, address, operand, f5, size, r32, r64):
-    """LR, SC and the AMOs: -1, or the cause of the trap. They work on RAM only."""
-    loads = f5 == 2
-    if address & (size - 1):
-        return np.int64(st.LOAD_MISALIGNED if loads else st.STORE_MISALIGNED)
-    high = address >> 23
-    if high != st.RAM_HIGH and high != st.TWIN_HIGH:
-        return np.int64(st.LOAD_FAULT if loads else st.STORE_FAULT)
-    off = address & MASK
-    if f5 == 3:
-        failed = s[st.RESERVED] != off
-        s[st.RESERVED] = np.int64(-1)
-        if not failed:
-            if size == 4:
-                r32[off >> 2] = np.int32(operand)
-            else:
-                r64[off >> 3] = operand
-        x[rd] = np.int64(1 if failed else 0)
-        return np.int64(-1)
-    old = np.int64(r32[off >> 2]) if size == 4 else r64[off >> 3]
-    if loads:
-        s[st.RESERVED] = off
-    elif size == 4:
-        # sign-extended operands keep the order of unsigned numbers too
-        r32[off >> 2] = np.int32(combine(f5, old, np.int64(np.int32(operand))))
-    else:
-        r64[off >> 3] = combine(f5, old, operand)
-    x[rd] = old
-    return np.int64(-1)
 
 
 @cfunc("int64(int64, int64)", cache=True)

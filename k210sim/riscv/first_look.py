@@ -13,8 +13,12 @@ def looks_like_code(payload: bytes | memoryview) -> bool:
     A branch counts as not taken, and a program that ends within them (in an endless loop, or with
     a jump to an address that it has made) is one. Instructions outside of `payload` count as none.
     """
-    from k210sim.riscv.decode import decode, expand
+    import ctypes
 
+    from k210sim.riscv import compiled
+
+    number = ctypes.c_int64
+    decoded_of = ctypes.CFUNCTYPE(number, number)(compiled.functions().instruction)
     at, seen = 0, set()
     known: set[int] = set()  # registers that hold an address made here
     for _ in range(INSTRUCTIONS):
@@ -25,7 +29,7 @@ def looks_like_code(payload: bytes | memoryview) -> bool:
         length = 4 if word & 3 == 3 else 2
         if at + length > len(payload):
             return False
-        decoded = decode(word if length == 4 else expand(word & 0xFFFF))
+        decoded = decoded_of(word)
         code = decoded & 255
         if code in (0, op.ILLEGAL):
             return False

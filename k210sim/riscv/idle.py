@@ -9,16 +9,14 @@ looked at are the counters: a loop that reads one is no such loop, nor is one th
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
+from numba import carray, cfunc, njit
 
 from k210sim.riscv import opcodes as op
 from k210sim.riscv import state as st
-from k210sim.riscv.execute import SOFTWARE_AT
-from k210sim.riscv.jit_call import call_run
+from k210sim.riscv.jit_call import call_run, int64_at
+from k210sim.riscv.register_access import SOFTWARE_AT
 
 MASK = st.RAM_SIZE - 1
-PC, LENGTH, TRAPS, PLACES, LOWEST, HIGHEST = range(6)  # of `found`
-FOUND = 6
 COUNTERS = (0xB00, 0xB02, 0xC00, 0xC02)
 
 
@@ -52,17 +50,26 @@ def same_state(s, x, f, s0, x0, f0):
     return True
 
 
-@njit("boolean(int64, int64, int64[::1], int64[::1], int64[::1], int64[:, ::1], int64[::1],"
-      " int64[::1])", cache=True, nogil=True)  # fmt: skip
-def find(limit, run, h, r64, code, entries, found, places):
-    """Whether the hart is in a loop of up to `limit` instructions in which it only waits.
+@cfunc("int64(int64, int64, int64, int64)", cache=True)
+def find(limit, run, hart, spin):
+    """1 when the hart is in a loop of up to `limit` instructions in which it only waits, else 0.
 
-    Executes up to so many. run : address of execute.run. h : the hart's arrays. found : then tells
-    the loop. places : gets the 64-bit words of RAM that it touches, by their number
+    Executes up to so many. run : address of execute.run. hart : address of its arrays. spin :
+    address of what tells the loop (SPIN_PC and so on in state.py), with room to work in; the places
+    in it are numbers of 64-bit words of RAM
     """
+    h = carray(int64_at(hart), st.HART_SIZE)
+    r64 = carray(int64_at(h[st.RAM_AT]), st.RAM_SIZE // 8)
+    code = carray(int64_at(h[st.CODE_AT]), st.RAM_SIZE // 2 + st.EDGES)
+    entries = carray(int64_at(h[st.ENTRIES_AT]), (st.ENTRIES, 3))
+    found = carray(int64_at(spin), st.SPIN_SIZE)
+    places = found[st.SPIN_PLACES_AT : st.SPIN_VALUES_AT]
+    values = found[st.SPIN_VALUES_AT : st.SPIN_BEFORE_AT]
+    h0 = found[st.SPIN_BEFORE_AT :]
     x, f, s = h[st.X_AT : st.F_AT], h[st.F_AT : st.S_AT], h[st.S_AT : st.S_AT + st.SIZE]
-    s0, x0, f0 = s.copy(), x.copy(), f.copy()
-    values = np.empty(places.size, np.int64)
+    x0, f0, s0 = h0[st.X_AT : st.F_AT], h0[st.F_AT : st.S_AT], h0[st.S_AT : st.S_AT + st.SIZE]
+    for i in range(st.S_AT + st.SIZE):
+        h0[i] = h[i]
     used = 0
     lowest = highest = s[st.PC]
     for n in range(limit):
@@ -70,7 +77,7 @@ def find(limit, run, h, r64, code, entries, found, places):
         lowest, highest = min(lowest, pc), max(highest, pc)
         high = pc >> 23
         if high != st.RAM_HIGH and high != st.TWIN_HIGH:
-            return False
+            return np.int64(0)
         word = code[(pc & MASK) >> 1]
         if word & 255 == op.BLOCK:
             word = entries[word >> 32, 2]
@@ -78,10 +85,10 @@ def find(limit, run, h, r64, code, entries, found, places):
         if kind == op.CSR:
             number = (word >> 32) & 0xFFF
             if number in COUNTERS:
-                return False
+                return np.int64(0)
         elif (kind == 0 or kind == op.ILLEGAL or kind >= op.EDGE
               or op.FENCE_I <= kind <= op.EBREAK or kind == op.WFI):  # fmt: skip
-            return False
+            return np.int64(0)
         size = access_size(kind)
         if size:
             is_atomic = kind == op.AMO_W or kind == op.AMO_D
@@ -89,7 +96,7 @@ def find(limit, run, h, r64, code, entries, found, places):
             high = address >> 23
             if high == st.RAM_HIGH or high == st.TWIN_HIGH:
                 if address & (size - 1):
-                    return False
+                    return np.int64(0)
                 place = (address & MASK) >> 3
                 known = False
                 for i in range(used):
@@ -97,15 +104,15 @@ def find(limit, run, h, r64, code, entries, found, places):
                         known = True
                         break
                 if not known:
-                    if used == places.size:
-                        return False
+                    if used == st.MOST_SPIN_PLACES:
+                        return np.int64(0)
                     places[used], values[used] = place, r64[place]
                     used += 1
             elif size != 4 or address != SOFTWARE_AT + (s[st.HARTID] << 2):
-                return False
-        status = call_run(run, np.int64(1), np.int64(h.ctypes.data))
+                return np.int64(0)
+        status = call_run(run, np.int64(1), hart)
         if status != st.DONE:
-            return False
+            return np.int64(0)
         if s[st.PC] == s0[st.PC] and same_state(s, x, f, s0, x0, f0):
             back = True
             for i in range(used):
@@ -113,8 +120,9 @@ def find(limit, run, h, r64, code, entries, found, places):
                     back = False
                     break
             if back:
-                found[PC], found[LENGTH] = s[st.PC], n + 1
-                found[TRAPS] = s[st.TRAPS] - s0[st.TRAPS]
-                found[PLACES], found[LOWEST], found[HIGHEST] = used, lowest, highest
-                return True
-    return False
+                found[st.SPIN_PC], found[st.SPIN_LENGTH] = s[st.PC], n + 1
+                found[st.SPIN_TRAPS] = s[st.TRAPS] - s0[st.TRAPS]
+                found[st.SPIN_PLACES] = used
+                found[st.SPIN_LOWEST], found[st.SPIN_HIGHEST] = lowest, highest
+                return np.int64(1)
+    return np.int64(0)

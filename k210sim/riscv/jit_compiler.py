@@ -11,17 +11,21 @@ import queue
 import threading
 from pathlib import Path
 
-from k210sim.riscv import jit_cache
+from k210sim import kernel_cache
+from k210sim.riscv import jit_cache, jit_native
 from k210sim.riscv.jit_ir import translate
-from k210sim.riscv.jit_native import Native
 from k210sim.riscv.jit_region import Region
 
-# the files that decide what code comes out for the same instructions
-SOURCES = ("opcodes.py", "state.py", "softfloat.py", "timing.py", "jit_region.py", "jit_ir.py",
-           "jit_float.py", "jit_register.py", "jit_wait.py", "jit_native.py")  # fmt: skip
+TRANSLATOR = "jit_ir.py"  # with what it imports it decides what the same instructions become
+STAMP = "regions.json"
 NICENESS = 5
 
 log = logging.getLogger("k210sim.riscv.jit")
+
+
+def translator_sources(folder: Path) -> list[Path]:
+    """The files that decide what code comes out for the same instructions."""
+    return kernel_cache.imported_by([folder / TRANSLATOR, folder / "jit_native.py"])
 
 
 class Known:
@@ -42,12 +46,11 @@ class Compiler:
     """
 
     def __init__(self, place: Path | None):
-        self.native = Native()
-        identity = hashlib.sha256(self.native.identity.encode())
-        for name in SOURCES:
-            identity.update((Path(__file__).parent / name).read_bytes())
-        self._identity = identity.hexdigest()
-        self._place = place
+        self.native = jit_native.shared()
+        folder = Path(__file__).parent
+        sources = kernel_cache.content(folder, STAMP, translator_sources)
+        self._identity = hashlib.sha256(f"{self.native.identity}{sources}".encode()).hexdigest()
+        self._place = place if sources else None
         self._addresses: dict[str, int] = {}
         self._known: dict[str, Known] = {}  # by program
         self._wanted: queue.SimpleQueue = queue.SimpleQueue()

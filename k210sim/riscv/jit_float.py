@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from k210sim.riscv import opcodes as op
 from k210sim.riscv import state as st
-from k210sim.riscv.softfloat import BOX, NAN32, NX
+from k210sim.riscv.float_format import BOX, NAN32, NX
 
 if TYPE_CHECKING:
     from k210sim.riscv.jit_ir import Translator

@@ -5,8 +5,10 @@ llvmlite releases the interpreter lock while LLVM works, so all of this may run 
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import threading
+from collections.abc import Iterable
 
 _linked: list = []  # machine code stays as long as the process: a table of BLOCKs may name it
 LEAST_LLVM = 20  # llvmlite 0.45; older ones lack what is used here
@@ -27,14 +29,18 @@ class Native:
         features = llvm.get_host_cpu_features()
         self.fma = bool(features.get("fma"))
         self._triple = llvm.get_process_triple()
-        cpu = llvm.get_host_cpu_name()
-        self._target = llvm.Target.from_triple(self._triple).create_target_machine(
-            cpu=cpu, features=features.flatten(), opt=1, reloc="pic", codemodel="small"
-        )
+        self._cpu, self._features = llvm.get_host_cpu_name(), features.flatten()
+        self._target = self.target(opt=1)
         self._linker = llvm.create_lljit_compiler()
         self._lock = threading.Lock()
-        parts = (self._triple, cpu, features.flatten(), llvmlite.__version__)
+        parts = (self._triple, self._cpu, self._features, llvmlite.__version__)
         self.identity = hashlib.sha256("\0".join(parts).encode()).hexdigest()
+
+    def target(self, opt: int):
+        """llvmlite's TargetMachine of this host. opt : 0 to 3, what the code generator spends"""
+        return self._llvm.Target.from_triple(self._triple).create_target_machine(
+            cpu=self._cpu, features=self._features, opt=opt, reloc="pic", codemodel="small"
+        )
 
     def compile(self, text: str) -> bytes:
         """Object code of a module of LLVM IR."""
@@ -52,10 +58,23 @@ class Native:
 
     def link(self, codes: dict[str, bytes]) -> dict[str, int]:
         """The addresses of functions. codes : an object for each of them, by their names"""
+        return self.link_objects(codes.values(), codes)
+
+    def link_objects(self, objects: Iterable[bytes], names: Iterable[str]) -> dict[str, int]:
+        """The addresses of functions of these objects, which may use the C library."""
         with self._lock:
             builder = self._llvm.JITLibraryBuilder()
-            for name, code in codes.items():
-                builder.add_object_img(code).export_symbol(name)
+            for code in objects:
+                builder.add_object_img(code)
+            for name in names:
+                builder.export_symbol(name)
+            builder.add_current_process()
             library = builder.link(self._linker, f"regions.{len(_linked)}")
             _linked.append((library, self._linker))
-        return {name: library[name] for name in codes}
+        return {name: library[name] for name in names}
+
+
+@functools.cache
+def shared() -> Native:
+    """The one of the process."""
+    return Native()

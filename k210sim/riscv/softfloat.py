@@ -13,15 +13,28 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-NX, UF, OF, DZ, NV = 1, 2, 4, 8, 16
-RNE, RTZ, RDN, RUP, RMM = 0, 1, 2, 3, 4
-ZERO, FINITE, INF, QNAN, SNAN = 0, 1, 2, 3, 4
+from k210sim.riscv.float_format import (
+    BOX,
+    DZ,
+    FINITE,
+    INF,
+    NAN32,
+    NAN64,
+    NV,
+    NX,
+    OF,
+    QNAN,
+    RDN,
+    RMM,
+    RNE,
+    RUP,
+    SNAN,
+    UF,
+    ZERO,
+)
 
 TOP = 61
 ONE = 1 << TOP
-NAN64 = 0x7FF8000000000000
-NAN32 = 0x7FC00000
-BOX = -(1 << 32)  # the upper half of a register that holds a single
 
 
 @njit("int64(int64, int64)", cache=True)

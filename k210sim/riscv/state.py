@@ -32,6 +32,9 @@ TWIN_HIGH = 0x40000000 >> 23
 PAGE_SHIFT = 12
 PAGES = 0x90000  # 4 KiB pages of the address space below 0x90000000
 
+# of a page of RAM: nothing there is decoded; `seen` holds the halfwords of all that is; it does not
+NO_CODE, AS_SEEN, MIXED = 0, 1, 2
+
 # why `run` came back
 DONE, LOAD, STORE, WAIT, FENCED = 0, 1, 2, 3, 4
 
@@ -41,3 +44,11 @@ INTERRUPT = -(1 << 63)
 
 FETCH_FAULT, ILLEGAL, BREAKPOINT = 1, 2, 3
 LOAD_MISALIGNED, LOAD_FAULT, STORE_MISALIGNED, STORE_FAULT, ECALL_M = 4, 5, 6, 7, 11
+
+# what idle.find tells of a loop, the words of RAM that it touches, what was there, and the hart's
+# arrays as they were
+MOST_SPIN_PLACES = 256
+SPIN_PC, SPIN_LENGTH, SPIN_TRAPS, SPIN_PLACES, SPIN_LOWEST, SPIN_HIGHEST, SPIN_PLACES_AT = range(7)
+SPIN_VALUES_AT = SPIN_PLACES_AT + MOST_SPIN_PLACES
+SPIN_BEFORE_AT = SPIN_VALUES_AT + MOST_SPIN_PLACES
+SPIN_SIZE = SPIN_BEFORE_AT + S_AT + SIZE

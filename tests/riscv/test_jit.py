@@ -98,7 +98,7 @@ class Pair:
         half = WINDOW // 2
         for core in (self.plain, self.compiled):
             core.code[:half] = self.scout.code[:half]
-            core.pages[:] = np.where(self.scout.pages, core.execute.MIXED, 0)
+            core.pages[:] = np.where(self.scout.pages, st.MIXED, 0)
         self.jit.compile_all()
 
     def run(self, budget: int) -> None:
@@ -134,7 +134,7 @@ def test_programs_compiled_from_the_first_instruction_on(rig, compiler, program)
     assert first.run().splitlines() == expected.splitlines()
     core = second.machine.core
     core.code[:] = first.machine.core.code
-    core.pages[:] = np.where(first.machine.core.pages, core.execute.MIXED, 0)
+    core.pages[:] = np.where(first.machine.core.pages, st.MIXED, 0)
     Jit(core.code, core.entries, compiler).compile_all()
     assert (core.code & 255 == op.BLOCK).sum() > 100
     assert second.run().splitlines() == expected.splitlines()
