@@ -3,8 +3,8 @@
 numba keeps each compiled function in a file of its own, and takes most of a second to import itself
 and to have all sixty of them in place. What the machine calls (`Functions`) is four of them; they
 and what they call are put together once more, in one object of machine code that LLVM links in a
-few milliseconds. It is made of the very code that numba has optimised, the first time that numba
-has loaded it.
+few milliseconds. It is made of the code that numba has optimised, the first time that numba has
+loaded it.
 
 In such an object a function `name(int64...) -> int64` tells by ERROR that numba's code has raised
 an exception; none of them does.
@@ -79,12 +79,9 @@ def build(native: Native, compiled: dict[str, object]) -> bytes:
         if not value.is_declaration and not value.name.startswith(PREFIX):
             value.linkage = "internal"
     target = native.target(opt=3)
-    builder = llvm.create_pass_builder(target, llvm.PipelineTuningOptions(0))
-    passes = llvm.create_new_module_pass_manager()
-    passes.add_always_inliner_pass()
-    passes.add_global_dead_code_eliminate_pass()
-    passes.add_strip_dead_prototype_pass()
-    passes.run(module, builder)
+    # what numba optimised function by function is looked at as a whole
+    builder = llvm.create_pass_builder(target, llvm.PipelineTuningOptions(2))
+    builder.getModulePassManager().run(module, builder)
     missing = {value.name for value in (*module.functions, *module.global_variables)
                if value.is_declaration and not value.name.startswith("llvm.")}
     if missing - LIBRARY:
