@@ -85,6 +85,10 @@ class BootRefused(K210SimError):
     """The boot ROM would start nothing of what is in flash, and stay in its ISP mode."""
 
 
+class GivenUp(K210SimError):
+    """What took long is not wanted any more: the board goes off."""
+
+
 class InternalError(K210SimError):
     """Our own bug."""
 

@@ -21,6 +21,7 @@ from k210sim.clock import MODES, Clock
 from k210sim.errors import (
     BootRefused,
     ConfigError,
+    GivenUp,
     HostError,
     InternalError,
     K210SimError,
@@ -146,7 +147,10 @@ class Board:
             run_main=run_main,
             safe=safe,
             strict=strict,
+            going_off=lambda: self._closed or bool(self._ending),
         )
+        self._ending: list[None] = []  # one for each thread that waits to switch off
+        self._closed = False
         self.serial = SerialEnd(self.port, is_dead=lambda: not self.powered)
         self.random = random.Random(seed)
         self._wanted_engine = engine
@@ -154,7 +158,6 @@ class Board:
         self._boot_isp = boot == "isp"
         self._power = threading.RLock()  # held while the engine changes
         self._in_reset = False
-        self._closed = False
         self._started = False  # whether an engine has run on this board
         self._reset_failure: K210SimError | None = None  # of a reset nobody waited for
         self._circuit = ResetCircuit(kind.reset_circuit, self._hold, self._release)
@@ -402,12 +405,19 @@ class Board:
 
     def _stop(self, *, in_reset: bool) -> None:
         """Stop what runs and save the flash image; the board has power in reset, else none."""
-        with self._power:
+        self._ending.append(None)  # an engine that is being made is given up
+        try:
+            self._power.acquire()
+        finally:
+            self._ending.pop()
+        try:
             self._in_reset = in_reset
             if self._engine is not None:
                 self._engine.stop()
             self.hardware.storage.commit()
             self.hardware.sd.flush()
+        finally:
+            self._power.release()
 
     def _hold(self) -> None:
         """The reset line is pulled."""
@@ -431,6 +441,8 @@ class Board:
             except BootRefused as error:
                 log.warning("%s", error)
                 self.power_on(wait=False, isp=True)
+        except GivenUp:
+            self._in_reset = False
         except K210SimError as error:
             self._in_reset = False
             self._reset_failure = error

@@ -85,20 +85,21 @@ def choose(name: str, hardware: Hardware) -> str:
     spoilt or not (then starting it says what the boot ROM does), and else `builtin`. Any other file
     that somebody has flashed there, to try a flashing tool perhaps, is no program."""
     if name == AUTO:
-        return RISCV if _program_in_flash(hardware.flash.data) else BUILTIN
+        return RISCV if _program_in_flash(hardware) else BUILTIN
     if name not in FACTORIES:
         raise ConfigError(f"engine {name!r}: expected one of {', '.join([AUTO, *FACTORIES])}")
     return name
 
 
-def _program_in_flash(data: memoryview) -> bool:
+def _program_in_flash(hardware: Hardware) -> bool:
     """Whether the image at 0x0 has a header of the boot ROM and begins with RISC-V code."""
+    data = hardware.flash.data
     start = boot_image.payload_start(data)
     if start is None:
         return False
     from k210sim.riscv.first_look import looks_like_code
 
-    return looks_like_code(data[start : start + MAX_LOOK])
+    return looks_like_code(data[start : start + MAX_LOOK], hardware.going_off)
 
 
 def make(name: str, hardware: Hardware) -> Engine:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,6 +24,7 @@ class Hardware:
     strict : a register that nobody modelled stops the board (riscv engine)
     safe : boot with neither boot.py nor main.py
     run_main : False boots without the user's main.py, as a tool that talks raw mode would
+    going_off : whether the board is to go off while an engine is still being made
     """
 
     profile: BoardProfile
@@ -36,6 +38,7 @@ class Hardware:
     run_main: bool = True
     safe: bool = False
     strict: bool = False
+    going_off: Callable[[], bool] = lambda: False
 
     @property
     def flash(self) -> NorFlash:

@@ -11,7 +11,6 @@ all, as on the built-in engine: time moves by what is executed, and equal input 
 from __future__ import annotations
 
 import concurrent.futures
-import importlib
 import threading
 import time
 from collections.abc import Callable
@@ -371,5 +370,7 @@ def make_engine(hardware: Hardware) -> RiscvEngine:
 
     A fresh installation compiles the core here, before any time limit of the board runs.
     """
-    importlib.import_module("k210sim.riscv.machine")
+    from k210sim.riscv import compiled
+
+    compiled.functions(hardware.going_off)
     return RiscvEngine(hardware, strict=hardware.strict)

@@ -6,21 +6,44 @@ empty and with an llvmlite that is too old that is every start.
 
 from __future__ import annotations
 
-import functools
 import logging
+import os
+import subprocess
 import sys
+import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 
+from k210sim.errors import GivenUp
 from k210sim.riscv import core_object, jit_cache, jit_native
 from k210sim.riscv.core_object import Functions
 
 log = logging.getLogger("k210sim.riscv")
 
+LOOK_S = 0.1  # how often who waits for the compiler looks whether it is still wanted
+CHILD = """
+import sys
+sys.path.insert(0, sys.argv[1])
+from k210sim.riscv import compiled
+compiled.compile_for_parent()
+"""
+_functions: Functions | None = None
 
-@functools.cache
-def functions() -> Functions:
-    """Of this process; says on stderr when they have to be compiled first."""
+
+def functions(unwanted: Callable[[], bool] = lambda: False) -> Functions:
+    """Of this process; says on stderr when they have to be compiled first.
+
+    That takes half a minute, in a process of its own, so that signals are heard meanwhile and
+    whoever stops this process stops it. unwanted : asked while it goes on; True ends it by GivenUp
+    """
+    global _functions
+    if _functions is None:
+        _functions = _find(unwanted)
+    return _functions
+
+
+def _find(unwanted: Callable[[], bool]) -> Functions:
     place, name, native = jit_cache.folder(), None, None
     try:
         native = jit_native.shared()
@@ -28,8 +51,13 @@ def functions() -> Functions:
     except RuntimeError as error:
         log.debug("the core's object is not used: %s", error)
     if place is None or name is None:
+        if _is_cold():
+            _compile_in_child(unwanted)
         return _addresses(_by_numba())
     code = core_object.read(place, name)
+    if code is None and _is_cold():
+        _compile_in_child(unwanted)
+        code = core_object.read(place, name)
     if code is not None:
         return core_object.link(native, code)
     compiled = _by_numba()
@@ -45,22 +73,62 @@ def _addresses(compiled: dict[str, object]) -> Functions:
 
 
 def _by_numba() -> dict[str, object]:
-    """numba's CFuncs by name, compiled now or from its cache."""
-    started = time.monotonic()
-    _say_if_cold()
+    """numba's CFuncs by name, from its cache or compiled now."""
     from k210sim.riscv import decode, execute, idle, jit_device
 
-    took = time.monotonic() - started
-    if took > 5:
-        print(f"k210sim: RISC-V core compiled in {took:.0f} s", file=sys.stderr)
     return {"run": execute.run, "find": idle.find, "access": jit_device.access,
             "instruction": decode.instruction}  # fmt: skip
 
 
-def _say_if_cold() -> None:
-    import numba
+def _is_cold() -> bool:
+    """Whether numba's cache, where it usually lies, has nothing for the interpreter's loop."""
+    named = os.environ.get("NUMBA_CACHE_DIR")
+    cache = Path(named) if named else Path(__file__).parent / "__pycache__"
+    return not any(cache.rglob("execute.run-*.nbi"))
 
-    folder = Path(__file__).parent
-    cache = Path(numba.config.CACHE_DIR) if numba.config.CACHE_DIR else folder / "__pycache__"
-    if not any(cache.rglob("execute.run-*.nbi")):
-        print("k210sim: compiling the RISC-V core (once, half a minute)", file=sys.stderr)
+
+def _compile_in_child(unwanted: Callable[[], bool]) -> None:
+    """Have another process fill the caches. Where it fails this one compiles, and tells why."""
+    print("k210sim: compiling the RISC-V core (once, half a minute)", file=sys.stderr, flush=True)
+    started = time.monotonic()
+    command = [sys.executable, "-c", CHILD, str(Path(__file__).parents[2])]
+    try:
+        child = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL,
+                                 stderr=subprocess.DEVNULL)  # fmt: skip
+    except OSError as error:
+        log.debug("no process to compile in: %s", error)
+        return
+    try:
+        while True:
+            try:
+                code = child.wait(LOOK_S)
+                break
+            except subprocess.TimeoutExpired:
+                if unwanted():
+                    raise GivenUp("the RISC-V core was not compiled to the end") from None
+    finally:
+        child.kill()
+        child.wait()
+        child.stdin.close()
+    took = time.monotonic() - started
+    if code == 0:
+        print(f"k210sim: RISC-V core compiled in {took:.0f} s", file=sys.stderr, flush=True)
+
+
+def compile_for_parent() -> None:
+    """Fill the caches; the process ends as soon as the one that started it has."""
+
+    def watch() -> None:
+        sys.stdin.buffer.read()
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
+    place = jit_cache.folder()
+    compiled = _by_numba()
+    if place is not None:
+        native = jit_native.shared()
+        name = core_object.identity(native)
+        if name is not None:
+            core_object.write(place, name, core_object.build(native, compiled))
+    sys.stdout.flush()
+    os._exit(0)  # the thread still waits

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from k210sim.riscv import opcodes as op
 
 INSTRUCTIONS = 32  # random bytes pass one in about two out of three times, this many never
 
 
-def looks_like_code(payload: bytes | memoryview) -> bool:
+def looks_like_code(
+    payload: bytes | memoryview, unwanted: Callable[[], bool] = lambda: False
+) -> bool:
     """Whether the first instructions from the start of `payload` on are ones, jumps followed.
 
     A branch counts as not taken, and a program that ends within them (in an endless loop, or with
@@ -18,7 +22,7 @@ def looks_like_code(payload: bytes | memoryview) -> bool:
     from k210sim.riscv import compiled
 
     number = ctypes.c_int64
-    decoded_of = ctypes.CFUNCTYPE(number, number)(compiled.functions().instruction)
+    decoded_of = ctypes.CFUNCTYPE(number, number)(compiled.functions(unwanted).instruction)
     at, seen = 0, set()
     known: set[int] = set()  # registers that hold an address made here
     for _ in range(INSTRUCTIONS):
