@@ -28,7 +28,7 @@ COMMON = settings(deadline=None, max_examples=40)
 
 def fit(norm, low, high, act, rule):
     seg = segments(act, rule)
-    lines = np.zeros((staircase.MOST, 3), np.float32)
+    lines = np.zeros((staircase.ROWS, 3), np.float32)
     edges, table = np.zeros(buckets.EDGES, np.int32), np.zeros(buckets.ROOM, np.uint16)
     ints = np.zeros((len(norm), 5), np.int32)
     factors = np.zeros(len(norm), np.float32)
@@ -46,6 +46,12 @@ def check(norm, low, high, act, rule="even", seed=0):
     for o, (const, mul, shift, add) in enumerate(norm):
         # Sums near the segments' starts and near a few steps.
         y = np.concatenate([np.clip(act.x_start, -(2**30), 2**30), rng.integers(-99, 99, 4)])
+        # And some of all steps, whose first sums decide.
+        ends = [((v + const) * mul >> shift) + add for v in (low[o], high[o])]
+        places = np.zeros(1100, np.int64)
+        count = buckets.changes(*ends, segments(act, rule), int(rule == "up"), places,
+                                np.zeros(1101, np.int64))
+        y = np.concatenate([y, rng.choice(places[: max(1, count)], 30)])
         near = (((y - add) << shift) // max(1, mul) - const)[:, None] + np.arange(-2, 3)
         sums[o] = np.clip(np.concatenate([sums[o], near.ravel(), ints[o, 1:3] - const,
                                           ints[o, 1:3] - const - 1]), low[o], high[o])
@@ -67,6 +73,15 @@ def check(norm, low, high, act, rule="even", seed=0):
         assert out[o, 2:-1].tolist() == want
         assert out[o, 0] == out[o, 1] == out[o, -1] == 0
     return [(int(v >> staircase.MANY), bool(v & staircase.BUCKETS)) for v in ints[:, 4]]
+
+
+def ways(norm, low, high, act, rule="even"):
+    """The way of every channel, after check."""
+    check(norm, low, high, act, rule)
+    kinds = {staircase.NEAR: "early", staircase.SHORT: "short", staircase.BUCKETS: "buckets"}
+    codes = fit(norm, low, high, act, rule)[0][:, 4].tolist()
+    return [(next((kinds[flag] for flag in kinds if code & flag), "lines"), code >> staircase.MANY)
+            for code in codes]
 
 
 NORMS = st.lists(st.tuples(st.integers(-(2**20), 2**20), st.integers(0, 2**22 - 1),
@@ -117,6 +132,70 @@ def test_what_the_models_need_is_proved():
                        [0] * 16, [0, 90, 30] + [255] * 13)
     far = check([(0, 2**23, 0, 0)], [-1024], [1024], apart)
     assert far == [(0, False)]  # more than 32 bits from the first change to the last
+
+
+LEAKY = ([-(2**35), -119808 - 40, *range(-109568, 3073, 10240), 13312],
+         [0, *[102] * 13, 1024], [20] * 15, [0, *range(14)])
+
+
+def test_which_tables_go_the_short_way():
+    """A rectifier by one line; one with small segments at its top, as nncase 0.2 writes it, and a
+    leaky one whose segments drift, as 0.1 does, by two that are early; one without drift by two."""
+    norm = [(1234, 70001, 15, 3000), (-77, 155555, 15, -99), (5, 33333, 14, 0)]
+    low, high = [-100000] * 3, [300000] * 3
+    far = [2**35 - 15 + i for i in range(14)]
+    relu = Activation([-(2**35), 0, *far], [0, 1024] + [0] * 14, [0, 20] + [0] * 14,
+                      [0] * 2 + [255] * 14)
+    assert ways(norm, low, high, relu) == [("short", 1)] * 3
+    assert {way for way, _ in ways(norm, low, high, relu, "up")} == {"short"}
+    starts = [257547, 257802, 258057, 258312, 258568, 258823, 259078, 259333, 259589, 259844,
+              260099, 260354, 260610, 260865]
+    top = Activation([-(2**35), 0, *starts], [0] + [1024] * 15, [0] + [20] * 15,
+                     [0, 0] + [252 + i // 4 for i in range(14)])
+    assert {way for way, _ in ways(norm, low, high, top)} <= {"early", "short"}
+    starts, *rest = LEAKY
+    assert ways(norm, low, high, leaky(starts, *rest)) == [("early", 2)] * 3
+    bent = Activation([-(2**35), -(2**17), 2**13, *far[:13]], [0, 1, 8] + [0] * 13,
+                      [0, 13, 13] + [0] * 13, [0, 0, 18] + [255] * 13)
+    assert ways(norm, low, high, bent) == [("short", 2)] * 3
+    whole = [(8, 2**15, 15, 0)]  # the product has no fractions to turn: every y is met
+    assert ways(whole, low[:1], high[:1], relu) == [("short", 1)]
+
+
+def leaky(starts, mul, shift, bias):
+    return Activation([*starts, 2**35 - 1], [*mul, 0], [*shift, 0], [*bias, 255])
+
+
+def test_no_constant_turns_some_fractions():
+    """Half a y a sum: where a step's place is met exactly, nearest is no floor, whatever is added,
+    and the longer way takes the channel. A sum later all is well."""
+    relu = Activation([-(2**35), 0] + [2**35 - 15 + i for i in range(14)], [0, 1024] + [0] * 14,
+                      [0, 20] + [0] * 14, [0] * 2 + [255] * 14)
+    half = [(0, 2**14, 15, 0)]
+    assert ways(half, [-9999], [900000], relu) == [("lines", 1)]
+
+
+@COMMON
+@given(seed=st.integers(0, 2**32 - 1), count=st.sampled_from((1, 5, 8, 20, 33, 40, 77)),
+       more=st.booleans())
+def test_rows_of_any_length_go_the_short_way(seed, count, more):
+    """Every kind of it, with and without numbers to add, against one sum at a time."""
+    rng = np.random.default_rng(seed)
+    norm, low, high = [(1234, 70001, 15, 3000)], [-100000], [300000]
+    starts, *rest = LEAKY
+    bent = Activation([-(2**35), -(2**17), 2**13] + [2**35 - 13 + i for i in range(13)],
+                      [0, 1, 8] + [0] * 13, [0, 13, 13] + [0] * 13, [0, 0, 18] + [255] * 13)
+    for kind in (activation_table("relu", 10), bent, leaky(starts, *rest)):
+        ints, *tables = fit(norm, low, high, kind, "even")
+        sums = rng.integers(-60000, 120000, (1, count), dtype=np.int32)
+        extra = rng.integers(-999, 999, count if more else 0)
+        out, want = np.zeros((2, 1, count + 2), np.uint8)
+        staircase.finish(sums, count, extra, 1, ints, *tables, out)
+        for i in range(count):
+            staircase.finish(sums[:, i : i + 1].copy(), 1, extra[i : i + 1], i + 1, ints, *tables,
+                             want)
+        assert (out.any() or count < 20) and np.array_equal(out, want)
+    assert ints[0, 4] & staircase.SHORT
 
 
 @COMMON

@@ -53,7 +53,6 @@ def depthwise3x3(cells, place, shape, pad, weights, factor, ints, factors, lines
     sums = np.empty(min(np.int64(TILE), count), np.int32)
     out = np.empty(count, np.uint8)
     t = np.empty(staircase.TILE, np.int32)
-    none = np.empty(0, np.int32)
     w = np.empty(9, np.int32)
     source, inside = np.int64(cells.ctypes.data), np.int64(plane.ctypes.data) + row + 1
     to, made = np.int64(target.ctypes.data), np.int64(out.ctypes.data)
@@ -68,11 +67,12 @@ def depthwise3x3(cells, place, shape, pad, weights, factor, ints, factors, lines
         for base in range(0, count, TILE):
             n = min(count - base, np.int64(TILE))
             add_taps(plane, base, row, w, n, sums)
-            staircase.channel(sums, n, none, c, ints, factors, lines, edges, buckets, t,
-                              out[base : base + n])
+            staircase.channel(np.int64(sums.ctypes.data), np.int64(0), made + base, n, c, ints,
+                              factors, lines, edges, buckets, t)
         at = to + maps.byte_of(target_at, c)
         for i in range(height):
             copy(at + i * target_at[4], made + i * row, width)
+    plane[0] = out.shape[0]  # named here so that it is not freed while its address is used
 
 
 @cfunc(team_code.PART, cache=True)

@@ -3,9 +3,9 @@
 import numpy as np
 from numba import njit, types
 
-from k210sim.kpu.kernels import buckets
+from k210sim.kpu.kernels import buckets, short_fit
 from k210sim.kpu.kernels.line_code import FEW
-from k210sim.kpu.kernels.staircase import BUCKETS, MANY, normal, on_line
+from k210sim.kpu.kernels.staircase import BUCKETS, MANY, MOST, normal, on_line
 
 READ_ONLY = types.Array(types.uint8, 2, "C", readonly=True)  # weights stay in the file's bytes
 
@@ -59,18 +59,24 @@ def draw(steps, begin, seg, lines):
         while row > 0 and seg[row, 0] >= steps[i]:
             row -= 1
         # A line serves as far as it goes: the segment's own, whose ties fall as in the table, or
-        # one with a slope of this step's segment or the next ones, whose b must reach k - 1/2 at
-        # the step of k and must not one y earlier.
+        # one with a slope of this step's segment or the next ones, or what the steps leave it,
+        # whose b must reach k - 1/2 at the step of k and must not one y earlier.
         end, a, b = i, np.float32(0), np.float32(0)
-        for s in range(row, min(row + 3, seg.shape[0])):
-            slope = np.float32(seg[s, 2] * 2.0 ** -np.float64(min(seg[s, 3], np.int64(62))))
+        for s in range(row, row + 4):
+            if s < row + 3 and s < seg.shape[0]:
+                slope = np.float32(seg[s, 2] * 2.0 ** -np.float64(min(seg[s, 3], np.int64(62))))
+            elif s == row + 3 and end < count:
+                slope = np.float32(short_fit.slope_of(steps, i, 0.0)[1])
+            else:
+                continue
             if slope <= 0:
                 continue
             wide = np.float64(slope)
-            own = np.float32(seg[s, 4] - wide * seg[s, 1])
-            reached = extent(steps, begin, i, slope, own)
-            if reached > end:
-                end, a, b = reached, slope, own
+            if s < row + 3:
+                own = np.float32(seg[s, 4] - wide * seg[s, 1])
+                reached = extent(steps, begin, i, slope, own)
+                if reached > end:
+                    end, a, b = reached, slope, own
             low, high = -np.inf, np.inf
             if i == 0:
                 high = begin + 0.5 - wide * (steps[0] - 1)
@@ -114,22 +120,27 @@ def row_of(table, count, y):
     return s
 
 
-@njit("int64(int64[::1], int64[::1], int64[:, ::1], float32[:, ::1])", cache=True, nogil=True)
+@njit("Tuple((int64, int64, int64))(int64[::1], int64[::1], int64[:, ::1], float32[:, ::1])",
+      cache=True, nogil=True)
 def whole_table(places, bytes_, seg, lines):
     """Lines for a rising table with these changes; returns how many, 0 when they are too many or
-    too far for float32."""
+    too far for float32. Then how many early ones follow them (short_fit.py), and their slack."""
     limit = np.int64(1) << 24
     begin, count = bytes_[0], places.shape[0]
     lines[0, 0], lines[0, 1], lines[0, 2] = -np.inf, np.float32(0), np.float32(begin)
     if count == 0:
-        return 1
+        return 1, 0, 0
     if abs(places[0]) >= limit or abs(places[count - 1]) >= limit:
-        return 0
+        return 0, 0, 0
     steps = np.empty(bytes_[count] - begin, np.int64)
     for i in range(count):
         for k in range(bytes_[i] - begin, bytes_[i + 1] - begin):
             steps[k] = places[i]
-    return draw(steps, begin, seg, lines)
+    found = draw(steps, begin, seg, lines[:MOST])
+    early, slack = 0, 0
+    if found == 0 or found > 2:
+        early, slack = short_fit.early_lines(steps, begin, lines, found)
+    return found, early, slack
 
 
 @njit("int64(int64, int64, int64, int64)", cache=True, nogil=True)
@@ -145,6 +156,25 @@ def changes_until(places, count, y):
     while n < count and places[n] <= y:
         n += 1
     return n
+
+
+@njit("boolean(int64, int64[::1], int64, int64, int64[::1], int64[::1], float32[:, ::1], int64, "
+      "int64, int64, int32[:, ::1], float32[::1])", cache=True, nogil=True)
+def on_one_or_two(o, norm, below, above, places, bytes_, lines, found, early, slack, ints, factors):
+    """Whether channel o, whose sums lie in below to above, goes the short way by its lines or by
+    the early ones."""
+    count = places.shape[0]
+    mul, shift, add = norm[1], norm[2], norm[3]
+    from_ = changes_until(places, count, ((below * mul) >> shift) + add)
+    to = changes_until(places, count, ((above * mul) >> shift) + add)
+    if found > 0:
+        s = row_of(lines, found, np.float32(short_fit.place_behind(places, from_)))
+        e = row_of(lines, found, np.float32(short_fit.place_behind(places, to)))
+        if e - s < 2:
+            return short_fit.shorten(o, norm, below, above, places, bytes_, from_, to, lines, s,
+                                     e + 1 - s, 0, ints, factors)
+    return early > 0 and short_fit.shorten(o, norm, below, above, places, bytes_, from_, to, lines,
+                                           found, early, slack, ints, factors)
 
 
 @njit("boolean(int64, int64[::1], int64, int64, int64[::1], int64[::1], float32[:, ::1], int64, "
@@ -220,9 +250,9 @@ def fit(norm, low, high, seg, rule, lines, edges, table, ints, factors, used):
     for i in range(count):
         rises = rises and bytes_[i] < bytes_[i + 1]
     used[0] = rises
-    found = 0
+    found, early, slack = 0, 0, 0
     if rises:
-        found = whole_table(places[:count], bytes_, seg, lines)
+        found, early, slack = whole_table(places[:count], bytes_, seg, lines)
     # Without a change every y serves.
     origin = places[0] - leap if count > 0 else np.int64(0)
     span = places[count - 1] + leap - origin if count > 0 else np.int64(0)
@@ -241,6 +271,9 @@ def fit(norm, low, high, seg, rule, lines, edges, table, ints, factors, used):
             continue
         const, mul, shift, add = norm[o, 0], norm[o, 1], norm[o, 2], norm[o, 3]
         below, above = low[o] + const, high[o] + const
+        if found + early > 0 and on_one_or_two(o, norm[o], below, above, places[:count], bytes_,
+                                               lines, found, early, slack, ints, factors):
+            continue
         if found > 0 and on_few_lines(o, norm[o], below, above, places[:count], bytes_, lines,
                                       found, ints, factors):
             continue

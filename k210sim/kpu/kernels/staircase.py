@@ -13,22 +13,36 @@ channel that needs more than four lines, or whose table falls or counts finer th
 Sums are limited to the ones where the byte changes first and last. What is not proved goes the
 longer ways of conv2d.py.
 
+The short way. That floor need not be right everywhere: it has to reach each step's place at the
+same sum. A fused multiply-add with MAGIC in its addend rounds the exact product to the nearest
+whole number, and a constant added to the sum turns the product's fractions so that nearest is as
+good as the floor (`shorten` in stair_fit.py looks for it and tries every step). Bytes are limited
+when they are made, so sums need no limits. Lines that are early by less than a slack serve as well:
+only where the byte would be another without the slack the places of the steps decide.
+
 Tables. lines: float32[n, 3], rows first y, slope a, offset b: byte = round(y * a + b), ties to
 even. edges, buckets: buckets.py. ints: int32[out, 5] = const, least and greatest u, what to add to
 y (for buckets less their origin), first line or BUCKETS | number of lines << MANY, 0 where nothing
 is proved. factors: float32[out] = mul / 2**shift.
+With SHORT in the last number, of one line or two, the others are const, the addend and what is
+taken off its sum again (short_value), and the least and greatest byte, the latter times 256; with
+NEAR as well, above these the slacks of the two lines in parts of a byte, and behind the lines the
+256 places.
 """
 
 import numpy as np
 from numba import njit, types
 from numba.extending import intrinsic
 
-from k210sim.kpu.kernels import cell_code, line_code
+from k210sim.kpu.kernels import cell_code, line_code, short_code
 from k210sim.kpu.kernels.buckets import HEAD, RAMP, TRIPLES
 from k210sim.kpu.kernels.cell_code import TILE
 
 MOST = 16  # lines of one table
-BUCKETS = 64
+BUCKETS, SHORT, NEAR = 64, 128, 256
+PLACES = 86  # rows of lines that hold 256 places
+ROWS = MOST + 2 + PLACES  # of lines at most
+SLACKS = 1 << 12  # parts of a byte that slacks are counted in
 MANY = 16  # bits of the first row, below the number of rows
 MAGIC = np.float32(line_code.MAGIC)
 
@@ -58,18 +72,42 @@ def normal(u, factor, add):
     return (whole + np.floor((hi - whole) + lost)) + add
 
 
+@njit("float32(int64, int64)", cache=True, nogil=True)
+def slack_of(ends, bit):
+    """One of the slacks, of seven bits each, above the least and greatest byte."""
+    return np.float32(ends >> bit & 127) * np.float32(1.0 / SLACKS)
+
+
+@njit("float32(int64, float32, float32, float32)", cache=True, nogil=True)
+def short_value(u, factor, magic, minus):
+    """The batch norm of u the short way, as in short_code.py."""
+    return fused(np.float32(u), factor, magic) - minus
+
+
 @njit(inline="always")
-def channel(sums, count, extra, o, ints, factors, lines, edges, buckets, t, out):
-    """Bytes of int32[count] sums + extra by the tables of channel o; nothing where none is proved.
-    extra: int32[count], or empty. t: room for TILE values. Inlined, since calls with that many
-    arrays take longer than the bytes of a small map."""
+def channel(at, more, to, count, o, ints, factors, lines, edges, buckets, t):
+    """Bytes of `count` sums by the tables of channel o; nothing where none is proved. at, more, to:
+    addresses of int32 sums, of int32 to add or 0, of the bytes; t: room for TILE values. Inlined
+    and by addresses: to hand arrays on takes longer than the bytes of a small map."""
     start = np.int64(ints[o, 4]) & (1 << MANY) - 1
     many = np.int64(ints[o, 4]) >> MANY
-    at, to, more = np.int64(sums.ctypes.data), np.int64(out.ctypes.data), np.int64(0)
-    if extra.shape[0] > 0:
-        more = np.int64(extra.ctypes.data)
     const, least, most, factor = ints[o, 0], ints[o, 1], ints[o, 2], factors[o]
-    if many > 0 and start < BUCKETS:
+    if start & SHORT != 0:
+        magic, minus, ends = np.float32(least), np.float32(most), ints[o, 3]
+        near, start = start & NEAR, start & (BUCKETS - 1)
+        second = start + many - 1
+        a, b, a1, b1 = lines[start, 1], lines[start, 2], lines[second, 1], lines[second, 2]
+        if near != 0:
+            slack, slack1 = slack_of(ends, 16), slack_of(ends, 23)
+            places = np.int64(lines.ctypes.data) + 12 * (second + 1)
+            short_code.near_lines(at, more, to, count, const, ends, factor, magic, minus, a, b,
+                                  slack, lines[second, 0], a1, b1, slack1, places)
+        elif many == 1:
+            short_code.one_line(at, more, to, count, const, ends, factor, magic, minus, a, b)
+        else:
+            short_code.two_lines(at, more, to, count, const, ends, factor, magic, minus, a, b,
+                                 lines[second, 0], a1, b1)
+    elif many > 0 and start < BUCKETS:
         add = np.float32(ints[o, 3])
         a, b = lines[start, 1], lines[start, 2]
         if many == 1:
@@ -98,6 +136,9 @@ def finish(acc, count, extra, base, ints, factors, lines, edges, buckets, out):
     channels. An empty `extra` adds nothing."""
     t = np.empty(TILE, np.int32)
     narrow = extra[0:count].astype(np.int32)
+    more = np.int64(narrow.ctypes.data) if extra.shape[0] > 0 else np.int64(0)
+    sums, to = np.int64(acc.ctypes.data), np.int64(out.ctypes.data) + base
     for o in range(out.shape[0]):
-        channel(acc[o, 0:count], count, narrow, o, ints, factors, lines, edges, buckets, t,
-                out[o, base : base + count])
+        channel(sums + 4 * o * acc.shape[1], more, to + o * out.shape[1], count, o, ints, factors,
+                lines, edges, buckets, t)
+    t[0] = narrow.shape[0]  # named here so that it is not freed while its address is used

@@ -22,7 +22,7 @@ class Stairs:
         channels = p.out_shape[0]
         self.ints = np.zeros((channels, 5), np.int32)
         self.factors = np.zeros(channels, np.float32)
-        lines = np.zeros((staircase.MOST, 3), np.float32)
+        lines = np.zeros((staircase.ROWS, 3), np.float32)
         edges = np.zeros(buckets.EDGES, np.int32)
         table = np.empty(buckets.ROOM, np.uint16)
         used = np.zeros(2, np.int64)
@@ -34,7 +34,9 @@ class Stairs:
         proved = self.ints[:, 4] > 0
         self.complete, self.rises = bool(proved.all()), bool(used[0])
         first, many = self.ints[:, 4] % (1 << staircase.MANY), self.ints[:, 4] >> staircase.MANY
-        used_lines = (first + many)[first < staircase.BUCKETS].max(initial=1)
+        by_lines = first & staircase.BUCKETS == 0
+        rows = first % staircase.BUCKETS + many + staircase.PLACES * (first & staircase.NEAR > 0)
+        used_lines = rows[by_lines].max(initial=1)
         self.lines = lines[:used_lines].copy()
         self.edges, self.buckets = NO_EDGES, NO_BUCKETS
         if used[1]:
