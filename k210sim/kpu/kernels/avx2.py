@@ -7,14 +7,14 @@ from __future__ import annotations
 
 import numpy as np
 
-from k210sim.kpu.kernels import depth_conv, dot_conv, portable
+from k210sim.kpu.kernels import depth_conv, dot_conv, host, portable
 
 NAME = "avx2"
 
 
 def available() -> bool:
     """Whether this host has the instructions and numba compiles for the host itself."""
-    return dot_conv.host_has("avx2", "fma")
+    return host.host_has("avx2", "fma")
 
 
 def prepare(params):

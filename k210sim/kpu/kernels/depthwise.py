@@ -8,8 +8,10 @@ import numpy as np
 from numba import cfunc, njit, types
 
 from k210sim.kpu.kernels import maps, staircase, team_code
-from k210sim.kpu.kernels.atomic import copy, matrix, numbers, vector
+from k210sim.kpu.kernels.atomic import matrix, numbers, vector
+from k210sim.kpu.kernels.rows import copy_rows
 from k210sim.kpu.kernels.stair_fit import READ_ONLY
+from k210sim.kpu.kernels.tap_code import WIDE, add_taps
 
 TILE = 2048
 # Words of a layer's record: numbers and addresses of arrays its plan keeps.
@@ -19,21 +21,9 @@ RECORD, PER_PIECE = 2, 3  # words of a step, behind its function and number of p
 
 
 @njit(inline="always")
-def add_taps(plane, base, row, w, count, sums):
-    """sums[0:count] of the positions from `base` on, with nine weights."""
-    w0, w1, w2, w3, w4, w5, w6, w7, w8 = w[0], w[1], w[2], w[3], w[4], w[5], w[6], w[7], w[8]
-    top = plane[base : base + count + 2]
-    mid = plane[base + row : base + row + count + 2]
-    low = plane[base + 2 * row : base + 2 * row + count + 2]
-    total = sums
-    for j in range(count):
-        a = np.int32(w0 * np.int32(top[j]) + w1 * np.int32(top[j + 1])
-                     + w2 * np.int32(top[j + 2]))
-        b = np.int32(w3 * np.int32(mid[j]) + w4 * np.int32(mid[j + 1])
-                     + w5 * np.int32(mid[j + 2]))
-        d = np.int32(w6 * np.int32(low[j]) + w7 * np.int32(low[j + 1])
-                     + w8 * np.int32(low[j + 2]))
-        total[j] = np.int32(a + b + d)
+def pair(low, high):
+    """Two 16-bit numbers in an int32."""
+    return np.int32((low & 0xFFFF) | (high << 16))
 
 
 @njit(types.void(
@@ -48,31 +38,36 @@ def depthwise3x3(cells, place, shape, pad, weights, factor, ints, factors, lines
     height, width = shape[1], shape[2]
     row = width + 2
     count = (height - 1) * row + width
-    plane = np.empty((height + 2) * row, np.uint8)
+    # Sums are made by WIDE: that many bytes behind the plane are read.
+    plane = np.empty((height + 2) * row + 2 * WIDE, np.uint8)
     plane[:] = np.uint8(pad)
-    sums = np.empty(min(np.int64(TILE), count), np.int32)
+    sums = np.empty(min(np.int64(TILE), count + WIDE), np.int32)
     out = np.empty(count, np.uint8)
     t = np.empty(staircase.TILE, np.int32)
-    w = np.empty(9, np.int32)
-    source, inside = np.int64(cells.ctypes.data), np.int64(plane.ctypes.data) + row + 1
+    w = np.empty(9, np.int64)
+    source, inside = np.int64(cells.ctypes.data), np.int64(plane.ctypes.data)
     to, made = np.int64(target.ctypes.data), np.int64(out.ctypes.data)
+    added = np.int64(sums.ctypes.data)
     for c in range(first, end):
         for k in range(9):
-            w[k] = np.int32(weights[c, k] + factor)
-        at = maps.byte_of(place, c)
+            w[k] = np.int64(weights[c, k]) + factor
+        a0, a1, a2, a3 = pair(w[0], w[1]), pair(w[2], 0), pair(0, w[0]), pair(w[1], w[2])
+        b0, b1, b2, b3 = pair(w[3], w[4]), pair(w[5], 0), pair(0, w[3]), pair(w[4], w[5])
+        c0, c1, c2, c3 = pair(w[6], w[7]), pair(w[8], 0), pair(0, w[6]), pair(w[7], w[8])
+        at = source + maps.byte_of(place, c)
         if (c + 1) % place[1] == 0 and c + 1 < end:
             maps.fetch_rows(source + maps.byte_of(place, c + 1), place[4], 0, height, width)
-        for i in range(height):
-            copy(inside + i * row, source + at + i * place[4], width)
+        copy_rows(inside + row + 1, row, at, place[4], height, width)
         for base in range(0, count, TILE):
             n = min(count - base, np.int64(TILE))
-            add_taps(plane, base, row, w, n, sums)
-            staircase.channel(np.int64(sums.ctypes.data), np.int64(0), made + base, n, c, ints,
-                              factors, lines, edges, buckets, t)
-        at = to + maps.byte_of(target_at, c)
-        for i in range(height):
-            copy(at + i * target_at[4], made + i * row, width)
-    plane[0] = out.shape[0]  # named here so that it is not freed while its address is used
+            for p in range(0, n, WIDE):
+                add_taps(inside + base + p, row, added + 4 * p, a0, a1, a2, a3, b0, b1, b2, b3,
+                         c0, c1, c2, c3)
+            staircase.channel(added, np.int64(0), made + base, n, c, ints, factors, lines, edges,
+                              buckets, t)
+        copy_rows(to + maps.byte_of(target_at, c), target_at[4], made, row, height, width)
+    # Named here so that they are not freed while their addresses are used.
+    w[0] = plane.shape[0] + sums.shape[0] + out.shape[0]
 
 
 @cfunc(team_code.PART, cache=True)

@@ -10,20 +10,6 @@ from k210sim.kpu.kernels import chain, cuts, dot_frame, maps, portable, stairs
 from k210sim.kpu.kernels.dot_frame import MAXIMA
 
 
-def host_has(*features: str) -> bool:
-    """Whether numba compiles for this very host and it has all these LLVM features."""
-    import llvmlite.binding as llvm
-    import numba
-
-    if numba.config.CPU_NAME or numba.config.CPU_FEATURES or numba.config.DISABLE_JIT:
-        return False
-    try:
-        known = llvm.get_host_cpu_features()
-    except RuntimeError:
-        return False
-    return all(known.get(name) for name in features)
-
-
 class DotConv:
     """`kernels` names the file with ROWS, STEP, SIGNED, WINOGRAD and sums; `wide`: 16-bit pairs,
     else bytes; shift: what is taken off every weight to make it fit.

@@ -16,7 +16,8 @@ from llvmlite import ir
 from numba import njit, types
 from numba.extending import intrinsic
 
-from k210sim.kpu.kernels.atomic import copy, fetch
+from k210sim.kpu.kernels.atomic import fetch
+from k210sim.kpu.kernels.rows import copy_rows
 
 
 @njit("int64(int64[::1], int64)", cache=True, nogil=True)
@@ -238,8 +239,7 @@ def store(rows, row, channel, first, count, width, place, cells):
     for c in range(rows.shape[0]):
         at = target + byte_of(place, channel + c) + first * place[4]
         line = source + c * rows.shape[1]
-        for i in range(count):
-            copy(at + i * place[4], line + i * row, width)
+        copy_rows(at, place[4], line, row, count, width)
 
 
 @njit("void(uint8[:, ::1], int64, int64, int64, int64, int64[::1], int64[::1], uint8[::1])",
