@@ -7,29 +7,15 @@ not a number is the chip's canonical (positive) nan.
 from __future__ import annotations
 
 import math
-import struct
 
-_F32 = struct.Struct("<f")
-_U32 = struct.Struct("<I")
-_pack, _unpack = _F32.pack, _F32.unpack
+from k210sim import libm
+from k210sim.libm.arithmetic import INF, NAN, divide, fused, root, single
+from k210sim.libm.arithmetic import word as bits
 
-NAN = math.nan
-INF = math.inf
-
-
-def single(x: float) -> float:
-    """Nearest single-precision value; too large becomes infinity, nan the canonical nan."""
-    if x != x:
-        return NAN
-    try:
-        return _unpack(_pack(x))[0]
-    except OverflowError:
-        return math.copysign(INF, x)
-
-
-def bits(x: float) -> int:
-    """The 32 bits of a single-precision value."""
-    return _U32.unpack(_pack(x))[0]
+__all__ = [
+    "INF", "NAN", "bits", "ceil", "divide", "floor", "floor_divmod", "fmod", "fused",
+    "hash_of", "nearest", "of_big_int", "of_int", "power", "root", "single",
+]  # fmt: skip
 
 
 def of_int(n: int) -> float:
@@ -56,32 +42,6 @@ def of_big_int(n: int) -> float:
     return -x if n < 0 else x
 
 
-def fused(a: float, b: float, c: float) -> float:
-    """a * b + c with one rounding (the chip's fused multiply-add)."""
-    product = a * b  # exact: 24 + 24 bits
-    total = product + c
-    if total != total or total in (INF, -INF):
-        return single(total)
-    # Let the bits that the double addition lost decide halfway cases of the final rounding.
-    back = total - product
-    lost = (product - (total - back)) + (c - back)
-    if lost:
-        raw = struct.unpack("<q", struct.pack("<d", total))[0]
-        if not raw & 1:
-            toward = (lost > 0) == (total > 0)
-            total = struct.unpack("<d", struct.pack("<q", raw + (1 if toward else -1)))[0]
-    return single(total)
-
-
-def divide(a: float, b: float) -> float:
-    """a / b, with IEEE results for a zero divisor."""
-    if b == 0.0:
-        if a == 0.0 or a != a:
-            return NAN
-        return math.copysign(INF, a) * math.copysign(1.0, b)
-    return single(a / b)
-
-
 def fmod(a: float, b: float) -> float:
     try:
         return single(math.fmod(a, b))
@@ -90,25 +50,8 @@ def fmod(a: float, b: float) -> float:
 
 
 def power(a: float, b: float) -> float:
-    """The C library's powf (rounded from a double-precision power)."""
-    if a == -1.0 and b != b:
-        return 1.0
-    try:
-        return single(math.pow(a, b))
-    except OverflowError:
-        return -INF if a < 0 and b % 2 == 1 else INF
-    except ValueError:
-        return -INF if a == 0.0 else NAN  # of zeros of both signs, as the firmware's powf
-
-
-def call(fn, *args: float) -> float:
-    """A C maths function by its host twin; a domain error gives nan, an overflow infinity."""
-    try:
-        return single(fn(*args))
-    except OverflowError:
-        return INF
-    except ValueError:
-        return NAN
+    """The C library's powf."""
+    return libm.power(a, b)
 
 
 def floor(x: float) -> float:

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import math
 
+from k210sim import libm
 from k210sim.micropython import singles
 from k210sim.micropython.native import GuestModule
-from k210sim.micropython.singles import call, fused, single
+from k210sim.micropython.singles import fused, root, single
 from k210sim.micropython.types.numeric import as_complex, get_float
 
 module = GuestModule("cmath")
@@ -24,29 +25,25 @@ def _square(real: float, imag: float) -> float:
     return fused(real, real, single(imag * imag))
 
 
-def _log(fn, x: float) -> float:
-    return -math.inf if x == 0.0 else call(fn, x)
-
-
 def _new(vm, real: float, imag: float) -> int:
     return vm.new_complex(complex(real, imag))
 
 
 def _turned(vm, size: float, angle: float) -> int:
-    return _new(vm, single(size * call(math.cos, angle)), single(size * call(math.sin, angle)))
+    return _new(vm, single(size * libm.cos(angle)), single(size * libm.sin(angle)))
 
 
 @module.function(1)
 def phase(vm, z):
     real, imag = as_complex(vm, z)
-    return vm.new_float(call(math.atan2, imag, real))
+    return vm.new_float(libm.atan2(imag, real))
 
 
 @module.function(1)
 def polar(vm, z):
     real, imag = as_complex(vm, z)
-    size = vm.new_float(call(math.sqrt, _square(real, imag)))
-    return vm.new_tuple([size, vm.new_float(call(math.atan2, imag, real))])
+    size = vm.new_float(root(_square(real, imag)))
+    return vm.new_tuple([size, vm.new_float(libm.atan2(imag, real))])
 
 
 @module.function(2)
@@ -58,39 +55,38 @@ def rect(vm, r, phi):
 @module.function(1)
 def exp(vm, z):
     real, imag = as_complex(vm, z)
-    return _turned(vm, call(math.exp, real), imag)
+    return _turned(vm, libm.exp(real), imag)
 
 
 @module.function(1)
 def log(vm, z):
     real, imag = as_complex(vm, z)
-    return _new(vm, single(0.5 * _log(math.log, _square(real, imag))),
-                call(math.atan2, imag, real))
+    return _new(vm, single(0.5 * libm.log(_square(real, imag))), libm.atan2(imag, real))
 
 
 @module.function(1)
 def log10(vm, z):
     real, imag = as_complex(vm, z)
-    return _new(vm, single(0.5 * _log(math.log10, _square(real, imag))),
-                single(_LOG10_E * call(math.atan2, imag, real)))
+    return _new(vm, single(0.5 * libm.log10(_square(real, imag))),
+                single(_LOG10_E * libm.atan2(imag, real)))
 
 
 @module.function(1)
 def sqrt(vm, z):
     real, imag = as_complex(vm, z)
     size = singles.power(_square(real, imag), 0.25)
-    return _turned(vm, size, single(0.5 * call(math.atan2, imag, real)))
+    return _turned(vm, size, single(0.5 * libm.atan2(imag, real)))
 
 
 @module.function(1)
 def cos(vm, z):
     real, imag = as_complex(vm, z)
-    return _new(vm, single(call(math.cos, real) * call(math.cosh, imag)),
-                single(-call(math.sin, real) * call(math.sinh, imag)))
+    return _new(vm, single(libm.cos(real) * libm.cosh(imag)),
+                single(-libm.sin(real) * libm.sinh(imag)))
 
 
 @module.function(1)
 def sin(vm, z):
     real, imag = as_complex(vm, z)
-    return _new(vm, single(call(math.sin, real) * call(math.cosh, imag)),
-                single(call(math.cos, real) * call(math.sinh, imag)))
+    return _new(vm, single(libm.sin(real) * libm.cosh(imag)),
+                single(libm.cos(real) * libm.sinh(imag)))

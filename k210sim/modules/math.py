@@ -1,8 +1,7 @@
 """`math`: single-precision functions.
 
 The device is compiled with fast-math, which drops the tests that elsewhere raise "math domain
-error": only `log` still raises it, `sqrt(-1)` is nan, and `isinf`, `isnan` are always False. The
-C library of the board may differ from the host's in the last digit.
+error": only `log` still raises it, `sqrt(-1)` is nan, and `isinf`, `isnan` are always False.
 Source: micropython v1.11 py/modmath.c (functions and their order), device goldens.
 """
 
@@ -10,10 +9,11 @@ from __future__ import annotations
 
 import math
 
+from k210sim import libm
 from k210sim.micropython import singles
 from k210sim.micropython.layout import small_int
 from k210sim.micropython.native import GuestModule, NativeFunction
-from k210sim.micropython.singles import call, single
+from k210sim.micropython.singles import root, single
 from k210sim.micropython.types.int import from_float
 from k210sim.micropython.types.numeric import get_float
 
@@ -25,30 +25,9 @@ _PER_DEGREE = singles.divide(single(math.pi), 180.0)
 _PER_RADIAN = singles.divide(180.0, single(math.pi))
 
 
-def _log_at_zero(fn):
-    return lambda x: -math.inf if x == 0.0 else fn(x)
-
-
-def _odd(fn):
-    """An odd function whose overflow keeps the sign of the argument."""
-    return lambda x: math.copysign(call(fn, abs(x)), x)
-
-
-def _gamma(x: float) -> float:
-    return math.copysign(math.inf, x) if x == 0.0 else math.gamma(x)
-
-
-def _lgamma(x: float) -> float:
-    return math.inf if x <= 0.0 and x == math.floor(x) else math.lgamma(x)
-
-
-def _atanh(x: float) -> float:
-    return math.copysign(math.inf, x) if abs(x) == 1.0 else math.atanh(x)
-
-
-def _one(name: str, fn) -> None:
+def _one(name: str) -> None:
     def function(vm, x):
-        return vm.new_float(call(fn, get_float(vm, x)))
+        return vm.new_float(getattr(libm, name)(get_float(vm, x)))
 
     module.entries[name] = NativeFunction(name, function, 1, 1)
 
@@ -75,10 +54,14 @@ def _always(name: str, answer: bool) -> None:
     module.entries[name] = NativeFunction(name, function, 1, 1)
 
 
-_one("sqrt", math.sqrt)
+@module.function(1)
+def sqrt(vm, x):
+    return vm.new_float(root(get_float(vm, x)))
+
+
 _two("pow", singles.power)
-_one("exp", math.exp)
-_one("expm1", math.expm1)
+_one("exp")
+_one("expm1")
 
 
 @module.function(1, 2)
@@ -86,7 +69,7 @@ def log(vm, x, base=0):
     value = get_float(vm, x)
     if value <= 0.0:
         raise vm.error("ValueError", "math domain error", formatted=False)
-    result = call(math.log, value)
+    result = libm.log(value)
     if not base:
         return vm.new_float(result)
     divisor = get_float(vm, base)
@@ -94,27 +77,33 @@ def log(vm, x, base=0):
         raise vm.error("ValueError", "math domain error", formatted=False)
     if divisor == 1.0:
         raise vm.error("ZeroDivisionError", "divide by zero", formatted=False)
-    return vm.new_float(singles.divide(result, call(math.log, divisor)))
+    return vm.new_float(singles.divide(result, libm.log(divisor)))
 
 
-_one("log2", _log_at_zero(math.log2))
-_one("log10", _log_at_zero(math.log10))
-_one("cosh", math.cosh)
-_one("sinh", _odd(math.sinh))
-_one("tanh", math.tanh)
-_one("acosh", math.acosh)
-_one("asinh", math.asinh)
-_one("atanh", _atanh)
-_one("cos", math.cos)
-_one("sin", math.sin)
-_one("tan", math.tan)
-_one("acos", math.acos)
-_one("asin", math.asin)
-_one("atan", math.atan)
-_two("atan2", lambda y, x: single(math.atan2(y, x)))
+_one("log2")
+_one("log10")
+_one("cosh")
+_one("sinh")
+_one("tanh")
+_one("acosh")
+_one("asinh")
+_one("atanh")
+_one("cos")
+_one("sin")
+_one("tan")
+_one("acos")
+_one("asin")
+_one("atan")
+_two("atan2", lambda y, x: libm.atan2(y, x))
 _whole("ceil", singles.ceil)
 _two("copysign", math.copysign)
-_one("fabs", math.fabs)
+
+
+@module.function(1)
+def fabs(vm, x):
+    return vm.new_float(abs(get_float(vm, x)))
+
+
 _whole("floor", singles.floor)
 _two("fmod", singles.fmod)
 
@@ -160,7 +149,7 @@ def degrees(vm, x):
     return vm.new_float(single(get_float(vm, x) * _PER_RADIAN))
 
 
-_one("erf", math.erf)
-_one("erfc", math.erfc)
-_one("gamma", _gamma)
-_one("lgamma", _lgamma)
+_one("erf")
+_one("erfc")
+_one("gamma")
+_one("lgamma")

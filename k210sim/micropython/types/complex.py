@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-
 from k210sim.micropython import ops, singles
 from k210sim.micropython.formatfloat import complex_text
 from k210sim.micropython.native import GuestType, NativeFunction
@@ -56,7 +54,7 @@ class ComplexType(GuestType):
             return vm.new_complex(complex(-z.real, -z.imag))
         if op == ops.ABS:
             square = singles.fused(z.real, z.real, singles.single(z.imag * z.imag))
-            return vm.new_float(singles.call(math.sqrt, square))
+            return vm.new_float(singles.root(square))
         return None
 
     def binary_op(self, vm, op, a, b):

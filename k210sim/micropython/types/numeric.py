@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 
+from k210sim import libm
 from k210sim.micropython import layout as L
 from k210sim.micropython import ops, singles
 from k210sim.micropython.layout import TYPE
@@ -120,17 +121,17 @@ def _divide(vm, a: float, b: float, c: float, d: float) -> tuple[float, float]:
 
 
 def _power(vm, a: float, b: float, c: float, d: float) -> tuple[float, float]:
-    size = singles.call(math.sqrt, fused(a, a, single(b * b)))
+    size = singles.root(fused(a, a, single(b * b)))
     if size == 0:
         if d == 0 and c >= 0:
             return (1.0 if c == 0 else 0.0), b
         raise vm.error("ZeroDivisionError", "0.0 to a complex power", formatted=False)
-    log = singles.call(math.log, size)
-    angle = singles.call(math.atan2, b, a)
+    log = libm.log(size)
+    angle = libm.atan2(b, a)
     x = fused(c, log, -single(d * angle))
     y = fused(d, log, single(c * angle))
-    scale = singles.call(math.exp, x)
-    return (single(scale * singles.call(math.cos, y)), single(scale * singles.call(math.sin, y)))
+    scale = libm.exp(x)
+    return (single(scale * libm.cos(y)), single(scale * libm.sin(y)))
 
 
 def complex_binary_op(vm, op: int, a: float, b: float, right: int) -> int | None:

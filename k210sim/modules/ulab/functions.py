@@ -6,10 +6,12 @@ import math
 
 import numpy as np
 
+from k210sim import libm
 from k210sim.errors import NotSimulated
+from k210sim.imaging.rounding import fused
 from k210sim.micropython import layout as L
 from k210sim.micropython import singles
-from k210sim.micropython.singles import call, single
+from k210sim.micropython.singles import single
 from k210sim.micropython.types.iterators import stack_iterate
 from k210sim.modules.ulab import linalg
 from k210sim.modules.ulab.ndarray import (
@@ -30,45 +32,30 @@ _FFT_NS = 206
 
 
 # --- functions of each element --------------------------------------------------------------------
-def _log(fn):
-    return lambda x: -math.inf if x == 0.0 else fn(x)
-
-
-def _odd(fn):
-    return lambda x: math.copysign(call(fn, abs(x)), x)
-
-
-FUNCTIONS = {
-    "acos": math.acos, "acosh": math.acosh, "asin": math.asin, "asinh": math.asinh,
-    "atan": math.atan,
-    "atanh": lambda x: math.copysign(math.inf, x) if abs(x) == 1.0 else math.atanh(x),
-    "ceil": singles.ceil, "cos": math.cos, "erf": math.erf, "erfc": math.erfc, "exp": math.exp,
-    "expm1": math.expm1, "floor": singles.floor,
-    "gamma": lambda x: math.copysign(math.inf, x) if x == 0.0 else math.gamma(x),
-    "lgamma": lambda x: math.inf if x <= 0.0 and x == math.floor(x) else math.lgamma(x),
-    "log": _log(math.log), "log10": _log(math.log10), "log2": _log(math.log2), "sin": math.sin,
-    "sinh": _odd(math.sinh), "sqrt": math.sqrt, "tan": math.tan, "tanh": math.tanh,
-}  # fmt: skip
+FUNCTIONS = {"ceil": singles.ceil, "floor": singles.floor, "sqrt": singles.root}
+NAMES = ("acos", "acosh", "asin", "asinh", "atan", "atanh", "ceil", "cos", "erf", "erfc", "exp",
+         "expm1", "floor", "gamma", "lgamma", "log", "log10", "log2", "sin", "sinh", "sqrt", "tan",
+         "tanh")  # fmt: skip
 
 
 def elementwise(name: str):
     """The module's function of that name: of a number, an array, or a sequence."""
-    fn = FUNCTIONS[name]
 
     def function(vm, o):
+        fn = FUNCTIONS.get(name) or getattr(libm, name)
         if vm.is_float(o) or vm.int_value(o) is not None:
-            return vm.new_float(call(fn, vm.get_float(o)))
+            return vm.new_float(fn(vm.get_float(o)))
         if is_ndarray(vm, o):
             s = Shape(vm, o)
             made = create(vm, s.m, s.n)
-            elements(vm, made)[:] = [call(fn, x) for x in floats(vm, o).tolist()]
+            elements(vm, made)[:] = [fn(x) for x in floats(vm, o).tolist()]
             return made
         if not is_sequence(vm, o):
             return L.NONE
         made = _like(vm, o)
         view = elements(vm, made)
         for i, item in enumerate(stack_iterate(vm, o)):
-            x = call(fn, single(vm.get_float(item)))
+            x = fn(single(vm.get_float(item)))
             _put(view, i, x, "ulab." + name)
         return made
 
@@ -110,8 +97,7 @@ def polyval(vm, coefficients: int, where: int) -> int:
         for i, item in enumerate(stack_iterate(vm, where)):
             x, y = F32(vm.get_float(item)), p[0]
             for factor in p[1:]:
-                y = y * x
-                y = y + factor
+                y = fused(y, x, factor)
             _put(view, i, y, "ulab.polyval")
     vm.free_temp(table, 4 * degree)
     return made
@@ -169,7 +155,10 @@ def polyfit(vm, *args) -> int:
 
 def _dot(a: np.ndarray, b: np.ndarray) -> np.float32:
     """The sum of products, one after the other in single precision."""
-    return np.add.accumulate(a * b)[-1] if len(a) else F32(0)
+    total = F32(0)
+    for x, y in zip(a, b, strict=True):
+        total = fused(x, y, total)
+    return total
 
 
 # --- Fourier transform ----------------------------------------------------------------------------
@@ -177,7 +166,8 @@ def transform(re: np.ndarray, im: np.ndarray, sign: int) -> None:
     """Fast Fourier transform in place of float32 arrays whose length is a power of two.
 
     sign : 1 forward, -1 back without the division by the length. The factors of each stage come
-    from a recurrence in single precision, as in the firmware.
+    from a recurrence in single precision, as in the firmware; which sums are fused is what the
+    published v0.6.3 binary does.
     """
     n = len(re)
     places = np.zeros(n, np.int64)
@@ -190,20 +180,21 @@ def transform(re: np.ndarray, im: np.ndarray, sign: int) -> None:
     span = 1
     while span < n:
         angle = F32(-2.0 * sign) * PI / F32(2 * span)
-        half_sine = F32(math.sin(F32(0.5) * angle))
-        step_re = F32(-2.0) * half_sine * half_sine
-        step_im = F32(math.sin(angle))
+        half_sine = F32(libm.sin(float(F32(0.5) * angle)))
+        step_re = half_sine * half_sine * F32(-2.0)
+        step_im = F32(libm.sin(float(angle)))
         turn_re, turn_im = F32(1.0), F32(0.0)
         for m in range(span):
             upper, lower = slice(m, n, 2 * span), slice(m + span, n, 2 * span)
-            part_re = turn_re * re[lower] - turn_im * im[lower]
-            part_im = turn_re * im[lower] + turn_im * re[lower]
-            re[lower], im[lower] = re[upper] - part_re, im[upper] - part_im
-            re[upper] += part_re
+            a, b, first = re[lower].copy(), im[lower].copy(), re[upper].copy()
+            part_im = fused(turn_re, b, a * turn_im)
+            re[lower] = fused(-a, turn_re, fused(b, turn_im, first))
+            re[upper] = fused(-b, turn_im, fused(a, turn_re, first))
+            im[lower] = im[upper] - part_im
             im[upper] += part_im
             old = turn_re
-            turn_re = turn_re * step_re - turn_im * step_im + turn_re
-            turn_im = turn_im * step_re + old * step_im + turn_im
+            turn_re = turn_re + fused(step_re, turn_re, -(step_im * turn_im))
+            turn_im = turn_im + fused(step_re, turn_im, step_im * old)
         span *= 2
 
 
@@ -238,7 +229,7 @@ def fourier(kind: str):
                 re /= F32(n)
                 im /= F32(n)
             if kind == "spectrum":
-                re[:] = np.sqrt(re * re + im * im)
+                re[:] = np.sqrt(fused(re, re, im * im))
         vm.charge_ns(_FFT_NS * n * max(1, n.bit_length() - 1))
         return out_re if kind == "spectrum" else vm.new_tuple([out_re, out_im])
 

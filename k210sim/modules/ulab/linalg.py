@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from k210sim.errors import NotSimulated
+from k210sim.imaging.rounding import fused
 from k210sim.micropython import layout as L
 from k210sim.micropython.layout import RAM_BASE
 from k210sim.micropython.native import Arg
@@ -120,10 +121,10 @@ def invert(vm, a: np.ndarray) -> bool:
             for row in range(n):
                 if row != m:
                     factor = a[row, m] / a[m, m]
-                    a[row] -= factor * a[m]
-                    unit[row] -= factor * unit[m]
+                    a[row] = fused(-factor, a[m], a[row])
+                    unit[row] = fused(-factor, unit[m], unit[row])
         if good:
-            a[:] = unit / _diagonals(a)
+            a[:] = unit * (F32(1) / _diagonals(a))
     if room:
         vm.free_temp(room, 4 * n * n)
     return good
@@ -169,7 +170,7 @@ def dot(vm, a: int, b: int) -> int:
     product = np.zeros((x.m, y.n), F32)
     with np.errstate(all="ignore"):
         for k in range(y.m):
-            product += left[:, k, None] * right[None, k]
+            product = fused(left[:, k, None], right[None, k], product)
     vm.charge_ns(50 * x.m * y.n * y.m)  # a guess: twenty cycles for each product
     view = block(vm, made)
     for i in range(x.m):
@@ -195,7 +196,7 @@ def det(vm, o: int) -> int:
                 break
             for row in range(s.n):
                 if row != m:
-                    a[row] -= (a[row, m] / a[m, m]) * a[m]
+                    a[row] = fused(-(a[row, m] / a[m, m]), a[m], a[row])
         else:
             for m in range(s.m):
                 result = result * a[m, m]
@@ -241,22 +242,22 @@ def _rotate(a: np.ndarray, v: np.ndarray) -> bool:
         return False
     one = F32(1.0)
     w = (a[q, q] - a[p, p]) / (F32(2.0) * a[p, q])
-    root = np.sqrt(w * w + one)
+    root = np.sqrt(fused(w, w, one))
     t = root - w if w > 0 else -(root + w)
-    norm = np.sqrt(t * t + one)
+    norm = np.sqrt(fused(t, t, one))
     sine, cosine = t / norm, one / norm
     tau = (one - cosine) / sine
-    a[p, p] = a[p, p] - t * a[p, q]
-    a[q, q] = a[q, q] + t * a[p, q]
+    a[p, p] = fused(-t, a[p, q], a[p, p])
+    a[q, q] = fused(t, a[p, q], a[q, q])
     a[p, q] = a[q, p] = 0
     others = [k for k in range(len(a)) if k not in (p, q)]
     row_p, row_q = a[p, others].copy(), a[q, others].copy()
-    a[p, others] = row_p - sine * (row_q + tau * row_p)
-    a[q, others] = row_q + sine * (row_p - tau * row_q)
+    a[p, others] = fused(-sine, fused(tau, row_p, row_q), row_p)
+    a[q, others] = fused(sine, fused(-tau, row_q, row_p), row_q)
     a[others, p], a[others, q] = a[p, others], a[q, others]
     column_p, column_q = v[:, p].copy(), v[:, q].copy()
-    v[:, p] = cosine * column_p - sine * column_q
-    v[:, q] = sine * column_p + cosine * column_q
+    v[:, p] = fused(cosine, column_p, -(sine * column_q))
+    v[:, q] = fused(sine, column_p, cosine * column_q)
     return True
 
 

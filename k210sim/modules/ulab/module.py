@@ -12,7 +12,7 @@ module = GuestModule("ulab")
 
 def _argument_count(name: str) -> tuple[int, int | None, bool]:
     """Least and most positional arguments, and whether keywords are taken."""
-    if name in functions.FUNCTIONS or name in ("inv", "det", "eig"):
+    if name in functions.NAMES or name in ("inv", "det", "eig"):
         return 1, 1, False
     if name in ("dot", "polyval"):
         return 2, 2, False
@@ -25,7 +25,7 @@ def _argument_count(name: str) -> tuple[int, int | None, bool]:
 
 
 _CODE = {
-    **{name: functions.elementwise(name) for name in functions.FUNCTIONS},
+    **{name: functions.elementwise(name) for name in functions.NAMES},
     **{name: functions.fourier(name) for name in ("fft", "ifft", "spectrum")},
     **{name: numerical.reduction(name)
        for name in ("sum", "mean", "std", "min", "max", "argmin", "argmax")},

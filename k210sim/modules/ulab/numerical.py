@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from k210sim.errors import NotSimulated
+from k210sim.imaging.rounding import fused
 from k210sim.micropython import layout as L
 from k210sim.micropython import ops
 from k210sim.micropython.native import Arg
@@ -85,7 +86,10 @@ def _figure(kind: str, values: np.ndarray, count: int) -> float:
         mean = total / F32(count)
         if kind == "mean":
             return float(mean)
-        return float(np.sqrt(_total(values * values) / F32(count) - mean * mean))
+        squares = F32(0)
+        for value in values:
+            squares = fused(value, value, squares)
+        return float(np.sqrt(fused(-mean, mean, squares / F32(count))))
 
 
 def _sequence_figure(vm, kind: str, o: int) -> int:
