@@ -1,16 +1,16 @@
 """Turning a picture in space, and pulling its corners about.
 
-The matrices are in doubles, the pixels' places in single precision, as on the board; where a
-place falls on the edge between two pixels the last bit decides.
+All in single precision with products and sums fused, as on the board; where a place falls on the
+edge between two pixels the last bit decides. The projection that draws corners out comes from
+another decomposition than the board's: a few pixels of it differ.
 Ref: sipeed/MaixPy-v1 components/micropython/port/src/omv/img/apriltag.c, d8901fd.
 """
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 
+from k210sim import libm
 from k210sim.imaging.rounding import fused
 
 _F = np.float32
@@ -22,11 +22,19 @@ def radians(degrees: float):
     return _F(degrees) * (_F(np.pi) * (_F(1) / _F(180)))
 
 
+def _product(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """A matrix product, summed in order."""
+    result = np.zeros((len(a), b.shape[1]), _F)
+    for k in range(len(b)):
+        result = fused(a[:, k, None], b[None, k], result)
+    return result
+
+
 def _turn(axis: int, angle) -> np.ndarray:
     """A rotation about an axis (0 x, 1 y, 2 z) as a 4 x 4 matrix; angle float32 in radians."""
     first, second = ((1, 2), (0, 2), (0, 1))[axis]
-    matrix = np.eye(4)
-    cosine, sine = (float(_F(f(float(angle)))) for f in (math.cos, math.sin))
+    matrix = np.eye(4, dtype=_F)
+    cosine, sine = libm.cos(float(angle)), libm.sin(float(angle))
     matrix[first, first] = matrix[second, second] = cosine
     matrix[first, second], matrix[second, first] = -sine, sine
     return matrix
@@ -35,25 +43,28 @@ def _turn(axis: int, angle) -> np.ndarray:
 def _inverse(matrix: np.ndarray) -> np.ndarray | None:
     """By LU decomposition with the greatest pivots; None for a singular matrix."""
     n = len(matrix)
-    lu, order = matrix.astype(np.float64), list(range(n))
+    lu, order = matrix.copy(), list(range(n))
     for j in range(n):
         for i in range(n):
-            lu[i, j] -= sum(lu[i, k] * lu[k, j] for k in range(min(i, j)))
+            total = _F(0)
+            for k in range(min(i, j)):
+                total = fused(lu[i, k], lu[k, j], total)
+            lu[i, j] -= total
         pivot = j + int(np.argmax(np.abs(lu[j:, j])))
         if pivot != j:
             lu[[pivot, j]] = lu[[j, pivot]]
             order[pivot], order[j] = order[j], order[pivot]
         if abs(lu[j, j]) < _EPS:
             return None
-        lu[j + 1 :, j] *= 1.0 / lu[j, j]
-    x = np.eye(n)[order]
+        lu[j + 1 :, j] *= _F(1) / lu[j, j]
+    x = np.eye(n, dtype=_F)[order]
     for k in range(n):
         for i in range(k + 1, n):
-            x[i] -= x[k] * lu[i, k]
+            x[i] = fused(x[k], -lu[i, k], x[i])
     for k in reversed(range(n)):
-        x[k] *= 1.0 / lu[k, k]
+        x[k] *= _F(1) / lu[k, k]
         for i in range(k):
-            x[i] -= x[k] * lu[i, k]
+            x[i] = fused(x[k], -lu[i, k], x[i])
     return x
 
 
@@ -97,21 +108,22 @@ def rotation_corr(
     x_rotation, y_rotation, z_rotation, fov = (
         radians(a) for a in (x_rotation, y_rotation, z_rotation, fov)
     )
-    depth = np.sqrt(_F(width * width + height * height)) / _F(2) / _F(math.tan(fov / _F(2)))
+    depth = np.sqrt(_F(width * width + height * height)) / _F(2) / _F(libm.tan(float(fov / _F(2))))
     spread = depth * _F(zoom)
     half_w, half_h = width // 2, height // 2
-    to_space = np.array([[1, 0, -half_w], [0, 1, -half_h], [0, 0, 0], [0, 0, 1]], np.float64)
-    turned = _turn(0, x_rotation) @ _turn(1, y_rotation) @ _turn(2, z_rotation)
-    moved = np.eye(4)
-    moved[:3, 3] = float(_F(x_translation)), float(_F(y_translation)), float(depth)
-    to_plane = np.array([[spread, 0, half_w, 0], [0, spread, half_h, 0], [0, 0, 1, 0]], np.float64)
-    back = _inverse(to_plane @ (moved @ (turned @ to_space)))
+    to_space = np.array([[1, 0, -half_w], [0, 1, -half_h], [0, 0, 0], [0, 0, 1]], _F)
+    turned = _product(_turn(0, x_rotation), _turn(1, y_rotation))
+    turned = _product(turned, _turn(2, z_rotation))
+    moved = np.eye(4, dtype=_F)
+    moved[:3, 3] = x_translation, y_translation, depth
+    to_plane = np.array([[spread, 0, half_w, 0], [0, spread, half_h, 0], [0, 0, 1, 0]], _F)
+    back = _inverse(_product(to_plane, _product(moved, _product(turned, to_space))))
     if back is None:
         image[:] = 0
         return
     if corners is not None:
-        back = _homography(width, height, corners) @ back
-    m = back.astype(_F)
+        back = _product(_homography(width, height, corners).astype(_F), back)
+    m = back
     x = np.arange(width).astype(_F)[None, :]
     y = np.arange(height).astype(_F)[:, None]
     across, down, far = (fused(m[i, 0], x, fused(m[i, 1], y, m[i, 2])) for i in range(3))

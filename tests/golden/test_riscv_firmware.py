@@ -44,9 +44,10 @@ BLOCKS = "a few blocks of 32 bytes: the start-up of the board leaves other garba
 MEMORY_DIFFERENT = dict.fromkeys(
     ("fragmentation", "mem_info", "mem_info_1", "memoryerror_sizes"), BLOCKS
 )
-# Of rotation_corr most likely (a guess) the maths library, whose last digit differs between the
-# binary and the recordings' build, moves the place that a pixel is taken from. AprilTags are sought
-# in the memory that the heap leaves: too little here, and equal with the heap of 512 KiB.
+# Of rotation_corr the maths library, whose last digit differs between binary and the recordings'
+# build, moves the place that a pixel is taken from: with the binary's sine, cosine and tangent the
+# built-in engine has the binary's pixels. AprilTags are sought in the memory that the heap leaves,
+# too little here, and equal with the heap of 512 KiB.
 NO_MEMORY = (
     "raised 'MemoryError: Out of Memory! Please reduce the resolution of the image you are "
     "running this algorithm on to bypass this issue!'"
