@@ -21,7 +21,7 @@ MAX_STEPS = 1 << 33
 F32, U8 = np.float32, np.uint8
 
 
-def _shape(dims) -> tuple[int, ...]:
+def shape_of(dims) -> tuple[int, ...]:
     """The shape as a tuple; KmodelError when negative or larger than the chip's memory."""
     dims = tuple(int(d) for d in dims)
     if any(d < 0 for d in dims) or math.prod(max(1, d) for d in dims) > MAX_ELEMENTS:
@@ -30,11 +30,11 @@ def _shape(dims) -> tuple[int, ...]:
 
 
 def _read(net, where, shape, dtype):
-    shape = _shape(shape)
+    shape = shape_of(shape)
     return net.read(where, math.prod(shape), dtype).reshape(shape)
 
 
-def _dtype(where):
+def dtype_of(where):
     return F32 if where.datatype == 0 else U8
 
 
@@ -47,7 +47,7 @@ def _clamp(values, limits):
     return np.minimum(np.maximum(values, low), high)
 
 
-def _windows(n):
+def windows(n):
     """int64[8]: pad top, left, stride h, w, dilation h, w, filter h, w; and the output size."""
     if min(n.stride_h, n.stride_w, n.dilation_h, n.dilation_w, n.filter_h, n.filter_w) <= 0:
         raise KmodelError("a stride, dilation or filter size is not positive", field="stride_h")
@@ -80,7 +80,7 @@ def _broadcast(x, out_shape):
 
 
 def _operands(n, net, dtype):
-    out_shape = _shape(n.out_shape)
+    out_shape = shape_of(n.out_shape)
     a = _read(net, n.a, n.a_shape, dtype)
     b = _read(net, n.b, n.b_shape, dtype)
     return _broadcast(a, out_shape), _broadcast(b, out_shape)
@@ -107,12 +107,17 @@ def _check_shift(*shifts):
         raise KmodelError(f"shifts {shifts}, expected 0 to 62", field="shift")
 
 
-def quantized_binary(n, net):
+def operand_tables(n):
+    """int64[256] each: what every byte of the two operands stands for."""
     _check_shift(n.a_shift, n.b_shift, n.out_shift)
-    a, b = _operands(n, net, U8)
     every = np.arange(256)
-    left = _carry((every + n.a_offset) * n.a_mul, n.a_shift)
-    right = _carry((every + n.b_offset) * n.b_mul, n.b_shift)
+    return (_carry((every + n.a_offset) * n.a_mul, n.a_shift),
+            _carry((every + n.b_offset) * n.b_mul, n.b_shift))
+
+
+def quantized_binary(n, net):
+    left, right = operand_tables(n)
+    a, b = _operands(n, net, U8)
     if not 0 <= n.op <= 5:
         raise KmodelError(f"binary operation {n.op}, expected 0 to 5", field="op")
     if n.op == 3 and (right == 0)[b].any():
@@ -142,14 +147,14 @@ def concat(n, net):
 
 
 def conv2d(n, net):
-    g, (h, w) = _windows(n)
+    g, (h, w) = windows(n)
     x = _read(net, n.src, n.in_shape, F32)
     batches, channels = x.shape[:2]
     if n.groups <= 0 or n.out_channels % n.groups:
         raise KmodelError(f"{n.out_channels} channels in {n.groups} groups", field="groups")
     weights = np.array(n.weights, F32).reshape(n.out_channels, channels // n.groups, n.filter_h,
                                                n.filter_w)
-    out = np.empty(_shape((batches, n.out_channels, h, w)), F32)
+    out = np.empty(shape_of((batches, n.out_channels, h, w)), F32)
     _check_steps(out.size * weights[:1].size)
     numbers = np.append(g[:6], n.groups)
     for image in range(batches):
@@ -159,7 +164,7 @@ def conv2d(n, net):
 
 
 def quantized_conv2d(n, net):
-    g, (h, w) = _windows(n)
+    g, (h, w) = windows(n)
     _check_shift(n.out_shift)
     x = _read(net, n.src, n.in_shape, U8)
     batches, channels = x.shape[:2]
@@ -167,7 +172,7 @@ def quantized_conv2d(n, net):
         raise KmodelError(f"{n.out_channels} channels in {n.groups} groups", field="groups")
     weights = np.array(n.weights).reshape(n.out_channels, channels // n.groups, n.filter_h,
                                           n.filter_w)
-    out = np.empty(_shape((batches, n.out_channels, h, w)), U8)
+    out = np.empty(shape_of((batches, n.out_channels, h, w)), U8)
     _check_steps(out.size * weights[:1].size)
     q = np.array([n.input_offset, n.filter_offset, n.out_mul, n.out_shift, n.out_offset], np.int64)
     for image in range(batches):
@@ -177,9 +182,9 @@ def quantized_conv2d(n, net):
 
 
 def conv2d_transpose(n, net):
-    g, _ = _windows(n)
+    g, _ = windows(n)
     x = _read(net, n.src, n.in_shape, F32)
-    out = np.empty(_shape(n.out_shape), F32)
+    out = np.empty(shape_of(n.out_shape), F32)
     if n.groups <= 0 or x.shape[1] % n.groups or out.shape[1] % n.groups:
         raise KmodelError(f"{x.shape[1]} channels in {n.groups} groups", field="groups")
     weights = np.array(n.weights, F32).reshape(
@@ -222,7 +227,7 @@ def quantize(n, net):
 def matmul(n, net):
     a = _read(net, n.a, (n.a_rows, n.a_cols), F32)
     b = _read(net, n.b, (n.a_cols, n.b_cols), F32)
-    out = np.empty(_shape((n.a_rows, n.b_cols)), F32)
+    out = np.empty(shape_of((n.a_rows, n.b_cols)), F32)
     _check_steps(out.size * max(1, n.a_cols))
     neutral.matmul(np.array(a), np.array(b), np.array(n.bias, F32), n.clamp[0], n.clamp[1], out)
     return net.write(n.dst, out)
@@ -232,28 +237,33 @@ def quantized_matmul(n, net):
     _check_shift(n.out_shift)
     a = _read(net, n.a, (n.a_rows, n.a_cols), U8).astype(np.int64) + n.a_offset
     b = _read(net, n.b, (n.a_cols, n.b_cols), U8).astype(np.int64) + n.b_offset
-    _shape((n.a_rows, n.b_cols))
+    shape_of((n.a_rows, n.b_cols))
     total = (a @ b + np.array(n.bias, np.int64)).astype(np.int32).astype(np.int64)
     v = _carry(total * n.out_mul, n.out_shift) + n.out_offset
     return net.write(n.dst, np.clip(v, 0, 255).astype(U8))
 
 
+def overlap(shape, in_shape, pads) -> tuple[tuple, tuple]:
+    """What of a padded tensor comes from the one inside it, and what of that."""
+    here, there = [], []
+    for size, dim, (before, _) in zip(shape, in_shape, pads, strict=True):
+        first = max(0, before)
+        last = max(first, min(size, dim + before))
+        here.append(slice(first, last))
+        there.append(slice(first - before, last - before))
+    return tuple(here), tuple(there)
+
+
 def pad(n, net):
     """Before and after per axis; negative numbers crop."""
-    dtype = _dtype(n.src)
+    dtype = dtype_of(n.src)
     x = _read(net, n.src, n.in_shape, dtype)
     value = np.frombuffer(n.value[1], dtype, 1)[0]
     pads = (n.pad_n, n.pad_c, n.pad_h, n.pad_w)
-    shape = _shape(d + before + after for d, (before, after) in zip(x.shape, pads, strict=True))
+    shape = shape_of(d + before + after for d, (before, after) in zip(x.shape, pads, strict=True))
     out = np.full(shape, value, dtype)
-    here, there = [], []
-    for size, dim, (before, _) in zip(shape, x.shape, pads, strict=True):
-        first, last = max(0, before), min(size, dim + before)
-        if last <= first:
-            return net.write(n.dst, out)
-        here.append(slice(first, last))
-        there.append(slice(first - before, last - before))
-    out[tuple(here)] = x[tuple(there)]
+    here, there = overlap(shape, x.shape, pads)
+    out[here] = x[there]
     return net.write(n.dst, out)
 
 
@@ -261,7 +271,7 @@ def reduce(n, net):
     if n.op > 3:
         raise KmodelError(f"reduction {n.op}, expected 0 to 3", field="op")
     x = _read(net, n.src, n.in_shape, F32)
-    out = np.full(_shape(n.out_shape), n.init, F32)
+    out = np.full(shape_of(n.out_shape), n.init, F32)
     if out.size == 0:
         raise KmodelError("reduction to nothing", field="out_shape")
     neutral.reduce(np.array(x), n.op, out)
@@ -273,9 +283,9 @@ def reduce(n, net):
 def reduce_window2d(n, net):
     if n.op > 3:
         raise KmodelError(f"reduction {n.op}, expected 0 to 3", field="op")
-    g, (h, w) = _windows(n)
+    g, (h, w) = windows(n)
     x = _read(net, n.src, n.in_shape, F32)
-    out = np.empty(_shape((*x.shape[:2], h, w)), F32)
+    out = np.empty(shape_of((*x.shape[:2], h, w)), F32)
     _check_steps(out.size * n.filter_h * n.filter_w)
     flat = (x.shape[0] * x.shape[1],)
     neutral.reduce_window(np.array(x.reshape(flat + x.shape[2:])), n.op, g, n.init, n.clamp[0],
@@ -290,28 +300,28 @@ def memory_copy(n, net):
     return raw.view(F32) if n.dst.datatype == 0 else raw
 
 
+def nearest_picks(n) -> list[np.ndarray]:
+    """Which rows and which columns are taken."""
+    return [np.minimum(np.floor(np.arange(out, dtype=F32) * (F32(size) / F32(out)))
+                       .astype(np.int64), size - 1)
+            for out, size in zip((n.out_h, n.out_w), n.in_shape[2:], strict=True)]
+
+
 def resize_image(n, net):
-    dtype = _dtype(n.src)
+    dtype = dtype_of(n.src)
     x = _read(net, n.src, n.in_shape, dtype)
-    _shape((*x.shape[:2], n.out_h, n.out_w))
+    shape_of((*x.shape[:2], n.out_h, n.out_w))
     if min(n.out_h, n.out_w, *x.shape[2:]) <= 0:
         raise KmodelError(f"resize from {x.shape} to {n.out_h}x{n.out_w}", field="out_h")
-    align = n.align_corners & 0xFF
-
-    def scale(size, out):
-        if n.mode == 0 and align and out > 1:
-            return F32(size - 1) / F32(out - 1)
-        return F32(size) / F32(out)
-
-    steps = [scale(size, out) for size, out in zip(x.shape[2:], (n.out_h, n.out_w), strict=True)]
     if n.mode == 1:
-        picks = [np.minimum(np.floor(np.arange(out, dtype=F32) * s).astype(np.int64), size - 1)
-                 for out, s, size in zip((n.out_h, n.out_w), steps, x.shape[2:], strict=True)]
         out = np.empty((*x.shape[:2], n.out_h, n.out_w), dtype)
         kind = np.int32 if dtype is F32 else U8
-        neutral.nearest(x.reshape(-1, *x.shape[2:]).view(kind), *picks,
+        neutral.nearest(x.reshape(-1, *x.shape[2:]).view(kind), *nearest_picks(n),
                         out.reshape(-1, n.out_h, n.out_w).view(kind))
     elif n.mode == 0:
+        align = n.align_corners & 0xFF
+        steps = [F32(size - 1) / F32(out - 1) if align and out > 1 else F32(size) / F32(out)
+                 for size, out in zip(x.shape[2:], (n.out_h, n.out_w), strict=True)]
         flat = np.array(x.reshape(-1, *x.shape[2:]), F32)
         result = np.empty((flat.shape[0], n.out_h, n.out_w), F32)
         neutral.bilinear(flat, steps[0], steps[1], result)
@@ -339,13 +349,13 @@ def softmax(n, net):
 def transpose(n, net):
     if sorted(n.perm) != [0, 1, 2, 3]:
         raise KmodelError(f"permutation {n.perm}", field="perm")
-    x = _read(net, n.src, n.in_shape, _dtype(n.src))
+    x = _read(net, n.src, n.in_shape, dtype_of(n.src))
     return net.write(n.dst, np.ascontiguousarray(x.transpose(n.perm)))
 
 
 def strided_slice(n, net):
     """begin to end by stride per axis, negative strides too; the masks are ignored."""
-    x = _read(net, n.src, n.in_shape, _dtype(n.src))
+    x = _read(net, n.src, n.in_shape, dtype_of(n.src))
     picks = []
     for dim, begin, end, stride in zip(x.shape, n.begin, n.end, n.strides, strict=True):
         if stride == 0:
@@ -427,7 +437,7 @@ def nnil_unary_method(n, net):
 
 
 def kpu_upload(n, net):
-    shape = _shape(n.in_shape)
+    shape = shape_of(n.in_shape)
     x = net.cells(n.src, math.prod(shape)).reshape(shape)
     if not x.flags.writeable or np.may_share_memory(x, net.ai_ram.data):
         x = x.copy()

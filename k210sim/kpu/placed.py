@@ -55,26 +55,30 @@ class PlacedConv:
         return ram.read_map(self.target, self.out_shape)
 
 
-class PlacedTransfer:
+class PlacedPart:
+    """What always is a part of a chain, and knows its own places: `plan` as chain.Chain takes them.
+    """
+
+    __slots__ = ("plan",)
+    chains, source_place, target_place = True, None, None
+
+    def __init__(self, plan):
+        self.plan = plan
+
+
+class PlacedTransfer(PlacedPart):
     """A map on its way from (`down`) or to the AI RAM. rows: uint8[channels, pixels] of main memory
     that stay where they are."""
 
-    __slots__ = ("plan", "_call")
-    chains, source_place, target_place = True, None, None
+    __slots__ = ()
 
     def __init__(self, rows, shape, line: int, down: bool):
         """Raises KmodelError when the map leaves the AI RAM."""
         from k210sim.kpu.kernels import transfer  # compiles
 
         ai_ram.check_map(line, shape)
-        self.plan = transfer.Transfer(rows, shape[1], shape[2], ai_ram.place(line, shape), down)
-        self._call: PlacedChain | None = None
-
-    def run(self, ram: ai_ram.AiRam, threads: int) -> None:
-        """Move the map."""
-        if self._call is None:
-            self._call = PlacedChain([self])
-        self._call.run(ram, threads)
+        super().__init__(transfer.Transfer(rows, shape[1], shape[2], ai_ram.place(line, shape),
+                                           down))
 
 
 class PlacedChain:
@@ -98,44 +102,43 @@ class PlacedChain:
 
 
 def joined(layers: list) -> list:
-    """The same layers and transfers in as few calls as possible."""
+    """The same layers and other parts in as few calls as possible."""
     found, row = [], []
     for layer in [*layers, None]:
         if layer is not None and layer.chains:
             row.append(layer)
             continue
-        found += row if len(row) < 2 else [PlacedChain(row)]
+        if row:
+            alone = len(row) == 1 and isinstance(row[0], PlacedConv)
+            found += row if alone else [PlacedChain(row)]
         row = []
         if layer is not None:
             found.append(layer)
     return found
 
 
-def group(known: dict[int, tuple[int, list]], first: int, end: int, layers_of,
-          wanted) -> tuple[int, list]:
+def group(known: dict[int, tuple[int, list]], first: int, end: int, parts_of) -> tuple[int, list]:
     """Which of a net's layers [first, end) run together: the last one's index, and what to run;
     nothing where the first runs by itself. `known` keeps the answers.
 
-    layers_of(index): its PlacedConvs, None for a layer of the CPU; wanted(index): whether its
-    output leaves the AI RAM. A layer that cannot be prepared ends the group and is met again when
-    it is its turn.
+    parts_of(index): what is to run in a layer's place, all that leaves the AI RAM included; None
+    for a layer that has to run by itself. One that cannot be prepared ends the group and is met
+    again when it is its turn.
     """
     if first in known:
         return known[first]
-    layers: list[PlacedConv] = []
+    parts: list = []
     index = first
     while index < end:
         try:
-            more = layers_of(index)
+            more = parts_of(index)
         except KmodelError:
             break
         if more is None:
             break
-        layers += more
+        parts += more
         index += 1
-        if wanted(index - 1):
-            break
-    known[first] = (index - 1, joined(layers)) if index - first > 1 else (first, [])
+    known[first] = (index - 1, joined(parts)) if index > first else (first, [])
     return known[first]
 
 

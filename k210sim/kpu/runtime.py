@@ -26,6 +26,7 @@ Errors while running are KmodelError naming the layer; the device answers 2008 o
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -37,7 +38,7 @@ from k210sim.kpu.kmodel import layers as kl
 from k210sim.kpu.kmodel import v3
 from k210sim.kpu.kmodel.header import Refusal, describe_word, identify
 from k210sim.kpu.memory import MainMemory
-from k210sim.kpu.placed import PlacedConv, call_helpers, group
+from k210sim.kpu.placed import PlacedConv, PlacedTransfer, call_helpers, group
 
 # Sizes `set_layers` gives to output 0, by the last layer's type; conv and add_padding apart.
 OUTPUT_SIZES = {
@@ -108,6 +109,7 @@ class Net:
         self._kernels, self.threads = kernels, check_threads(threads)
         self._plans: dict[int, PlacedConv] = {}
         self._groups: dict[int, tuple[int, list]] = {}
+        self._memories: tuple = (None, None)  # those the groups know
         self._forced: set[int] = set()
         self._keep = False  # whether a layer's output is wanted, not only its effect
 
@@ -246,7 +248,7 @@ class Net:
                 layer.run(self.ai_ram, self.threads)
             body = self.model.layers[index]
             try:
-                value = self._leave(index, body) if together else self._execute(index, body)
+                value = None if together else self._execute(index, body)
             except Refusal:
                 raise
             except KmodelError as error:
@@ -292,13 +294,33 @@ class Net:
         call_helpers(self._groups, self.threads)
 
     def _group(self, first):
-        return group(self._groups, first, self.layer_count, self._placed, self._wanted)
+        memories = self.main.data, self.ai_ram.data
+        if any(a is not b for a, b in zip(self._memories, memories, strict=True)):
+            self._groups.clear()  # parts know the places in the old ones
+            self._memories = memories
+        return group(self._groups, first, self.layer_count, self._parts)
 
-    def _placed(self, index) -> list[PlacedConv] | None:
-        """The prepared KPU layer, None for another kind."""
+    def _parts(self, index) -> list | None:
+        """The layer as what can run with others, None where it cannot."""
         body = self.model.layers[index]
         if not isinstance(body, kl.Conv):
+            from k210sim.kpu import layer_parts
+
+            maker = layer_parts.MAKERS.get(type(body))
+            return None if maker is None else maker(body, self)
+        layers = self._placed(index)
+        if not self._wanted(index):
+            return layers
+        if self.cpu_copy:
             return None
+        shape = body.regs.out_shape
+        cells = self.main.cells(body.main_mem_out_address, math.prod(shape), "main_mem_out_address")
+        return [*layers, PlacedTransfer(cells.reshape(shape[0], -1), shape,
+                                        body.regs.image_dst_addr, True)]
+
+    def _placed(self, index) -> list[PlacedConv]:
+        """The prepared KPU layer."""
+        body = self.model.layers[index]
         layer = self._plans.get(index)
         if layer is None:
             ai_ram.check_map(body.regs.image_src_addr, body.regs.in_shape)

@@ -24,7 +24,7 @@ from k210sim.kpu.kmodel import nodes as nd
 from k210sim.kpu.kmodel import v4
 from k210sim.kpu.kmodel.header import Refusal, describe_word, identify
 from k210sim.kpu.memory import MainMemory
-from k210sim.kpu.placed import PlacedConv, call_helpers, group
+from k210sim.kpu.placed import PlacedConv, PlacedTransfer, call_helpers, group
 from k210sim.kpu.runtime import LayerResult
 
 MAX_OUTPUTS = 16
@@ -43,6 +43,7 @@ class NetV4:
         self._kernels, self.threads = kernels, check_threads(threads)
         self._plans: dict[int, list[PlacedConv]] = {}
         self._groups: dict[int, tuple[int, list]] = {}
+        self._memories: tuple = (None, None)  # those the groups know
         self._slots: dict[int, tuple[int, int, int]] = {}
         self._keep = False  # whether a node's output is wanted, not only its effect
 
@@ -185,7 +186,7 @@ class NetV4:
                 layer.run(self.ai_ram, self.threads)
             node = self.model.nodes[index]
             try:
-                value = self._leave(index, node) if together else self._execute(index, node)
+                value = None if together else self._execute(index, node)
             except KmodelError as error:
                 error.args = (f"{error.args[0]}, in node {index} ({node.NAME})",)
                 raise
@@ -223,14 +224,34 @@ class NetV4:
         call_helpers(self._groups, self.threads)
 
     def _group(self, first):
-        return group(self._groups, first, len(self.model.nodes), self._placed,
-                     lambda index: self.model.nodes[index].main_out.size > 0)
+        memories = self.main.data, self.ai_ram.data
+        if any(a is not b for a, b in zip(self._memories, memories, strict=True)):
+            self._groups.clear()  # parts know the places in the old ones
+            self._memories = memories
+        return group(self._groups, first, len(self.model.nodes), self._parts)
 
-    def _placed(self, index) -> list[PlacedConv] | None:
-        """The prepared KPU layer, one for each map of its batch; None for another kind of node."""
+    def _parts(self, index) -> list | None:
+        """The node as what can run with others, None where it cannot."""
         node = self.model.nodes[index]
         if not isinstance(node, nd.KpuConv2d):
+            from k210sim.kpu import graph_parts
+
+            maker = graph_parts.MAKERS.get(type(node))
+            return None if maker is None else maker(node, self)
+        layers = self._placed(index)
+        if node.main_out.size <= 0:
+            return layers
+        if node.main_out.type != 1:
             return None
+        shape = node.regs.out_shape
+        cells = self.cells(node.main_out, len(layers) * math.prod(shape))
+        maps = cells.reshape(len(layers), shape[0], -1)
+        return [*layers, *(PlacedTransfer(maps[n], shape, layer.target, True)
+                           for n, layer in enumerate(layers))]
+
+    def _placed(self, index) -> list[PlacedConv]:
+        """The prepared KPU layer, one for each map of its batch."""
+        node = self.model.nodes[index]
         layers = self._plans.get(index)
         if layers is None:
             if not 1 <= node.batches <= ai_ram.LINES:

@@ -26,8 +26,9 @@ FILES = (
     ("dense", "float layers"),
     ("neutral", "nodes of kmodel V4"),
     ("float_conv", "float convolutions"),
+    ("node_code", "layers of the CPU"),
     ("tensors", "tensors of kmodel V5"),
-    ("transfer", "maps of kmodel V5"),
+    ("transfer", "maps on their way"),
     ("region", "yolo2 boxes"),
 )
 # Kernel set -> its file of dot products, and what they are.
@@ -87,7 +88,7 @@ def ready(version: int) -> None:
 
         compiling.announce()
         for name, _ in FILES:
-            if nodes or name not in ("neutral", "float_conv", "tensors", "transfer"):
+            if nodes or name not in ("neutral", "float_conv", "tensors"):
                 importlib.import_module(f"k210sim.kpu.kernels.{name}")
         dots = DOT_FILES.get(table.default().NAME)
         if dots is not None:

@@ -46,8 +46,12 @@ def one_node(cls, x, out_bytes, out_type=0, extra=b"", tails=b"", second=None, *
 
 
 def run(data, x):
+    """The output, the same by the node's function and, where it can be one, as part of a chain."""
     assert v4.build(v4.parse(data)) == data
-    (out,) = KModel.from_bytes(data).run(x)
+    model = KModel.from_bytes(data)
+    (out,) = model.run(x)
+    (other,) = model.run(x, layers=True).outputs
+    assert out.tobytes() == other.tobytes()
     return out
 
 

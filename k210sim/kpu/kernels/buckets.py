@@ -6,10 +6,12 @@ take too many: the cell tells the changes and the bytes around them, comparisons
 This holds for any table, rising or not, and for values of any size. Values count from an origin
 below the first change.
 
-Cells. buckets: uint16: the shift from a value to its cell; nothing; PAIRS or TRIPLES; nothing; then
+Cells. buckets, uint16: the shift from a value to its cell; nothing; PAIRS or TRIPLES; nothing; then
 the cells, numbers of 32 bits or 64, low parts first. From its low end a number holds how far behind
 the cell's first value the change is (16 bits), or the two changes (20 bits each), and in its upper
-bits the bytes before, between and behind them.
+bits the bytes before, between and behind them. Cells weigh four times as much as the changes, so
+layers keep the changes: the shift; how many; PAIRS or TRIPLES; how many cells; the places, two
+numbers each; the bytes, two to a number. `opened` makes the cells of them at every run.
 
 Ramps. A table that rises by one every 2**k values, but for a few edges at its top, needs no such
 search: bytes are a shift with its rounding. Then buckets is k, 1 where ties go to even, RAMP, the
@@ -21,7 +23,7 @@ import numpy as np
 from numba import njit
 
 MOST_CHANGES = 1024
-MOST_PAIRS = 640  # more would weigh more than the weights of small layers
+MOST_PAIRS = 640
 MOST_TRIPLES = 4096
 WIDEST_PAIR = 16  # bits of a cell: its last offset must fit as many
 WIDEST_TRIPLE = 20
@@ -29,7 +31,7 @@ RAMP, PAIRS, TRIPLES = 2, 3, 4
 MORE = 3
 EDGES = 2 + MORE
 HEAD = 4
-ROOM = HEAD + 4 * MOST_TRIPLES
+ROOM = HEAD + 3 * MOST_CHANGES
 
 
 @njit("int64(int64, int64[:, ::1], int64)", cache=True, nogil=True)
@@ -110,37 +112,62 @@ def width(places, count, changes, widest):
 
 @njit("int64(int64[::1], int64[::1], int64, int64, uint16[::1])", cache=True, nogil=True)
 def cells(places, bytes_, count, span, buckets):
-    """Fill buckets with cells from `count` places counted from the origin, in 0 to span; returns
-    the length of its used part, 0 when that is too short."""
+    """Fill a layer's table with what `opened` makes cells of, from `count` places counted from the
+    origin, in 0 to span; returns the length of its used part, 0 where cells would be too many."""
     pairs, triples = width(places, count, 1, WIDEST_PAIR), width(places, count, 2, WIDEST_TRIPLE)
-    kind, k, numbers = np.int64(PAIRS), pairs, np.int64(2)
+    kind, k = np.int64(PAIRS), pairs
     if (span >> pairs) + 1 > MOST_PAIRS:
-        kind, k, numbers = np.int64(TRIPLES), triples, np.int64(4)
+        kind, k = np.int64(TRIPLES), triples
         if (span >> triples) + 1 > MOST_TRIPLES:
             return 0
-    size, inside = (span >> k) + 1, np.int64(1) << k
-    buckets[0], buckets[1], buckets[2], buckets[3] = k, 0, kind, 0
-    i = 0
+    buckets[0], buckets[1], buckets[2], buckets[3] = k, count, kind, (span >> k) + 1
+    at = np.int64(HEAD)
+    for i in range(count):
+        buckets[at], buckets[at + 1] = places[i] & 0xFFFF, places[i] >> 16
+        at += 2
+    for i in range(0, count + 1, 2):
+        buckets[at] = bytes_[i] | (bytes_[i + 1] << 8 if i < count else 0)
+        at += 1
+    return at
+
+
+@njit("uint16[::1](uint16[::1])", cache=True, nogil=True)
+def opened(table):
+    """The cells of a layer's table, or what it has instead of them."""
+    if table[2] == RAMP or table.shape[0] == HEAD:
+        return table
+    k, count, size = np.int64(table[0]), np.int64(table[1]), np.int64(table[3])
+    triples = table[2] == TRIPLES
+    # One more place and two more bytes, so that no look ahead needs a question.
+    places, bytes_ = np.empty(count + 2, np.int64), np.empty(count + 3, np.int64)
+    for i in range(count):
+        places[i] = np.int64(table[HEAD + 2 * i]) | np.int64(table[HEAD + 2 * i + 1]) << 16
+    places[count] = places[count + 1] = np.int64(1) << 40
+    for i in range(count + 1):
+        bytes_[i] = table[HEAD + 2 * count + i // 2] >> 8 * (i % 2) & 0xFF
+    bytes_[count + 1] = bytes_[count + 2] = bytes_[count]
+    found = np.empty(HEAD + 4 * size, np.uint16)  # pairs take half of it
+    found[0], found[1], found[2], found[3] = k, 0, table[2], 0
+    pairs, wide = found[HEAD:].view(np.uint32), found[HEAD:].view(np.uint64)
+    inside = np.int64(1) << k
+    i = np.int64(0)
     for c in range(size):
         first = c << k
-        while i < count and places[i] <= first:
+        while places[i] <= first:
             i += 1
         # A change beyond the cell is none: the bytes behind it are those before.
-        one = i < count and places[i] - first < inside
-        two = i + 1 < count and places[i + 1] - first < inside
-        byte0 = bytes_[i]
-        byte1 = bytes_[i + 1] if one else byte0
-        at = HEAD + numbers * c
-        if kind == PAIRS:
-            buckets[at] = places[i] - first if one else np.int64(0)
-            buckets[at + 1] = byte0 | byte1 << 8 if one else byte0 | byte0 << 8
-            continue
-        byte2 = bytes_[i + 2] if two else byte1
-        offsets = places[i] - first if one else np.int64(0)
-        offsets |= (places[i + 1] - first if two else inside - 1) << 20
-        buckets[at], buckets[at + 1] = offsets & 0xFFFF, offsets >> 16 & 0xFFFF
-        buckets[at + 2], buckets[at + 3] = offsets >> 32 | byte0 << 8, byte1 | byte2 << 8
-    return HEAD + numbers * size
+        next_, last = places[i] - first, places[i + 1] - first
+        byte0, byte1, byte2 = bytes_[i], bytes_[i + 1], bytes_[i + 2]
+        if next_ >= inside:
+            next_, byte1, byte2 = np.int64(0), byte0, byte0
+        if last >= inside:
+            last, byte2 = inside - 1, byte1
+        if triples:
+            wide[c] = np.uint64(next_ | last << 20 | byte0 << 40 | byte1 << 48) | np.uint64(
+                byte2) << np.uint64(56)
+        else:
+            pairs[c] = next_ | byte0 << 16 | byte1 << 24
+    return found
 
 
 @njit("int64(int64, int64, int64, int64)", cache=True, nogil=True)

@@ -44,7 +44,20 @@ class Chain:
     def run(self, source: np.ndarray, target: np.ndarray, threads: int = 1) -> None:
         """Run the layers on flat bytes by up to `threads` threads. MemoryError if a part failed:
         parts make small arrays and have no other way to fail."""
-        _run(self._job, self.work, threads, source, target)
+        count = _members(threads, self.work)
+        well, job = None, None
+        if count > 1:
+            job = self._job(count)
+        if job is not None:
+            words, steps, own, _ = job
+            room = tiles.scratch("chain", (count * own + 64,), np.uint8)
+            well = team.lead(count, words, steps, source, target, room, own)
+        if well is None:
+            words, steps, own, _ = self._job(1)
+            room = tiles.scratch("chain", (own + 64,), np.uint8)
+            well = team_code.alone(words, steps, source, target, room, own)
+        if not well:
+            raise MemoryError("a part of a layer found no memory to work in")
 
     def expect(self, threads: int) -> None:
         """Have the threads wake that will help with the next run, if that is near."""
@@ -52,7 +65,7 @@ class Chain:
         if count > 1:
             team.expect(count)
 
-    def _job(self, count: int) -> tuple:
+    def _job(self, count: int) -> tuple | None:
         if count == 1:
             if self._alone is None:
                 self._alone = self._make(1)
@@ -61,8 +74,11 @@ class Chain:
             self._shared = count, self._make(count)
         return self._shared[1]
 
-    def _make(self, count: int) -> tuple:
+    def _make(self, count: int) -> tuple | None:
+        """None where a step has too many pieces for members to share."""
         parts = [plan.parts(count, source, target) for plan, source, target in self.layers]
+        if count > 1 and max(step[1] for part in parts for step in part.steps) >= team_code.MOST:
+            return None
         steps = sum(len(part.steps) for part in parts)
         at = steps * team_code.STEP_WORDS
         words = np.zeros(at + sum(len(part.record) for part in parts), np.int64)
@@ -75,32 +91,6 @@ class Chain:
             at += len(part.record)
         keep = tuple(one for part in parts for one in part.keep)
         return words, steps, max([64, *(part.own for part in parts)]), keep
-
-
-def share(function: int, record: list[int], pieces: int, room: int, work: int,
-          threads: int) -> None:
-    """Run one step that is no layer: `pieces` calls of a part that reads a record of its own and of
-    the job the rooms alone. room: bytes of each; work: as of a chain. Raises as Chain.run."""
-    words = np.array([function, pieces, 0, 0, *record], np.int64)
-    words[2] = address(words) + 8 * team_code.STEP_WORDS
-    job = words, 1, max(64, -(-room // 64) * 64), ()
-    _run(lambda count: job, work, threads if pieces < team_code.MOST else 1, NOTHING, NOTHING)
-
-
-def _run(job_of, work, threads, source, target) -> None:
-    """job_of(count): the job for so many members."""
-    count = _members(threads, work)
-    well = None
-    if count > 1:
-        words, steps, own, _ = job_of(count)
-        room = tiles.scratch("chain", (count * own + 64,), np.uint8)
-        well = team.lead(count, words, steps, source, target, room, own)
-    if well is None:
-        words, steps, own, _ = job_of(1)
-        room = tiles.scratch("chain", (own + 64,), np.uint8)
-        well = team_code.alone(words, steps, source, target, room, own)
-    if not well:
-        raise MemoryError("a part of a layer found no memory to work in")
 
 
 def _members(threads: int, work: int) -> int:

@@ -9,6 +9,7 @@ from numba import cfunc, njit, types
 
 from k210sim.kpu.kernels import maps, staircase, team_code
 from k210sim.kpu.kernels.atomic import matrix, numbers, vector
+from k210sim.kpu.kernels.buckets import opened
 from k210sim.kpu.kernels.rows import copy_rows
 from k210sim.kpu.kernels.stair_fit import READ_ONLY
 from k210sim.kpu.kernels.tap_code import WIDE, add_taps
@@ -83,7 +84,7 @@ def part(job, step, piece, member):
         numbers(r[SHAPE], 3), r[PAD], matrix(r[WEIGHTS], channels, 9, np.uint8), r[FACTOR],
         matrix(r[INTS], channels, 5, np.int32), vector(r[FACTORS], channels, np.float32),
         matrix(r[LINES], r[LINE_COUNT], 3, np.float32), vector(r[EDGES], r[EDGE_COUNT], np.int32),
-        vector(r[BUCKETS], r[BUCKET_COUNT], np.uint16),
+        opened(vector(r[BUCKETS], r[BUCKET_COUNT], np.uint16)),
         vector(j[team_code.TARGET], j[team_code.TARGET_SIZE], np.uint8),
         numbers(r[TARGET_PLACE], 5),
         first, min(first + s[PER_PIECE], channels))

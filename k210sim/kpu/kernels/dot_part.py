@@ -10,7 +10,7 @@ all, since to fetch what another core wrote takes longer.
 import numpy as np
 from numba import cfunc
 
-from k210sim.kpu.kernels import dot_code, team_code, winograd
+from k210sim.kpu.kernels import buckets, dot_code, team_code, winograd
 from k210sim.kpu.kernels.atomic import cube, matrix, numbers, vector
 
 (FUNCTION, SOURCE_PLACE, TARGET_PLACE, SHAPE, PLANES, PLANE_COUNT, TAPS, PHASES, TAP_COUNT, FRAME,
@@ -67,7 +67,7 @@ def layer(job, step, piece, member):
         matrix(r[INTS] + first * 20, count, 5, np.int32),
         vector(r[FACTORS] + first * 4, count, np.float32),
         matrix(r[LINES], r[LINE_COUNT], 3, np.float32), vector(r[EDGES], r[EDGE_COUNT], np.int32),
-        vector(r[BUCKETS], r[BUCKET_COUNT], np.uint16),
+        buckets.opened(vector(r[BUCKETS], r[BUCKET_COUNT], np.uint16)),
         matrix(r[NORM] + first * 32, longer, 4, np.int64),
         matrix(r[SEGMENTS], r[SEGMENT_COUNT], 5, np.int64),
         matrix(r[FNORM] + first * 16, longer, 2, np.float64),

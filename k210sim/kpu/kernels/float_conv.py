@@ -140,7 +140,8 @@ def part(job, step, piece, member):
     """Some output channels, or a band of rows of some that stand side by side."""
     j = numbers(job, team_code.JOB_WORDS)
     r = numbers(numbers(step, team_code.STEP_WORDS)[RECORD], RECORD_WORDS)
-    room = j[team_code.ROOM] + member * j[team_code.ROOM_SIZE]
+    # Behind the line that tells what a room holds (team_code.py).
+    room = j[team_code.ROOM] + member * j[team_code.ROOM_SIZE] + 64
     x = cube(r[X], r[CHANNELS], r[HEIGHT], r[WIDTH], np.float32)
     taps = r[INPUTS] * r[FILTER_H] * r[FILTER_W]
     w = matrix(r[WEIGHTS], r[OUTPUTS], taps, np.float32)
@@ -163,24 +164,38 @@ def part(job, step, piece, member):
     return 1
 
 
+class FloatConv:
+    """One image's convolution, as a plan that chain.Chain takes: x (C, H, W), w (out, C/groups, fh,
+    fw), out (out, oh, ow), all float32 and contiguous, out not empty."""
+
+    __slots__ = ("x", "w", "bias", "g", "limits", "out", "work")
+
+    def __init__(self, x, w, bias, g, low, high, out):
+        self.x, self.w, self.bias, self.g, self.out = x, w, bias, g, out
+        self.limits = np.array([low, high], np.float32)
+        self.work = COSTLY * out.size * w[0].size
+
+    def parts(self, threads: int, source_place, target_place) -> chain.Parts:
+        x, w, out, g = self.x, self.w, self.out, self.g
+        outputs, inputs, filter_h, filter_w = w.shape
+        per_out = outputs // int(g[6])
+        at = chain.address
+        record = [at(x), *x.shape, at(w), outputs, inputs, filter_h, filter_w, at(self.bias),
+                  at(g), at(self.limits), at(out), *out.shape[1:]]
+        if per_out < FEW:
+            each = -(-outputs // min(outputs, PIECES * threads))
+            pieces, more = -(-outputs // each), [each, 0]
+        else:
+            chunks = int(g[6]) * -(-per_out // LANES)
+            bands = min(out.shape[1],
+                        max(1, -(-(PIECES * threads if threads > 1 else 1) // chunks)))
+            pieces, more = chunks * bands, [0, bands]
+        room = 4 * inputs * filter_h * filter_w * min(per_out, LANES)
+        return chain.Parts(record + more, [(part.address, pieces)], chain.room_for(room)[-1], [])
+
+
 def conv2d(x, w, bias, g, low, high, out, threads: int = 1) -> None:
-    """One image: x (C, H, W), w (out, C/groups, fh, fw), out (out, oh, ow), all float32 and
-    contiguous."""
-    if not out.size:
-        return
-    outputs, inputs, filter_h, filter_w = w.shape
-    per_out = outputs // int(g[6])
-    limits = np.array([low, high], np.float32)
-    at = chain.address
-    record = [at(x), *x.shape, at(w), outputs, inputs, filter_h, filter_w, at(bias), at(g),
-              at(limits), at(out), *out.shape[1:]]
-    if per_out < FEW:
-        each = -(-outputs // min(outputs, PIECES * threads))
-        pieces, more = -(-outputs // each), [each, 0]
-    else:
-        chunks = int(g[6]) * -(-per_out // LANES)
-        bands = min(out.shape[1], max(1, -(-(PIECES * threads if threads > 1 else 1) // chunks)))
-        pieces, more = chunks * bands, [0, bands]
-    products = out.size * inputs * filter_h * filter_w
-    room = 4 * inputs * filter_h * filter_w * min(per_out, LANES)
-    chain.share(part.address, record + more, pieces, room, COSTLY * products, threads)
+    """One image at once; arguments as of FloatConv."""
+    if out.size:
+        plan = FloatConv(x, w, bias, g, low, high, out)
+        chain.Chain([(plan, None, None)]).run(chain.NOTHING, chain.NOTHING, threads)

@@ -103,34 +103,120 @@ def reduce(x, op, out):
                         out[a, b, y, z] = np.float32(out[a, b, y, z] + v)
 
 
+@njit("void(float32[:, ::1], float32[::1])", **OPTIONS)
+def row_sums(x, out):
+    """out[i] += every number of row i, in their order. Eight rows go side by side, since each sum
+    waits for the one before."""
+    eights = x.shape[0] // 8 * 8
+    for i in range(0, eights, 8):
+        a, b, c, d = out[i], out[i + 1], out[i + 2], out[i + 3]
+        e, f, g, h = out[i + 4], out[i + 5], out[i + 6], out[i + 7]
+        for j in range(x.shape[1]):
+            a = np.float32(a + x[i, j])
+            b = np.float32(b + x[i + 1, j])
+            c = np.float32(c + x[i + 2, j])
+            d = np.float32(d + x[i + 3, j])
+            e = np.float32(e + x[i + 4, j])
+            f = np.float32(f + x[i + 5, j])
+            g = np.float32(g + x[i + 6, j])
+            h = np.float32(h + x[i + 7, j])
+        out[i], out[i + 1], out[i + 2], out[i + 3] = a, b, c, d
+        out[i + 4], out[i + 5], out[i + 6], out[i + 7] = e, f, g, h
+    for i in range(eights, x.shape[0]):
+        for j in range(x.shape[1]):
+            out[i] = np.float32(out[i] + x[i, j])
+
+
+@njit(inline="always")
+def taps_inside(start, step, count, size):
+    """The first of `count` places, `step` apart from `start` on, that is in 0 to size, and the one
+    behind the last."""
+    first, end = np.int64(0), np.int64(0)
+    if start < 0:
+        first = (-start + step - 1) // step
+    if start < size:
+        end = min(count, (size - 1 - start) // step + 1)
+    return first, max(first, end)
+
+
+@njit(inline="always")
+def widen(a, b, count, size, step):
+    """The greatest of `size` numbers, `step` apart, from each of `count` on; the first of equal
+    ones (zeros of both signs). Works in a and b by turns; returns the one that has it."""
+    done = 1
+    while done < size:
+        ahead = min(done, size - done)
+        n = count - (done + ahead - 1) * step
+        further = a[ahead * step :]
+        for i in range(n):
+            b[i] = further[i] if further[i] > a[i] else a[i]
+        a, b = b, a
+        done += ahead
+    return a, b
+
+
+@njit("void(float32[:, :, ::1], int64[::1], float32, float32, float32, float32[:, :, ::1])",
+      **OPTIONS)
+def greatest(x, g, init, low, high, out):
+    """reduce_window for maxima with steps of one and a start that is a number: rows, then columns,
+    each by maxima of maxima. What is not above the start leaves it, so numbers that are not, and
+    what lies outside, are the start."""
+    height, width = np.int64(x.shape[1]), np.int64(x.shape[2])
+    rows, columns = np.int64(out.shape[1]), np.int64(out.shape[2])
+    wide, tall = columns + g[7] - 1, rows + g[6] - 1
+    line, other = np.empty(height * wide, np.float32), np.empty(height * wide, np.float32)
+    band, more = np.empty(tall * columns, np.float32), np.empty(tall * columns, np.float32)
+    # Of the map what any window reaches.
+    x0, x1 = max(np.int64(0), -g[1]), min(width, wide - g[1])
+    y0, y1 = max(np.int64(0), -g[0]), min(height, tall - g[0])
+    for c in range(out.shape[0]):
+        line[:] = init
+        for y in range(y0, y1):
+            row, target = x[c, y, x0:x1], line[y * wide + x0 + g[1] :]
+            for j in range(row.shape[0]):
+                target[j] = row[j] if row[j] > init else init
+        found, spare = widen(line, other, height * wide, g[7], np.int64(1))
+        band[:] = init
+        for y in range(y0, y1):
+            row = found[y * wide : y * wide + columns]
+            band[(y + g[0]) * columns : (y + g[0] + 1) * columns] = row
+        result, rest = widen(band, more, tall * columns, g[6], columns)
+        flat = out[c].reshape(-1)
+        for i in range(rows * columns):
+            flat[i] = min(max(result[i], low), high)
+        line, other, band, more = found, spare, result, rest
+
+
 @njit("void(float32[:, :, ::1], int64, int64[::1], float32, float32, float32, float32[:, :, ::1])",
       **OPTIONS)
 def reduce_window(x, op, g, init, low, high, out):
     """Windows clipped to the map, rows first. g: int64[8] = pad top, left, stride h, w, dilation
-    h, w, filter h, w; mean divides by the pixels inside."""
+    h, w, filter h, w; mean divides by the pixels inside. op as in reduce."""
+    if op == 2 and g[2] * g[3] * g[4] * g[5] == 1 and g[6] * g[7] > 8 and init == init:
+        greatest(x, g, init, low, high, out)
+        return
     for c in range(out.shape[0]):
         for i in range(out.shape[1]):
+            top = i * g[2] - g[0]
+            a0, a1 = taps_inside(top, g[4], g[6], np.int64(x.shape[1]))
             for j in range(out.shape[2]):
+                left = j * g[3] - g[1]
+                b0, b1 = taps_inside(left, g[5], g[7], np.int64(x.shape[2]))
                 v = init
-                count = 0
-                for a in range(g[6]):
-                    y = i * g[2] - g[0] + a * g[4]
-                    if y < 0 or y >= x.shape[1]:
-                        continue
-                    for b in range(g[7]):
-                        z = j * g[3] - g[1] + b * g[5]
-                        if z < 0 or z >= x.shape[2]:
-                            continue
-                        p = x[c, y, z]
-                        if op == 1:
-                            v = min(v, p)
-                        elif op == 2:
-                            v = max(v, p)
-                        else:
-                            v = np.float32(v + p)
-                        count += 1
+                if op == 2:
+                    for a in range(a0, a1):
+                        for b in range(b0, b1):
+                            v = max(v, x[c, top + a * g[4], left + b * g[5]])
+                elif op == 1:
+                    for a in range(a0, a1):
+                        for b in range(b0, b1):
+                            v = min(v, x[c, top + a * g[4], left + b * g[5]])
+                else:
+                    for a in range(a0, a1):
+                        for b in range(b0, b1):
+                            v = np.float32(v + x[c, top + a * g[4], left + b * g[5]])
                 if op == 0:
-                    v = np.float32(v / np.float32(count))
+                    v = np.float32(v / np.float32((a1 - a0) * (b1 - b0)))
                 out[c, i, j] = min(max(v, low), high)
 
 
