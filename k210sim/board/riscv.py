@@ -6,6 +6,7 @@ snapshots work between two turns of the harts, at the prompt or not.
 
 Unless the clock is `real`, the chip stands still at the prompt until somebody types, timers and
 all, as on the built-in engine: time moves by what is executed, and equal input gives equal output.
+So it does where a main.py that was not wanted has come to stay.
 """
 
 from __future__ import annotations
@@ -88,6 +89,7 @@ class RiscvEngine(PortThread):
         self._safe = hardware.safe  # type Ctrl-C while the firmware waits for one
         self._window_ns: int | None = None  # when it began to wait for it
         self._booted = threading.Event()  # at a prompt, or clearly without one
+        self._given_up_waiting = False  # a main.py that nobody wants goes on for ever
         self._payload = boot_payload(hardware)
         self._line_free_ns = 0
         self._heard_at = 0  # bytes sent by the time of the last one received
@@ -274,17 +276,25 @@ class RiscvEngine(PortThread):
         )  # fmt: skip
         self.machine.load(self._payload)
         while True:
+            if self._given_up_waiting:  # so that the next program finds it in the same state
+                while not (self._jobs or self.port.pending):
+                    self._park()
+                self._given_up_waiting = False
             rest = self._rest_ns()
             if rest is None or rest >= SETTLED_NS:
                 while self._jobs:
                     self._do(*self._jobs.popleft())
                 rest = self._rest_ns()
             if rest is not None and rest >= SETTLED_NS:
-                self.port.wait_input(PARKED_LOOK_S)
-                if self.port.closed:
-                    raise PortClosed
+                self._park()
             else:
                 self._turn()
+
+    def _park(self) -> None:
+        """The harts stand still until the host does something."""
+        self.port.wait_input(PARKED_LOOK_S)
+        if self.port.closed:
+            raise PortClosed
 
     def _boot_again(self) -> None:
         """The program or a watchdog had the chip reset: the boot ROM's part again."""
@@ -311,6 +321,9 @@ class RiscvEngine(PortThread):
                 if self._safe:
                     self.port.host_send(b"\x03")
             if self.at_prompt or self._overdue or not went_on:
+                self._given_up_waiting = (
+                    not (self.at_prompt or self.hardware.run_main) and self.clock.mode != "real"
+                )
                 self._booted.set()
         return went_on
 

@@ -10,6 +10,7 @@ import pytest
 
 from k210sim import Board
 from k210sim.board.board import ExecTimeout
+from k210sim.board.riscv import BOOT_NS
 from k210sim.errors import BootRefused, ConfigError, K210SimError, NotSimulated
 from k210sim.flash.boot_image import wrap
 from k210sim.riscv.first_look import looks_like_code
@@ -43,6 +44,20 @@ def test_a_firmware_without_a_prompt_runs_no_scripts(tmp_path):
         with pytest.raises(ConfigError, match="no MicroPython prompt"):
             board.exec("print(1)")
         board.serial.expect(b"end\n", 10)
+
+
+@pytest.mark.parametrize("run_main", [False, True])
+def test_a_program_nobody_wants_stands_still_once_it_has_come_to_stay(tmp_path, run_main):
+    endless = b"\x6f\0\0\0"
+    with board_with(tmp_path, wrap(endless), run_main=run_main) as board:
+        first = board.clock.now_ns
+        time.sleep(0.1)
+        assert (board.clock.now_ns == first) == (not run_main)
+        assert first >= BOOT_NS
+        if not run_main:
+            board.serial.write(b"x")
+            time.sleep(0.1)
+            assert board.clock.now_ns > first
 
 
 def test_a_program_runs_through_the_raw_prompt(tmp_path):
