@@ -8,7 +8,8 @@ functions are loaded (the starts have rows of their own). `real_time` is device 
 host's wall time: above 1 the board is faster than its own clock. `mips` are executed instructions
 of both harts per second of processor time, loops that only wait computed at once; `python` is how
 many register accesses left compiled code. The last rows are starts of the core in a process of its
-own, without and with numba's cache, in wall seconds, and the memory of this process.
+own, without and with numba's cache, and of `k210sim exec -c "print(1)"` with a boot and with one
+that was kept, in wall seconds, and the memory of this process.
 """
 
 from __future__ import annotations
@@ -52,6 +53,7 @@ machine.step()
 
 def measure(options):
     """Rows of each release, then of starting."""
+    os.environ["K210SIM_BOOT_CACHE"] = ""  # boots are measured here
     folder = os.environ.get("K210SIM_FIRMWARE_DIR")
     binaries = sorted(Path(folder).glob("maixpy*.bin")) if folder else []
     for binary in binaries[-1:] if options.quick else binaries:
@@ -59,6 +61,8 @@ def measure(options):
         for same in zip(*rounds[1:], strict=True):
             yield min(same, key=lambda row: row["wall_s"])
     yield from _starts(options.quick)
+    for binary in binaries[-1:] if options.quick else binaries:
+        yield from _commands(binary, 2 if options.quick else 5)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     yield {"what": "peak memory of this process", "mb": peak}
 
@@ -105,17 +109,45 @@ def _starts(quick: bool):
     code = FIRST_TURN.format(program=str(ROOT / "firmware_images" / "riscv" / "hello.bin"))
     with tempfile.TemporaryDirectory() as cold:
         if not quick:
-            environment = {**os.environ, "NUMBA_CACHE_DIR": cold}
-            yield {"what": "first start, compiling", **_process(code, environment)}
-    best = min((_process(code, os.environ) for _ in range(2 if quick else 5)),
-               key=lambda row: row["cpu_s"])  # fmt: skip
-    yield {"what": "start to the first turn", **best}
+            caches = {"NUMBA_CACHE_DIR": cold, "K210SIM_JIT_CACHE": cold}
+            yield {"what": "first start, compiling", **_process(["-c", code], caches)}
+    yield {"what": "start to the first turn", **_best(["-c", code], 2 if quick else 5)}
 
 
-def _process(code: str, environment) -> dict:
+def _commands(binary: Path, rounds: int):
+    """`exec` on an image whose /flash is formatted already."""
+    from k210sim import Board
+
+    command = ["-m", "k210sim", "exec", "-c", "print(1)"]
+    with tempfile.TemporaryDirectory() as folder:
+        image = Path(folder) / "flash.bin"
+        image.write_bytes(b"\xff" * (16 << 20))
+        board = Board(image, engine="riscv", clock="max")
+        board.flash(binary.read_bytes(), 0, name=binary.name)
+        board.power_on()
+        board.close()
+        flash = {"K210SIM_FLASH": str(image)}
+        _process(command, flash)
+        yield {"release": binary.stem, "what": "exec print(1)", **_best(command, rounds, flash)}
+        kept = {**flash, "K210SIM_BOOT_CACHE": folder}
+        for _ in range(3):
+            _process(command, kept)
+        yield {"release": binary.stem, "what": "the same, boot kept",
+               **_best(command, rounds, kept)}  # fmt: skip
+
+
+def _best(arguments: list[str], rounds: int, environment: dict[str, str] | None = None) -> dict:
+    return min((_process(arguments, environment or {}) for _ in range(rounds)),
+               key=lambda row: row["wall_s"])  # fmt: skip
+
+
+def _process(arguments: list[str], environment: dict[str, str]) -> dict:
+    """Wall and processor time of a Python process that has written its bytecode before."""
+    environment = {**os.environ, **environment}
+    environment.pop("PYTHONDONTWRITEBYTECODE", None)
     before, began = os.times(), time.perf_counter()
-    subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT, env=environment,
-                   stderr=subprocess.DEVNULL)  # fmt: skip
+    subprocess.run([sys.executable, *arguments], check=True, cwd=ROOT, env=environment,
+                   stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)  # fmt: skip
     after = os.times()
     cpu = after.children_user + after.children_system - before[2] - before[3]
     return {"wall_s": time.perf_counter() - began, "cpu_s": cpu}

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 SHARED = Path(os.environ.get("K210SIM_SHARED", Path(__file__).resolve().parents[2] / "shared"))
+os.environ.setdefault("K210SIM_BOOT_CACHE", "")  # and each boots
 os.environ.setdefault("K210SIM_JIT_CACHE", "")  # no test leaves compiled code in the user's cache
 
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from k210sim.board import engines, parts
+from k210sim.board import engines, kept_boot, parts
 from k210sim.board.hardware import Hardware
 from k210sim.board.isp_mode import IspMode
 from k210sim.board.parts import FACTORY
@@ -153,7 +153,7 @@ class Board:
         self._closed = False
         self.serial = SerialEnd(self.port, is_dead=lambda: not self.powered)
         self.random = random.Random(seed)
-        self._wanted_engine = engine
+        self._wanted_engine, self._looks_at = engine, camera
         self._engine: engines.Engine | IspMode | None = None
         self._boot_isp = boot == "isp"
         self._power = threading.RLock()  # held while the engine changes
@@ -213,8 +213,12 @@ class Board:
                     # than its objects count: Python would let hundreds of megabytes pile up before
                     # it looks. Not before ISP mode, where a flashing tool waits for its answer.
                     gc.collect()
-                self._started = True
                 self.engine_name = engines.choose(self._wanted_engine, self.hardware)
+                by_firmware = wait and not self._started and self.engine_name == engines.RISCV
+                self.hardware.kept_boot = (
+                    kept_boot.find(self.hardware, self._looks_at) if by_firmware else None
+                )
+                self._started = True
                 engine = engines.make(self.engine_name, self.hardware)
             if self.camera is not None:
                 self.camera.power_on()

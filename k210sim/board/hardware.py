@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from k210sim.board.kept_boot import KeptBoot
 from k210sim.board.profiles import BoardProfile
 from k210sim.clock import Clock
 from k210sim.flash.nor import NorFlash
@@ -25,6 +26,7 @@ class Hardware:
     safe : boot with neither boot.py nor main.py
     run_main : False boots without the user's main.py, as a tool that talks raw mode would
     going_off : whether the board is to go off while an engine is still being made
+    kept_boot : where the boot that comes is or may be kept, see kept_boot.py
     """
 
     profile: BoardProfile
@@ -39,6 +41,7 @@ class Hardware:
     safe: bool = False
     strict: bool = False
     going_off: Callable[[], bool] = lambda: False
+    kept_boot: KeptBoot | None = None
 
     @property
     def flash(self) -> NorFlash:

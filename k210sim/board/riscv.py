@@ -34,7 +34,7 @@ from k210sim.repl.interpreter import Outcome
 from k210sim.repl.port_thread import PortThread
 from k210sim.serialport.uart import BITS_PER_BYTE, WIRE_LIMIT, PortClosed
 
-STATE_VERSION = 2
+STATE_VERSION = 3
 STOP_S = 10.0
 IDLE_LOOK_S = 0.01
 PARKED_LOOK_S = 1.0
@@ -96,6 +96,8 @@ class RiscvEngine(PortThread):
         self._started_ns = self.clock.now_ns
         self._prompt_at: tuple[int, int] | None = None  # bytes sent by then, and when
         self._resets = 0
+        self._boot = hardware.kept_boot  # None once it is clear that it is not to be kept
+        self._continued = False  # a boot that was kept
         self._busy_s = 0.0  # wall time in which the harts ran
 
     # --- from other threads ---------------------------------------------------------------------
@@ -225,6 +227,7 @@ class RiscvEngine(PortThread):
             **self.machine.statistics(),
             "device_s": device_s,
             "busy_s": self._busy_s,
+            "boot_kept": self._continued,
             "busy_per_device_s": self._busy_s / device_s if device_s else None,
             "unmodelled_registers": self.machine.bus.unmodelled_used(),
         }
@@ -237,6 +240,7 @@ class RiscvEngine(PortThread):
             "prompt_since_ns": self._prompt_at and self._prompt_at[1],
             "line_free_ns": self._line_free_ns,
             "booted": self._booted.is_set(),
+            "given_up_waiting": self._given_up_waiting,
         }
 
     def load_state(self, state: dict) -> None:
@@ -248,6 +252,7 @@ class RiscvEngine(PortThread):
         self._tail.data, self._line_free_ns = state["tail"], state["line_free_ns"]
         since = state["prompt_since_ns"]
         self._prompt_at = None if since is None else (self._tail.count, since)
+        self._given_up_waiting = state["given_up_waiting"]
         self._expect_more()
         if state["booted"]:
             self._booted.set()
@@ -275,13 +280,17 @@ class RiscvEngine(PortThread):
             strict=self.strict, on_reset=self._boot_again,
         )  # fmt: skip
         self.machine.load(self._payload)
+        self._continue_boot()
         while True:
             if self._given_up_waiting:  # so that the next program finds it in the same state
+                self._keep_boot()
                 while not (self._jobs or self.port.pending):
                     self._park()
                 self._given_up_waiting = False
             rest = self._rest_ns()
             if rest is None or rest >= SETTLED_NS:
+                if rest is not None or self._jobs:
+                    self._keep_boot(settled=rest is not None)
                 while self._jobs:
                     self._do(*self._jobs.popleft())
                 rest = self._rest_ns()
@@ -289,6 +298,26 @@ class RiscvEngine(PortThread):
                 self._park()
             else:
                 self._turn()
+
+    def _continue_boot(self) -> None:
+        """Go on after a boot like this one that was kept, or listen to keep this one."""
+        boot = self._boot
+        state = None if boot is None else boot.load()
+        if state is None:
+            if boot is not None:
+                self.port.attach(boot)
+            return
+        self._boot, self._continued = None, True
+        boot.restore(state, self.load_state)
+
+    def _keep_boot(self, settled: bool = True) -> None:
+        """The boot is over; `settled` unless somebody has used the board before its end."""
+        boot, self._boot = self._boot, None
+        if boot is None:
+            return
+        self.port.detach(boot)
+        if settled and not (self._resets or self.port.pending):
+            boot.save(self.save_state())
 
     def _park(self) -> None:
         """The harts stand still until the host does something."""
@@ -324,6 +353,8 @@ class RiscvEngine(PortThread):
                 self._given_up_waiting = (
                     not (self.at_prompt or self.hardware.run_main) and self.clock.mode != "real"
                 )
+                if not (self.at_prompt or self._given_up_waiting):
+                    self._keep_boot(settled=False)
                 self._booted.set()
         return went_on
 
@@ -364,6 +395,7 @@ class RiscvEngine(PortThread):
             byte_ns //= HASTE
         else:
             waiting = 1
+        self._keep_boot(settled=False)
         self._heard_at = self._tail.count
         self._line_free_ns = self.clock.now_ns + waiting * byte_ns
         data = bytearray()

@@ -51,7 +51,7 @@ class Device(Saved):
     NAME = "device"
     SIZE = 0x1000
     REGISTERS: tuple[Register, ...] = ()
-    NOT_SAVED = frozenset({"strict", "unmodelled_used"})
+    NOT_SAVED = frozenset({"strict", "unmodelled_used", "_places"})
     OWNED = False  # the bus saves every device
 
     def __init__(self):

@@ -197,6 +197,9 @@ class Core:
         }
 
     def load_state(self, state: dict) -> None:
+        """Raises ValueError when what stands for decoded instructions are none."""
+        if (state["decoded"][1] & 255 >= op.BLOCK).any():
+            raise ValueError("decoded instructions that are none")
         self.ram[: st.AI_RAM_AT] = np.frombuffer(state["ram"], np.int8)
         self.forget_code()
         for hart, kept in zip(self.harts, state["harts"], strict=True):

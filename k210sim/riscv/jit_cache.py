@@ -22,6 +22,7 @@ from k210sim.riscv.jit_region import Block, Region
 
 ENVIRONMENT = "K210SIM_JIT_CACHE"
 MOST_BYTES = 64 << 20
+MOST_FILES = 1000
 MOST_OF_ONE = 16 << 20
 # SHA-256 of the rest of the record, its bytes in all, instructions, blocks, is_loop, bytes of code
 DIGEST = 32
@@ -117,15 +118,23 @@ class File:
                     file.write(pack(record))  # in one call, so that records do not mix
 
 
-def trim(place: Path | None) -> None:
-    """Delete the files not used for longest while all are too large together."""
+def trim(
+    place: Path | None, most_bytes: int | None = None, most_files: int | None = None
+) -> None:
+    """Delete the files not used for longest while all are too large, or too many, together.
+
+    None : MOST_BYTES, MOST_FILES
+    """
     if place is None:
         return
+    most_bytes = MOST_BYTES if most_bytes is None else most_bytes
+    most_files = MOST_FILES if most_files is None else most_files
     with contextlib.suppress(OSError):
         found = [(path.stat(), path) for path in place.rglob("*") if path.is_file()]
-        total = sum(status.st_size for status, _ in found)
+        total, number = sum(status.st_size for status, _ in found), len(found)
         for status, path in sorted(found, key=lambda pair: pair[0].st_mtime):
-            if total <= MOST_BYTES:
+            if total <= most_bytes and number <= most_files:
                 break
             path.unlink(missing_ok=True)
             total -= status.st_size
+            number -= 1

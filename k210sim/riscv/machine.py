@@ -49,7 +49,7 @@ class Machine(Saved):
     else is connected, see memory_map.Parts
     """
 
-    NOT_SAVED = frozenset({"strict", "_started"})
+    NOT_SAVED = frozenset({"strict", "_started", "_before"})
 
     def __init__(
         self,
@@ -66,6 +66,7 @@ class Machine(Saved):
         self.clock, self.strict = clock, strict
         self._on_reset = on_reset
         self._started = time.monotonic()
+        self._before = 0  # instructions that another machine had executed, see load_state
         self.cycles = 0
         self.mmio = 0  # accesses that Python served
         self.reset_wanted = 0  # the cause, see sysctl.py
@@ -119,6 +120,7 @@ class Machine(Saved):
         self.clock.now_ns = state["clock_ns"]
         self.bus.load_state(state["bus"])
         self.core.load_state(state["core"])
+        self._before, self._started = self._executed(), time.monotonic()
 
     # --- running --------------------------------------------------------------------------------
 
@@ -278,15 +280,18 @@ class Machine(Saved):
     def statistics(self) -> dict:
         """Figures of the run so far; MIPS are of both harts, over all the wall time since start.
         What a hart would have executed while it only waits is not counted."""
-        executed = sum(int(hart.s[st.INSTRET]) - hart.skipped for hart in self.harts)
+        executed = self._executed()
         seconds = max(1e-9, time.monotonic() - self._started)
         return {
             "instructions": executed,
-            "mips": executed / seconds / 1e6,
+            "mips": (executed - self._before) / seconds / 1e6,
             "register accesses served in Python": self.mmio,
             "traps": sum(int(hart.s[st.TRAPS]) for hart in self.harts),
             "cpu_hz": self._hz,
         }
+
+    def _executed(self) -> int:
+        return sum(int(hart.s[st.INSTRET]) - hart.skipped for hart in self.harts)
 
     # --- time -----------------------------------------------------------------------------------
 

@@ -304,6 +304,11 @@ class UartPort:
             return
         data = bytes(data)
         self.sent += len(data)
+        self.repeat(data)
+        self.clock.advance_ns(self._byte_ns * len(data))
+
+    def repeat(self, data: bytes) -> None:
+        """Tell the host ends what the device sends, or has sent at another time."""
         listeners = self._listeners
         with self._delivery:
             self._hearing = [end for end in listeners if getattr(end, "connected", False)]
@@ -311,7 +316,6 @@ class UartPort:
                 listener.deliver(data)
         if self.clock.mode != "real":
             self._wait_for_readers(listeners)
-        self.clock.advance_ns(self._byte_ns * len(data))
 
     def write_cooked(self, data: bytes) -> None:
         """Send bytes with each newline as carriage return and newline, as `print` does."""
