@@ -211,6 +211,11 @@ class NetV5:
                 layers[0].forget()  # most run together from now on
             self._code.clear()  # larger than the plan, and decoded again where somebody asks
 
+    @property
+    def outputs(self) -> list[np.ndarray]:
+        """The bytes of every output, live."""
+        return self._outputs
+
     def output_size(self, index: int) -> int:
         return self._outputs[index].size
 

@@ -261,10 +261,9 @@ def pad(m, o):
 
 def _sum(x, start):
     """Sums of rows in order, each step rounded. x float32[rows, n]."""
-    out = np.empty((1, x.shape[0], 1, 1), F32)
-    out[:] = start
-    neutral.reduce(np.ascontiguousarray(x).reshape(1, x.shape[0], x.shape[1], 1), 3, out)
-    return out.reshape(-1)
+    out = np.full(x.shape[0], start, F32)
+    neutral.row_sums(np.ascontiguousarray(x), out)
+    return out
 
 
 def reduce(m, o):
@@ -292,7 +291,7 @@ def reduce(m, o):
     return m.write(out_at, o["dt"], o["out_strides"], out.reshape(shape or [1]))
 
 
-def _windows(m, o, x, filters):
+def windows(m, o, x, filters):
     """int64[8] as kernels/neutral.py takes it, and the output size. Pops the paddings."""
     (left, right), (top, bottom) = m.pop_padding(), m.pop_padding()
     steps = [o["stride_h"], o["stride_w"], o["dilation_h"], o["dilation_w"]]
@@ -316,7 +315,7 @@ def _four(shape):
 def reduce_window2d(m, o):
     float_only(o)
     shape = _four(_shape_of(m, o))
-    g, (h, w) = _windows(m, o, shape, (o["filter_h"], o["filter_w"]))
+    g, (h, w) = windows(m, o, shape, (o["filter_h"], o["filter_w"]))
     out_at, start, in_at = m.pop_address(), F32(m.pop()), m.pop_address()
     x = m.read(in_at, FLOAT, shape, o["in_strides"])
     if o["op"] > 3:
@@ -333,7 +332,7 @@ def reduce_window2d(m, o):
 def conv2d(m, o):
     float_only(o)
     shape, w_shape = _four(_shape_of(m, o)), _four(_shape_of(m, o, "w_shape"))
-    g, (h, w) = _windows(m, o, shape, w_shape[2:])
+    g, (h, w) = windows(m, o, shape, w_shape[2:])
     out_at, bias_at, w_at, in_at = (m.pop_address() for _ in range(4))
     groups = o["groups"]
     if groups == 0 or w_shape[0] % groups or shape[1] != w_shape[1] * groups:
@@ -380,6 +379,19 @@ def matmul(m, o):
     return m.write(out_at, FLOAT, o["out_strides"], out.reshape(shape))
 
 
+def _scale(size, out, o):
+    if o["align_corners"] and out > 1:
+        return F32(size - 1) / F32(out - 1)
+    return F32(size) / F32(out)
+
+
+def nearest_picks(size: int, out: int, o) -> np.ndarray:
+    """Which of `size` pixels each of `out` takes, int64."""
+    v = (np.arange(out, dtype=F32) + F32(0.5 if o["half_pixel"] else 0)) * _scale(size, out, o)
+    v = np.trunc(v + F32(0.5)) if o["align_corners"] else np.floor(v)
+    return np.clip(v, 0, size - 1).astype(np.int64)
+
+
 def resize_image(m, o):
     """mode 0 bilinear, 1 nearest; align_corners and half_pixel as in TensorFlow."""
     out_at, in_at, out_w, out_h = m.pop_address(), m.pop_address(), m.pop_int(), m.pop_int()
@@ -388,18 +400,13 @@ def resize_image(m, o):
     if min(out_h, out_w, *shape[2:]) <= 0 or o["mode"] > 1:
         raise KmodelError(f"resize from {shape} to {out_h}x{out_w}, mode {o['mode']}", field="mode")
     m.check_size((*shape[:2], out_h, out_w))
-    half, align = bool(o["half_pixel"]), bool(o["align_corners"])
-    at = []
+    half, at = bool(o["half_pixel"]), []
     for size, out in zip(shape[2:], (out_h, out_w), strict=True):
-        scale = F32(size) / F32(out)
-        if align and out > 1:
-            scale = F32(size - 1) / F32(out - 1)
-        index = np.arange(out, dtype=F32)
         if o["mode"] == 1:
-            v = (index + F32(0.5 if half else 0)) * scale
-            v = np.trunc(v + F32(0.5)) if align else np.floor(v)
-            at.append(np.clip(v, 0, size - 1).astype(np.int64))
+            at.append(nearest_picks(size, out, o))
             continue
+        scale = _scale(size, out, o)
+        index = np.arange(out, dtype=F32)
         v = (index + F32(0.5)) * scale - F32(0.5) if half else index * scale
         first = np.maximum(np.floor(v).astype(np.int64), 0)
         first = np.minimum(first, size - 1)

@@ -3,34 +3,29 @@
 Code without jumps and scalar memory accesses does the same at every run but for the values in its
 tensors. Its first run goes through `Recorder`, with every check. What it notes becomes steps: the
 tensor function itself with the operands of that time (`Step`), or where views of the memories do
-the same faster, one of the classes below. These need sources and targets apart, since the
-functions read all before they write.
+the same faster, one of tensor_steps.py. Of these most are parts of a chain (kernels/chain.py), with
+the KPU layers, so a network is a few calls of compiled code.
 """
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 
 from k210sim.errors import KmodelError
-from k210sim.kpu import ai_ram
-from k210sim.kpu.kernels import tensors
-from k210sim.kpu.kmodel import v5
-from k210sim.kpu.placed import PlacedTransfer, joined
+from k210sim.kpu import tensor_steps
+from k210sim.kpu.placed import joined
 from k210sim.kpu.stack_machine import TensorMachine
-from k210sim.kpu.tensor_ops import BINARY, F32, FLOAT
-from k210sim.kpu.tensor_views import MAX_ELEMENTS
+from k210sim.kpu.tensor_steps import Dequantize, Quantize, Requantize
 
 STRAIGHT = ("LDC_I4", "LDC_R4", "LDC_I4_0", "LDC_I4_1", "LDNULL", "LEA_BUFFER", "STSHAPE",
             "STPADDINGS", "DUP", "POP", "NOP", "RET")
-IEEE = 6  # the first of BINARY: add, subtract, multiply, divide, minimum, maximum
 
 
 class Step:
     """A tensor function with its operands: the stack's values and the registers it reads."""
 
     __slots__ = ("name", "o", "at", "operands", "shapes", "pads")
+    reads = writes = None  # anything
 
     def __init__(self, name, o, at, operands, shapes, pads):
         self.name, self.o, self.at = name, o, at
@@ -47,6 +42,9 @@ class Step:
         except KmodelError as error:
             machine.tell(error, "TENSOR." + self.name, self.at)
             raise
+
+    def parts(self):
+        return None
 
 
 class Recorder(TensorMachine):
@@ -77,19 +75,35 @@ class Recorder(TensorMachine):
             self.steps.append(Step(name, o, self.at, before[len(self.stack):], *self._used))
 
 
+class Layers:
+    """What runs together, between maps of the AI RAM and over main memory."""
+
+    __slots__ = ("calls",)
+
+    def __init__(self, parts):
+        self.calls = joined(parts)
+
+    def run(self, machine) -> None:
+        for call in self.calls:
+            call.run(machine.net.ai_ram, machine.net.threads)
+
+
 class Plan:
     """The steps of a recorded run, on the same memories, inputs and outputs."""
 
     def __init__(self, recorder: Recorder):
         self.machine = TensorMachine(recorder.net, recorder.module, None, None, None, None)
-        self.steps = [self._faster(step) or step for step in recorder.steps]
-
-    def _faster(self, step):
-        make = FASTER.get(step.name)
-        if make is None:
-            return None
-        step.give(self.machine)
-        return make(self.machine, step.o)
+        self.steps: list = []
+        row: list = []
+        for step in described(self.machine, recorder.steps):
+            parts = step.parts()
+            if parts is not None:
+                row += parts
+                continue
+            self.steps += [Layers(row), step] if row else [step]
+            row = []
+        if row:
+            self.steps.append(Layers(row))
 
     def run(self) -> None:
         with np.errstate(all="ignore"):
@@ -97,222 +111,92 @@ class Plan:
                 step.run(self.machine)
 
 
-def _apart(target, *sources) -> bool:
-    """Whether a target may be written while its sources are read."""
-    return target.flags.writeable and not any(np.may_share_memory(target, s) for s in sources)
+def described(machine, steps: list[Step]) -> list:
+    """The steps, where possible by views, floats that are only bytes again left out."""
+    found = []
+    for step in steps:
+        make, faster = tensor_steps.MAKERS.get(step.name), None
+        if make is not None:
+            step.give(machine)
+            faster = make(machine, step.o)
+        found.append(faster or step)
+    return without_floats(found, machine.net.outputs)
 
 
-def _row(view):
-    """The elements of a view as one row, None where they do not lie so, or not aligned."""
-    view = view.squeeze()
-    whole = view.flags.c_contiguous and view.flags.aligned and view.size
-    return view.reshape(-1) if whole else None
+def span(array) -> tuple[int, int]:
+    """The addresses from an array's first byte to behind its last; strides are not negative."""
+    start = array.__array_interface__["data"][0]
+    return start, start + array.itemsize + sum(
+        (n - 1) * step for n, step in zip(array.shape, array.strides, strict=True))
 
 
-def _in_and_out(m, o):
-    """Views of the source and target of a function that takes both from the stack."""
-    out_at, in_at = m.pop_address(), m.pop_address()
-    shape = m.shape(o["shape"])
-    return (m.view(in_at, o["dt"], shape, o["in_strides"]),
-            m.view(out_at, o.get("dt_out", o["dt"]), shape, o["out_strides"]))
+def _meet(arrays, start, end) -> bool:
+    """Whether one of the arrays may have a byte in [start, end)."""
+    return any(a < end and start < b for a, b in map(span, arrays))
 
 
-class Move:
-    """COPY, SLICE: from view to view."""
+def without_floats(steps: list, outputs) -> list:
+    """Bytes that become floats and at once bytes again, as a join of quantised maps does it, become
+    bytes directly. The floats are left out where no other step and nobody after the run sees them.
+    """
+    found = list(steps)
+    for index, after in enumerate(steps):
+        if not isinstance(after, Quantize):
+            continue
+        before = _sources(steps, index)
+        if before is None:
+            continue
+        start = span(after.source)[0]
+        found[index] = [Requantize(one, after, after.target[(span(one.target)[0] - start) // 4 :][
+            : one.target.size]) for _, one in before]
+        for at, one in before:
+            if not _seen(steps, at, index, one.target, outputs):
+                found[at] = []
+    return [one for step in found for one in (step if isinstance(step, list) else [step])]
 
-    __slots__ = ("source", "target")
 
-    def __init__(self, source, target):
-        self.source, self.target = source, target
-
-    def run(self, machine) -> None:
-        self.target[...] = self.source
-
-
-def copy(m, o):
-    source, target = _in_and_out(m, o)
-    return Move(source, target) if _apart(target, source) else None
-
-
-def slice_(m, o):
-    out_at, in_at = m.pop_address(), m.pop_address()
-    source = m.view(in_at, o["dt"], m.shape(o["shape"]), o["in_strides"])
-    parts = zip(*(m.shape(o[name]) for name in ("begins", "ends", "steps")), strict=True)
-    picks = []
-    for (begin, end, step), size in zip(parts, source.shape, strict=True):
-        if begin < 0 or step < 1:
+def _sources(steps, index) -> list[tuple[int, Dequantize]] | None:
+    """The steps that make exactly the floats steps[index] takes, each with its place, if nothing
+    touches these or what they are made of in between."""
+    after = steps[index]
+    start, end = span(after.source)
+    before, left, made = [], end - start, [after.target]
+    for at in range(index - 1, -1, -1):
+        step = steps[at]
+        if step.writes is None:
             return None
-        picks.append(slice(begin, min(max(end, 0), size), step))
-    source = source[tuple(picks)]
-    target = m.view(out_at, o["dt"], source.shape, o["out_strides"])
-    return Move(source, target) if _apart(target, source) else None
-
-
-class Pad:
-    """PAD by a constant: `inside` is where in the target the source lies."""
-
-    __slots__ = ("source", "target", "inside", "value")
-
-    def __init__(self, source, target, inside, value):
-        self.source, self.target, self.inside, self.value = source, target, inside, value
-
-    def run(self, machine) -> None:
-        self.target[...] = self.value
-        self.inside[...] = self.source
-
-
-def pad(m, o):
-    value, out_at, in_at = m.pop(), m.pop_address(), m.pop_address()
-    source = m.view(in_at, o["dt"], m.shape(o["shape"]), o["in_strides"])
-    pads = m.paddings(o["pads"])
-    if o["mode"] != 0 or any(before < 0 or after < 0 or between for before, after, between in pads):
-        return None
-    shape = [size + pad[0] + pad[1] for size, pad in zip(source.shape, pads, strict=True)]
-    target = m.view(out_at, o["dt"], shape, o["out_strides"])
-    inside = target[tuple(slice(pad[0], pad[0] + size)
-                          for size, pad in zip(source.shape, pads, strict=True))]
-    if not _apart(target, source):
-        return None
-    return Pad(source, target, inside, np.array(value).astype(source.dtype))
-
-
-class Quantize:
-    """QUANTIZE of floats in a row."""
-
-    __slots__ = ("source", "target", "numbers")
-
-    def __init__(self, source, target, numbers):
-        self.source, self.target, self.numbers = source, target, numbers
-
-    def run(self, machine) -> None:
-        tensors.quantize(self.source, *self.numbers, self.target)
-
-
-def quantize(m, o):
-    bias, scale = F32(m.pop()), F32(m.pop())
-    source, target = (_row(view) for view in _in_and_out(m, o))
-    if source is None or target is None or not _apart(target, source):
-        return None
-    limits = np.iinfo(target.dtype)
-    return Quantize(source, target.view(np.uint8),
-                    (scale, bias, F32(limits.min), F32(limits.max)))
-
-
-class Dequantize:
-    """DEQUANTIZE of bytes in a row."""
-
-    __slots__ = ("source", "target", "numbers")
-
-    def __init__(self, source, target, numbers):
-        self.source, self.target, self.numbers = source, target, numbers
-
-    def run(self, machine) -> None:
-        tensors.dequantize(self.source, *self.numbers, self.target)
-
-
-def dequantize(m, o):
-    bias, scale = F32(m.pop()), F32(m.pop())
-    source, target = (_row(view) for view in _in_and_out(m, o))
-    if source is None or target is None or not _apart(target, source):
-        return None
-    return Dequantize(source.view(np.uint8), target, (o["dt"] == 0, scale, bias))
-
-
-class Binary:
-    """BINARY of floats by one NumPy function; limits None where they limit nothing."""
-
-    __slots__ = ("function", "a", "b", "target", "limits")
-
-    def __init__(self, function, a, b, target, limits):
-        self.function, self.a, self.b = function, a, b
-        self.target, self.limits = target, limits
-
-    def run(self, machine) -> None:
-        self.function(self.a, self.b, out=self.target)
-        if self.limits is not None:
-            np.minimum(self.target, self.limits[1], out=self.target)
-            np.maximum(self.target, self.limits[0], out=self.target)
-
-
-def binary(m, o):
-    out_at, b_at, a_at = m.pop_address(), m.pop_address(), m.pop_address()
-    if o["dt"] != FLOAT or o["op"] >= IEEE:
-        return None
-    a = m.view(a_at, FLOAT, m.shape(o["a_shape"]), o["a_strides"])
-    b = m.view(b_at, FLOAT, m.shape(o["b_shape"]), o["b_strides"])
-    target = m.view(out_at, FLOAT, np.broadcast_shapes(a.shape, b.shape), o["out_strides"])
-    if not _apart(target, a, b):
-        return None
-    limits = F32(o["low"]), F32(o["high"])
-    return Binary(BINARY[o["op"]], a, b, target, None if limits == (-np.inf, np.inf) else limits)
-
-
-class Layer:
-    """KPU layers between maps of the AI RAM and what moves maps from and to main memory, together
-    as far as they can be (placed.py)."""
-
-    __slots__ = ("call",)
-
-    def __init__(self, call):
-        self.call = call
-
-    def run(self, machine) -> None:
-        self.call.run(machine.net.ai_ram, machine.net.threads)
-
-
-class Call:
-    """CALL of a k210 function, whose operations work on the caller's own tensors."""
-
-    __slots__ = ("steps",)
-
-    def __init__(self, steps):
-        self.steps = steps
-
-    def run(self, machine) -> None:
-        for step in self.steps:
-            step.run(machine)
-
-
-def call(m, o):
-    net = m.net
-    number, function, record, views = m.callee(o)
-    rows = [_row(view) for view in views]
-    if any(row is None for row in rows):
-        return None
-    rows = [row.view(np.uint8) for row in rows]
-    sources, targets = rows[: o["inputs"]], rows[o["inputs"] :]
-    for i, target in enumerate(targets):
-        if not _apart(target, *sources, *targets[:i]):
+        if isinstance(step, Dequantize) and _meet([step.target], start, end):
+            first, last = span(step.target)
+            others = [one.target for _, one in before]
+            if (first < start or last > end or _meet(others, first, last)
+                    or _meet(made, *span(step.source))):
+                return None
+            before.append((at, step))
+            left -= last - first
+            if not left:
+                return before
+        elif _meet(step.writes, start, end):
             return None
-    memory = net.k210_memory(number, record, sources, targets)
-    steps, whole = [], set()
-    for index, op in enumerate(net.operations(number, function)):
-        if op.opcode == 2 and not op.main_out.size:
-            steps += net.layers(op, memory, (number, function, index))
-        elif op.opcode == 0 and op.src.location == v5.INPUT:
-            steps += _maps(op, memory.cells(op.src), op.dst, False)
-        elif op.opcode == 1 and op.dst.location == v5.OUTPUT:
-            cells = memory.cells(op.dst)
-            steps += _maps(op, cells, op.src, True)
-            whole |= {i for i, t in enumerate(targets) if math.prod(op.shape) == t.size
-                      and np.shares_memory(cells, t) and cells.size >= t.size}
-        else:
-            return None
-    # What no operation fills is zeros.
-    return Call([Layer(one) for one in joined(steps)]) if len(whole) == len(targets) else None
+        made += step.writes
+    return None
 
 
-def _maps(op, cells, place, down) -> list[PlacedTransfer]:
-    """What moves each map of a batch."""
-    batch, shape = op.shape[0], op.shape[1:]
-    size = math.prod(shape)
-    if not 0 < batch * size <= MAX_ELEMENTS:
-        return []
-    lines = ai_ram.map_lines(shape)
-    rows = cells[: batch * size].reshape(batch, shape[0], -1)
-    return [PlacedTransfer(rows[n], shape, place.start // ai_ram.LINE + n * lines, down)
-            for n in range(batch)]
-
-
-FASTER = {"BINARY": binary, "CALL": call, "COPY": copy, "DEQUANTIZE": dequantize, "PAD": pad,
-          "QUANTIZE": quantize, "SLICE": slice_}
+def _seen(steps, at, index, floats, outputs) -> bool:
+    """Whether what steps[at] wrote is read by another step than steps[index], before others have
+    written over all of it, or belongs to an output."""
+    left = [span(floats)]
+    for number in range(at + 1, len(steps)):
+        step = steps[number]
+        if step.reads is None:
+            return True
+        if number != index and any(_meet(step.reads, *part) for part in left):
+            return True
+        for array in step.writes:
+            if not array.flags.c_contiguous:
+                continue
+            first, last = span(array)
+            left = [part for a, b in left for part in ((a, min(b, first)), (max(a, last), b))
+                    if part[0] < part[1]]
+        if not left:
+            return False
+    return any(_meet(outputs, *part) for part in left)

@@ -11,18 +11,23 @@ from hypothesis import strategies as st
 from v5_cases import CASES
 
 from k210sim.errors import KmodelError
-from k210sim.kpu import KModel, ai_ram, tensor_plans
+from k210sim.kpu import KModel, ai_ram, tensor_plans, tensor_steps
 from k210sim.kpu.kernels import chain, team, tensors
 from k210sim.kpu.placed import PlacedTransfer, joined
 
 F = np.float32
+described = tensor_plans.described
 SCALAR = ("memory",)  # these use more of the stack machine
 COMMON = settings(deadline=None, max_examples=30)
 
 
 def twice(data, x):
-    """Outputs of the recorded run and of the run by its steps, checked against the byte code's."""
-    model = KModel.from_bytes(data)
+    """The steps of a recorded run; outputs by them are checked against the byte code's."""
+    model, made = KModel.from_bytes(data), []
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(tensor_plans, "described", lambda *args: made.append(
+            described(*args)) or made[-1])
+        model.run(x)
     want = model.run(x, layers=True).outputs
     for _ in range(3):
         outputs = model.run(x)
@@ -30,7 +35,7 @@ def twice(data, x):
     other = (x[..., ::-1] * x.dtype.type(2)).astype(x.dtype)
     outputs, want = model.run(other), model.run(other, layers=True).outputs
     assert all(a.tobytes() == b.tobytes() for a, b in zip(outputs, want, strict=True))
-    return model.net._plan.steps if model.net._plan else None
+    return made[0] if model.net._plan else None
 
 
 @pytest.mark.parametrize("name", [n for n in CASES if "gather" not in n and "onehot" not in n])
@@ -45,8 +50,7 @@ def test_steps_of_a_whole_network():
     x = np.random.default_rng(1).random((3, 12, 20), dtype=F)
     steps = twice(data, x)
     assert [type(step).__name__ for step in steps] == ["Quantize", "Call", "Dequantize", "Step"]
-    (layer,) = steps[1].steps
-    plans = [type(plan).__name__ for plan, _, _ in layer.call.chain.layers]
+    plans = [type(layer.plan).__name__ for layer in steps[1].layers]
     assert plans[0] == plans[2] == "Transfer" and len(plans) == 3
 
 
@@ -73,7 +77,7 @@ def test_moves_are_views_where_source_and_target_are_apart():
                ends=(1, 2, 3, 9), steps=(1, 1, 2, 2))
 
     (step,) = twice(code_of(build, x.shape, (1, 2, 2, 2)), x)
-    assert isinstance(step, tensor_plans.Move)
+    assert isinstance(step, tensor_steps.Move)
 
     def shifted(code):
         tensor(code, "COPY", [(0, 0), (0, 4)], (1, 23))
@@ -142,7 +146,7 @@ def test_binary_steps_limit_and_broadcast():
             strict=True)))
 
     (step,) = twice(code_of(build, x.shape, x.shape, F(2).tobytes()), x)
-    assert isinstance(step, tensor_plans.Binary) and step.limits == (-4, 3)
+    assert isinstance(step, tensor_steps.Binary) and step.limits == (-4, 3)
 
 
 def test_an_error_in_a_repeated_run_tells_the_place():
@@ -177,6 +181,37 @@ def test_code_with_jumps_is_run_as_code():
         tensor(code, "COPY", [(0, 0), (1, 0)], x.shape)
 
     assert twice(code_of(build, x.shape, x.shape), x) is None
+
+
+@pytest.mark.parametrize("look", ["nobody", "a step", "the output"])
+def test_floats_between_bytes_are_left_out_where_nobody_sees_them(look):
+    """A join of two quantised rows: bytes to floats in one buffer, and to bytes of one scale."""
+    x = np.random.default_rng(2).integers(0, 256, (1, 24), dtype=np.uint8)
+    code = files.Code()
+    floats = 1 if look == "the output" else 3  # location: outputs, else the module's data
+
+    def convert(name, source, target, size, numbers, kinds):
+        code.buffer(*source)
+        code.buffer(*target)
+        for number in numbers:
+            code.push(number)
+        shape, steps = code.shape((1, size)), code.shape((size, 1))
+        code.tensor(name, dt=kinds[0], dt_out=kinds[1], shape=shape, in_strides=steps,
+                    out_strides=steps)
+
+    up, down = (files.U8, files.F32), (files.F32, files.U8)
+    convert("DEQUANTIZE", (0, 0), (floats, 0), 10, (0.25, -3.0), up)
+    convert("DEQUANTIZE", (0, 10), (floats, 40), 14, (0.5, 1.5), up)
+    convert("QUANTIZE", (floats, 0), (3, 128), 24, (3.0, 7.0), down)
+    outs = [(files.F32, (1, 24))]
+    if look != "the output":
+        convert("DEQUANTIZE", (3, 128), (1, 0), 24, (2.0, 0.5), up)
+    if look == "a step":
+        tensor(code, "COPY", [(3, 20), (1, 20)], (1, 4))
+    steps = twice(files.whole(code, [(files.U8, x.shape)], outs, data=256), x)
+    kinds = [type(step).__name__ for step in steps]
+    kept = ["Dequantize"] * (look == "the output") * 2 or ["Dequantize"] * (look == "a step")
+    assert kinds[: len(kept) + 2] == [*kept, "Requantize", "Requantize"]
 
 
 def plain_quantize(x, scale, bias, low, high):

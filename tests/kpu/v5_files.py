@@ -118,8 +118,9 @@ def one_tensor_function(name, in_shape, out_shape, *, before=(), after=(), in_dt
     return whole(c, [(in_dt, in_shape)], [(out_dt, out_shape), *more_outputs], rdata)
 
 
-def whole(code, inputs, outputs, rdata=b"") -> bytes:
-    """A file of this code; inputs and outputs: (datatype, shape), each behind the one before."""
+def whole(code, inputs, outputs, rdata=b"", data=64) -> bytes:
+    """A file of this code; inputs and outputs: (datatype, shape), each behind the one before; data:
+    bytes of the module's own."""
     places = []
     for tensors in (inputs, outputs):
         start, row = 0, []
@@ -131,7 +132,7 @@ def whole(code, inputs, outputs, rdata=b"") -> bytes:
     text = code.text()
     main = function(*places, 0, len(text))
     return file(module(b"stackvm", [main], [section(b".rdata", rdata), section(b".text", text)],
-                       [(2, len(rdata)), (3, 64)]))
+                       [(2, len(rdata)), (3, data)]))
 
 
 def small_v5(seed=0) -> bytes:
