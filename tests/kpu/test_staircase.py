@@ -315,10 +315,8 @@ def test_every_pool_on_sums_equals_the_portable_set(seed, pool, k, height, width
             def prepare(params, kernels=kernels):
                 plan = kernels.prepare(params)
                 if isinstance(plan, dot_conv.DotConv) and not signed:
-                    if plan.layout.together:  # Winograd's way has no place for the factor
-                        file = plan.kernels.__name__.rpartition(".")[2]
-                        plan = dot_conv.DotConv(params, file, plan.wide, winograd=False)
-                    plan.factor, plan.adds = 0, True
+                    file = plan.kernels.__name__.rpartition(".")[2]
+                    plan = dot_conv.DotConv(params, file, plan.wide, winograd=False, fold=False)
                 plan.work = chain.WORTH
                 return type("Plan", (), {"run": lambda _, v: plan.run(v, threads)})()
 
@@ -353,6 +351,15 @@ def test_words_hold_the_framed_map(seed, height, width, channels, wide, stride, 
             assert np.array_equal(seen, part[c])
     if channels % group:
         assert not got[-1, ..., channels % group :].any()
+    if wide and channels % 2:
+        maps.words(ram.data, ai_ram.place(3, x.shape), np.array(x.shape, np.int64), frame, planes,
+                   maps.PAIRS, 0, rows, out)
+        beside = np.pad(framed[-1, :, 1:], ((0, 0), (0, 1)), constant_values=77)
+        got = out[:, :size].copy().view(dtype).reshape(len(out), len(planes), rows, row, group)
+        for n, (a, b) in enumerate(planes):
+            for k, part in enumerate((framed[-1], beside)):
+                part = part[a::stride, b::stride]
+                assert np.array_equal(got[-1, n, : len(part), : part.shape[1], k], part)
     pixels = np.zeros((channels, height * width), np.uint8)
     pixels[:] = x.reshape(channels, -1)
     other = ai_ram.AiRam()

@@ -16,8 +16,11 @@ VECTORS = 2  # registers of 8 positions: 6 * 2 sums, 2 inputs, 1 weight, 1 produ
 STEP = 8
 SIGNED = True  # weights may be any 16-bit numbers
 WINOGRAD = True  # 3x3 layers may take the way of winograd.py, for which pairs of 16 bits fit
+PHASES = 4  # of a 2x2 pool, whose sums `greatest` makes two by two
 dot_tile, half_tile = (dot_code.tile(8, ROWS, vectors, "vpmaddwd $2, $1, $0", "=x,x,x", False)
                        for vectors in (VECTORS, 1))
+two_phases, two_more = (dot_code.tile(8, ROWS, 1, "vpmaddwd $2, $1, $0", "=x,x,x", False, 2, merge)
+                        for merge in (False, True))
 
 
 @cfunc(SUMS, cache=True)
@@ -32,3 +35,14 @@ def sums(x, offsets, steps, weights, blocks, count, acc, row):
             dot_tile(x + 4 * p, offsets, steps, here, to + 4 * p, row)
         for p in range(whole, count, 8):
             half_tile(x + 4 * p, offsets, steps, here, to + 4 * p, row)
+
+
+@cfunc(SUMS, cache=True)
+def greatest(x, offsets, steps, weights, blocks, count, acc, row):
+    """See sums.py."""
+    more = offsets + 2 * steps * 8
+    for block in range(blocks):
+        here, to = weights + block * steps * 4 * ROWS, acc + block * ROWS * row
+        for p in range(0, count, 8):
+            two_phases(x + 4 * p, offsets, steps, here, to + 4 * p, row)
+            two_more(x + 4 * p, more, steps, here, to + 4 * p, row)

@@ -16,13 +16,16 @@ from k210sim.kpu.kernels.sums import call_sums
 llvm.initialize_native_asmparser()  # without it LLVM ends the process at inline assembly
 
 
-def tile(lanes: int, rows: int, vectors: int, code: str, constraints: str, fused: bool):
+def tile(lanes: int, rows: int, vectors: int, code: str, constraints: str, fused: bool,
+         phases: int = 1, merge: bool = False):
     """A numba intrinsic: sums of `rows` output channels by `vectors * lanes` positions.
 
     Its arguments are int64. x: address of the first position's 32-bit word; offsets: address of
     `count` int64 byte offsets, one per group of channels and tap; weights: address of
     count * rows words; out: address of int32 rows, out_stride bytes apart.
     code: one instruction. fused: it adds to its first operand; else its result is added after.
+    phases: with more than one, `vectors` is 1, there are `count` offsets of each phase, and what is
+    stored is the greatest of the phases' sums; merge: and of what lies there.
     """
 
     @intrinsic
@@ -47,19 +50,21 @@ def tile(lanes: int, rows: int, vectors: int, code: str, constraints: str, fused
             k = builder.phi(i64)
             k.add_incoming(ir.Constant(i64, 0), entry)
             sums = []
-            for _ in range(rows * vectors):
+            for _ in range(rows * vectors * phases):
                 phi = builder.phi(vector)
                 phi.add_incoming(ir.Constant(vector, [0] * lanes), entry)
                 sums.append(phi)
-            eight = builder.mul(k, ir.Constant(i64, 8))
-            offset = builder.load(pointer(builder.add(offsets, eight), i64))
-            start = builder.add(x, offset)
             inputs = []
-            for v in range(vectors):
-                where = builder.add(start, ir.Constant(i64, 4 * lanes * v))
-                load = builder.load(pointer(where, vector))
-                load.align = 1
-                inputs.append(load)
+            for n in range(phases):
+                step = builder.add(k, builder.mul(count, ir.Constant(i64, n)))
+                eight = builder.mul(step, ir.Constant(i64, 8))
+                offset = builder.load(pointer(builder.add(offsets, eight), i64))
+                start = builder.add(x, offset)
+                for v in range(vectors):
+                    where = builder.add(start, ir.Constant(i64, 4 * lanes * v))
+                    load = builder.load(pointer(where, vector))
+                    load.align = 1
+                    inputs.append(load)
             group = builder.add(weights, builder.mul(k, ir.Constant(i64, 4 * rows)))
             following = []
             for r in range(rows):
@@ -69,12 +74,12 @@ def tile(lanes: int, rows: int, vectors: int, code: str, constraints: str, fused
                                                 ir.Constant(i32, 0))
                 spread = builder.shuffle_vector(single, ir.Constant(vector, ir.Undefined),
                                                 ir.Constant(vector, [0] * lanes))
-                for v in range(vectors):
-                    total = sums[r * vectors + v]
+                for v, some in enumerate(inputs):
+                    total = sums[r * len(inputs) + v]
                     if fused:
-                        following.append(builder.call(dot, [total, inputs[v], spread]))
+                        following.append(builder.call(dot, [total, some, spread]))
                     else:
-                        product = builder.call(dot, [inputs[v], spread])
+                        product = builder.call(dot, [some, spread])
                         following.append(builder.add(total, product))
             after = builder.add(k, ir.Constant(i64, 1))
             k.add_incoming(after, loop)
@@ -85,8 +90,15 @@ def tile(lanes: int, rows: int, vectors: int, code: str, constraints: str, fused
             for r in range(rows):
                 row = builder.add(out, builder.mul(out_stride, ir.Constant(i64, r)))
                 for v in range(vectors):
-                    store = builder.store(following[r * vectors + v], pointer(
-                        builder.add(row, ir.Constant(i64, 4 * lanes * v)), vector))
+                    to = pointer(builder.add(row, ir.Constant(i64, 4 * lanes * v)), vector)
+                    value, *others = following[r * vectors * phases + v :: vectors][:phases]
+                    if merge:
+                        others.append(builder.load(to))
+                        others[-1].align = 1
+                    for other in others:
+                        more = builder.icmp_signed(">", other, value)
+                        value = builder.select(more, other, value)
+                    store = builder.store(value, to)
                     store.align = 1
             return context.get_dummy_value()
 
@@ -136,14 +148,15 @@ def layer(function, source, source_place, shape, planes, taps, frame, numbers, s
     pool, batch norm and activation, pixels.
 
     function: address of a set's `sums` (sums.py). taps: int64[phases, taps] in positions and steps:
-    int64[phases, n] in bytes, offsets of what each output phase adds up. numbers: int64[13] = wide,
+    int64[phases, n] in bytes, offsets of what each output phase adds up. numbers: int64[15] = wide,
     multiple of positions, rows of a band, rows below it, rows and columns of the output, arg_x,
     shr_x, what was taken off the weights, activation rule, whether channels need the tables of
     conv2d.py (norm to spans), ROWS, blocks whose products are kept at once in winograd.sums or 0
-    where that is not used. weights: of some blocks; channel: their first output channel. ints to
-    buckets: see staircase.py. x, acc [copies, rows, positions], extra [phases, positions or 0] and
-    result [rows, positions] are room to work in; result has four times as many rows where 2x2
-    outputs are made at once, then rows and columns are half the output's.
+    where that is not used, address of a set's `greatest` or 0 where phases are summed one by one,
+    how the words of maps.py hold the channels. weights: of some blocks; channel: their first output
+    channel. ints to buckets: see staircase.py. x, acc [copies, rows, positions], extra [phases,
+    positions or 0] and result [rows, positions] are room to work in; result has four times as many
+    rows where 2x2 outputs are made at once, then rows and columns are half the output's.
     """
     wide, step = numbers[0] != 0, numbers[1]
     row = np.int64(acc.shape[2] * 4)
@@ -153,7 +166,7 @@ def layer(function, source, source_place, shape, planes, taps, frame, numbers, s
     for band in range(first, end):
         y = band * numbers[2]
         rows = min(numbers[2], numbers[4] - y)
-        maps.words(source, source_place, shape, frame, planes, wide, y, rows + numbers[3], x)
+        maps.words(source, source_place, shape, frame, planes, numbers[14], y, rows + numbers[3], x)
         count = (rows - 1) * frame[3] + numbers[5]
         count = (count + step - 1) // step * step
         added = none
@@ -164,6 +177,10 @@ def layer(function, source, source_place, shape, planes, taps, frame, numbers, s
         if numbers[12] > 0:
             winograd.sums(function, x, frame, steps, weights, blocks, numbers[11], phases,
                           numbers[12], count, acc)
+        elif numbers[13] != 0:
+            call_sums(numbers[13], np.int64(x.ctypes.data), np.int64(steps.ctypes.data),
+                      np.int64(steps.shape[1]), np.int64(weights.ctypes.data), blocks, count,
+                      np.int64(acc.ctypes.data), row)
         else:
             for n in range(steps.shape[0]):
                 call_sums(function, np.int64(x.ctypes.data), np.int64(steps[n].ctypes.data),

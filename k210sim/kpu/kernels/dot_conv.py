@@ -17,14 +17,15 @@ class DotConv:
     A decimating pool computes only the pixels it keeps. A maximum pool is taken on the sums where
     every channel's activation is proved to rise (stairs.py): its blocks' pixels are phases of the
     output, each computed as a decimating pool of its own. Many 3x3 layers take Winograd's way
-    (winograd.py), or every one that can where `winograd` is true, none where it is false.
+    (winograd.py), or every one that can where `winograd` is true, none where it is false. fold:
+    whether the factor of the input sum may go into the weights.
     """
 
     __slots__ = ("p", "kernels", "wide", "group", "shift", "stairs", "work", "layout",
                  "pool_after", "weights", "factor", "adds", "last")
 
     def __init__(self, p, kernels: str, wide: bool, shift: int | None = None,
-                 winograd: bool | None = None):
+                 winograd: bool | None = None, fold: bool = True):
         self.p = p
         # Imported late, since it compiles.
         self.kernels = importlib.import_module(f"k210sim.kpu.kernels.{kernels}")
@@ -36,7 +37,7 @@ class DotConv:
             self.p = p.without_tables()
         # The factor of the input sum goes into the weights where they have room for it.
         factor = self.stairs.factor
-        folded = (self.kernels.SIGNED and factor is not None and abs(factor) < 1 << 14
+        folded = (fold and self.kernels.SIGNED and factor is not None and abs(factor) < 1 << 14
                   and self.stairs.narrow)
         self.factor = factor if folded else 0
         self.adds = not folded and bool(p.arg_x or self.shift)
@@ -49,8 +50,11 @@ class DotConv:
     def _place_pixels(self, wanted) -> dot_frame.Frame:
         p, k = self.p, self.kernels
         on_sums = p.pool in MAXIMA and self.stairs.complete and self.stairs.rises
+        at_once = 0 if self.adds else getattr(k, "PHASES", 0)
+        # A step of one tap alone needs a byte that is 0 with the factor.
+        pairs = self.wide and not self.adds and 0 <= -self.factor <= 255
         direct = dot_frame.of(p.in_shape, p.out_shape[0], p.taps, p.pool, on_sums, p.pad_value,
-                              self.group, k.ROWS, k.STEP)
+                              self.group, k.ROWS, k.STEP, at_once, pairs)
         if wanted is False or not self._suits_winograd(on_sums):
             return direct
         other = dot_frame.winograd(p.in_shape, p.out_shape[0], on_sums, p.pad_value, self.group,
@@ -73,8 +77,13 @@ class DotConv:
         dtype = np.uint8 if self.wide or not self.shift else np.int8
         laid = np.zeros((blocks * rows, groups * self.group, p.taps), dtype)
         laid[:out, :channels] = (p.weights.astype(np.int16) - self.shift).astype(dtype)
-        laid = laid.reshape(blocks, rows, groups, self.group, p.taps)
-        self.weights = np.ascontiguousarray(laid.transpose(0, 2, 4, 1, 3)).reshape(blocks, -1)
+        laid = laid.reshape(blocks, rows, groups, self.group, p.taps).transpose(0, 2, 4, 1, 3)
+        whole = laid.reshape(blocks, groups * p.taps, rows, self.group)
+        if self.layout.pairs:  # the second taps of the last channel's rows beside the first
+            whole[:, [-9, -6, -3], :, 1] = whole[:, [-8, -5, -2], :, 0]
+            whole[:, [-7, -4, -1], :, 1] = -self.factor
+            whole = np.delete(whole, [-8, -5, -2], axis=1)
+        self.weights = np.ascontiguousarray(whole).reshape(blocks, -1)
 
     def run(self, x: np.ndarray, threads: int = 1) -> np.ndarray:
         """uint8 (C, H, W) in, uint8 (C, H, W) after the pool out."""
@@ -136,7 +145,9 @@ class DotConv:
             at(spans),
             -(-f.rows // cut.band), cut.by_blocks, cut.per_piece, *places,
             made, self.wide, k.STEP, cut.band, f.below, f.rows, f.columns, p.arg_x, p.shr_x,
-            self.shift, p.rule, not s.complete, k.ROWS, f.together]
+            self.shift, p.rule, not s.complete, k.ROWS, f.together,
+            k.greatest.address if len(f.steps) > f.copies == 1 and not f.together else 0,
+            maps.PAIRS if f.pairs else maps.WIDE if self.wide else maps.BYTES]
         keep = [] if s.complete else [ints, factors, *longer]
         return chain.Parts([int(word) for word in record],
                            [(dot_part.layer.address, cut.pieces)], own, keep)

@@ -19,6 +19,7 @@ LEAST_POSITIONS = 64  # of a band of Winograd's: every band reads all weights
 # group of channels, a block and a position: a tap's products, one of Winograd's 16; a group's
 # weights of a block transformed; a block's outputs of a position; a group's inputs.
 DIRECT, PRODUCT, WEIGHTS, OUTPUT, INPUT = 167, 193, 13_000, 2_500, 2_000
+STORE = 250  # a block's products of one of the 16 kinds written and read, a position
 MAXIMA = {1: 2, 3: 4}  # pool type -> block size
 
 
@@ -26,7 +27,8 @@ class Frame(NamedTuple):
     """shape to steps: as dot_code.layer takes them, read only by agreement; pitch: words of a group
     of channels; copies: sums kept at once; pool_after: whether the pool is not computed here;
     phases: maps of bytes that are made at once, 2x2 of the output each; together: blocks of
-    winograd.sums, or 0 where the sums are made directly."""
+    winograd.sums, or 0 where the sums are made directly; pairs: whether a channel that is left
+    alone lies beside its right neighbours (maps.PAIRS), so that two taps of a row are one step."""
 
     shape: np.ndarray
     planes: np.ndarray
@@ -46,12 +48,15 @@ class Frame(NamedTuple):
     pool_after: bool
     phases: int = 1
     together: int = 0
+    pairs: bool = False
 
 
 @lru_cache(maxsize=32)
-def of(in_shape, outputs, taps, pool, on_sums, pad_value, group, per_block, step) -> Frame:
+def of(in_shape, outputs, taps, pool, on_sums, pad_value, group, per_block, step,
+       at_once=0, pairs=False) -> Frame:
     """on_sums: whether a maximum pool is taken on the sums. group: channels in a word; per_block:
-    output channels of a register tile; step: what positions are a multiple of."""
+    output channels of a register tile; step: what positions are a multiple of; at_once: phases
+    whose greatest sums are made side by side; pairs: whether words may be such."""
     channels, height, width = in_shape
     border = 1 if taps == 9 else 0
     stride, phases = 1, [(0, 0)]
@@ -72,7 +77,8 @@ def of(in_shape, outputs, taps, pool, on_sums, pad_value, group, per_block, step
             offsets.append((number, y // stride, x // stride))
     below = max(y for _, y, _ in offsets)
     groups, blocks = -(-channels // group), -(-outputs // per_block)
-    copies = min(2, len(phases))
+    copies = 1 if len(phases) in (1, at_once) else 2
+    pairs = pairs and border == 1 and channels % group == 1
     # Words, sums and bytes of a band should stay in the second cache.
     each = row * (groups * len(used) * 4 + blocks * per_block * (4 * copies + 1))
     band = min(rows, max(1, BAND_BYTES // each - below))
@@ -88,10 +94,12 @@ def of(in_shape, outputs, taps, pool, on_sums, pad_value, group, per_block, step
     where = where.reshape(len(phases), -1)
     starts = np.arange(groups) * pitch
     steps = ((starts[:, None] + where[:, None, :]) * 4).reshape(len(phases), -1).astype(np.int64)
+    if pairs:  # the last channel's second taps are in the words of the first
+        steps = np.ascontiguousarray(np.delete(steps, [-8, -5, -2], axis=1))
     return Frame(np.array(in_shape, np.int64), np.array(list(used), np.int64), where,
                  np.array([border, pad_value, stride, row, plane], np.int64), steps, groups, blocks,
                  copies, band, -(-rows // band), below, rows, columns, positions, pitch,
-                 not (picks or on_sums))
+                 not (picks or on_sums), pairs=pairs)
 
 
 @lru_cache(maxsize=32)
@@ -135,8 +143,7 @@ def pays(direct: Frame, other: Frame) -> bool:
     """Whether Winograd's way is the faster of two for a layer."""
     groups, blocks, bands = other.groups, other.blocks, other.bands
     count = bands * ((other.band - 1) * int(other.frame[3]) + other.columns)
-    phases, taps = direct.steps.shape[0], direct.steps.shape[1] // groups
-    before = groups * blocks * direct.bands * direct.positions * phases * taps * DIRECT
-    after = (groups * blocks * (16 * count * PRODUCT + WEIGHTS)
+    before = blocks * direct.bands * direct.positions * direct.steps.size * DIRECT
+    after = (blocks * (16 * count * (groups * PRODUCT + STORE) + groups * WEIGHTS)
              + blocks * count * other.phases * OUTPUT + groups * count * INPUT)
     return after * 1.05 < before

@@ -18,7 +18,7 @@ from k210sim.kpu.kernels.atomic import cube, matrix, numbers, vector
  OUTPUTS, MAPS, INTS, FACTORS, LINES, LINE_COUNT, EDGES, EDGE_COUNT, BUCKETS, BUCKET_COUNT,
  LONGER, NORM, SEGMENTS, SEGMENT_COUNT, FNORM, FSEG, FSEG_COUNT, SPANS, BANDS, BY_BLOCKS,
  PER_PIECE, WORDS_AT, ACC_AT, EXTRA_AT, RESULT_AT, WEIGHTS_AT, MADE_BYTES, NUMBERS) = range(49)
-RECORD_WORDS = NUMBERS + 13  # the last are what dot_code.layer calls numbers
+RECORD_WORDS = NUMBERS + 15  # the last are what dot_code.layer calls numbers
 RECORD = 2  # word of a step, behind its function and number of pieces
 
 

@@ -16,8 +16,10 @@ from llvmlite import ir
 from numba import njit, types
 from numba.extending import intrinsic
 
-from k210sim.kpu.kernels.atomic import fetch
+from k210sim.kpu.kernels.atomic import fetch, vector
 from k210sim.kpu.kernels.rows import copy_rows
+
+BYTES, WIDE, PAIRS = range(3)  # what a word holds, see `words`
 
 
 @njit("int64(int64[::1], int64)", cache=True, nogil=True)
@@ -84,6 +86,42 @@ def interleave16(typingctx, out, left, right):
     return types.void(*[types.int64] * 3), codegen
 
 
+@intrinsic
+def beside16(typingctx, out, row, following):
+    """Words of 16 pixels of a row, each with the one to its right above it; `following`: the one
+    behind them."""
+    def codegen(context, builder, sig, args):
+        i8, i16 = ir.IntType(8), ir.IntType(16)
+        pixels = ir.VectorType(i8, 16)
+        some = builder.load(builder.inttoptr(args[1], pixels.as_pointer()))
+        some.align = 1
+        last = builder.insert_element(ir.Constant(pixels, ir.Undefined),
+                                      builder.trunc(args[2], i8), ir.Constant(ir.IntType(32), 0))
+        turns = [i // 2 + i % 2 for i in range(32)]
+        both = builder.shuffle_vector(some, last,
+                                      ir.Constant(ir.VectorType(ir.IntType(32), 32), turns))
+        words = builder.zext(both, ir.VectorType(i16, 32))
+        builder.store(words, builder.inttoptr(args[0], words.type.as_pointer())).align = 1
+        return context.get_dummy_value()
+
+    return types.void(types.int64, types.int64, types.int32), codegen
+
+
+@njit("void(int64, int64, int32, int64)", cache=True, nogil=True)
+def beside(row, width, pad, to):
+    """The words of a row whose channel is alone (PAIRS); row, to: addresses."""
+    pixels, line = vector(row, width, np.uint8), vector(to, width, np.int32)
+    if width >= 16:
+        for some in range(0, width, 16):
+            j = min(some, width - 16)
+            following = pad if j + 16 == width else np.int32(pixels[j + 16])
+            beside16(to + 4 * j, row + j, following)
+        return
+    for j in range(width - 1):
+        line[j] = np.int32(pixels[j]) | np.int32(pixels[j + 1]) << 16
+    line[width - 1] = np.int32(pixels[width - 1]) | pad << 16
+
+
 @njit(inline="always")
 def mix(row0, row1, row2, row3, wide, mask, count, line):
     """Words of two or four rows of bytes; `count` may be a constant."""
@@ -96,15 +134,18 @@ def mix(row0, row1, row2, row3, wide, mask, count, line):
                        | (np.int32(row3[j]) << 24)) & mask
 
 
-@njit("void(uint8[::1], int64[::1], int64[::1], int64[::1], int64[:, ::1], boolean, int64, int64, "
+@njit("void(uint8[::1], int64[::1], int64[::1], int64[::1], int64[:, ::1], int64, int64, int64, "
       "int32[:, ::1])", cache=True, nogil=True)
-def words(cells, place, shape, frame, planes, wide, first, rows, out):
+def words(cells, place, shape, frame, planes, kind, first, rows, out):
     """A band of `rows` plane rows from row `first` on; out[g]: a group of channels side by side in
     every position's word.
 
-    wide: two channels of 16 bits, else four of 8. planes: int64[n, 2] = (a, b) of each plane.
-    Channels that are missing are 0. `out` has room for 32 positions behind the last plane.
+    kind: BYTES, four channels of 8 bits, or WIDE, two of 16; with PAIRS a channel that is left
+    alone lies beside the pixel to its right. planes: int64[n, 2] = (a, b) of each plane, those of
+    one `a` together. Channels that are missing are 0. `out` has room for 32 positions behind the
+    last plane.
     """
+    wide = kind != BYTES
     border, pad, stride, row = frame[0], np.int32(frame[1]), frame[2], frame[3]
     height, width = shape[1], shape[2]
     group = np.int64(2) if wide else np.int64(4)
@@ -140,7 +181,9 @@ def words(cells, place, shape, frame, planes, wide, first, rows, out):
         around = pad | (pad << step)
         if not wide:
             around |= around << 16
-        around &= mask
+        alone = kind == PAIRS and c + 1 == shape[0]
+        if not alone:
+            around &= mask
         top = max(first * stride - border, np.int64(0))
         below = min((first + rows) * stride - border + stride, height)
         if c + group < shape[0]:
@@ -148,8 +191,9 @@ def words(cells, place, shape, frame, planes, wide, first, rows, out):
             for k in range(1, min(group, shape[0] - c - group)):
                 if (slot + k) % place[1] == 0:
                     fetch_rows(base + at + k * place[2] + to_group, place[4], top, below, width)
-        for n in range(planes.shape[0]):
-            for i in range(rows):
+        for i in range(rows):
+            done = np.int64(-1)  # the row that `framed` holds
+            for n in range(planes.shape[0]):
                 start = n * frame[4] + i * row
                 y = (first + i) * stride + planes[n, 0] - border
                 if y < 0 or y >= height:
@@ -159,7 +203,16 @@ def words(cells, place, shape, frame, planes, wide, first, rows, out):
                 # The row with its border, as it is or to be split by columns. By address: a view
                 # of an array costs more than the row.
                 x = y * place[4]
-                if size < 16:
+                to = to_framed + 4 * border
+                if stride == 1:
+                    to = to_out + 4 * (g * out.shape[1] + start + border)
+                if y == done:
+                    pass
+                elif alone:
+                    beside(base + at0 + x, width, pad, to)
+                    if border == 1:
+                        vector(to - 4, 1, np.int32)[0] = pad | np.int32(cells[at0 + x]) << 16
+                elif size < 16:
                     line = framed[border : border + size]
                     if stride == 1:
                         line = out[g, start + border : start + border + size]
@@ -167,22 +220,22 @@ def words(cells, place, shape, frame, planes, wide, first, rows, out):
                         cells[at2 + x : at2 + x + size], cells[at3 + x : at3 + x + size], wide,
                         mask, size, line)
                 else:
-                    to = to_framed + 4 * border
-                    if stride == 1:
-                        to = to_out + 4 * (g * out.shape[1] + start + border)
                     for some in range(0, size, 16):
                         j = min(some, size - 16)
                         z = base + x + j
                         mix16(to + 4 * j, z + at0, z + at1, z + at2, z + at3, wide, mask)
                 if stride == 1:
                     if border == 1:
-                        out[g, start] = around
+                        if not alone:
+                            out[g, start] = around
                         out[g, start + row - 1] = around
                     continue
-                if border == 1:
-                    framed[0] = around
-                for j in range(border + width, stride * row):
-                    framed[j] = around
+                if y != done:
+                    done = y
+                    if border == 1 and not alone:
+                        framed[0] = around
+                    for j in range(border + width, stride * row):
+                        framed[j] = around
                 column = planes[n, 1]
                 line = out[g, start : start + row]
                 if stride == 2:

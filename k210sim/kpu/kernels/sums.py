@@ -5,6 +5,9 @@ offsets, one per group of channels and tap, and how many they are; address of th
 offsets, ROWS] in words; blocks; positions, a multiple of STEP; address of the int32 sums, ROWS *
 blocks rows, and the bytes from one to the next. A word is what one 32-bit lane of the instruction
 multiplies: two numbers of 16 bits, or four of 8.
+
+A set may have a second one, `greatest`, that takes the offsets of PHASES outputs, one after the
+other, and gives the greatest of their sums.
 """
 
 from llvmlite import ir
