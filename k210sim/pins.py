@@ -42,8 +42,11 @@ class Pins(Saved):
 
     on_edge(gpio) : is told of the edges asked for. listeners : called after each change of a
     level, a mode or a function. sources[function]() : the level now of an output that is no GPIO's.
-    ties[function] : the level that a unit of GPIO reads whatever its pad has
+    ties[function] : the level that a unit of GPIO reads whatever its pad has. wires : pairs of pads
+    that are joined outside of the chip
     """
+
+    NOT_SAVED = frozenset({"wires"})
 
     def __init__(self):
         self.on_edge: Edge | None = None
@@ -63,6 +66,7 @@ class Pins(Saved):
         self.triggers = [NO_EDGE] * N_GPIO
         self._seen = [0] * N_GPIO
         self._banks: dict[int, tuple[int, int]] = {}  # what was last written to each
+        self.wires: list[tuple[int, int]] = []
 
     # --- the pin matrix ---------------------------------------------------------------------
     def set_function(self, pad: int, function: int) -> bool:
@@ -92,6 +96,31 @@ class Pins(Saved):
         return self.functions.index(function) if function in self.functions else -1
 
     # --- from the outside ----------------------------------------------------------------------
+    def wire(self, a: int, b: int) -> None:
+        """Join two pads with a wire."""
+        for pad in (a, b):
+            if not 0 <= pad < N_PADS:
+                raise ValueError(f"pad {pad}: expected 0..{N_PADS - 1}")
+        if a == b:
+            raise ValueError(f"a wire from pad {a} to itself: expected two pads")
+        self.wires.append((a, b))
+        self._look()
+
+    def joined(self, pad: int) -> list[int]:
+        """The other pads that wires lead to from one, near ones first."""
+        found = [pad]
+        for here in found:
+            for a, b in self.wires:
+                there = b if a == here else a if b == here else here
+                if there not in found:
+                    found.append(there)
+        return found[1:]
+
+    def are_joined(self, function: int, other: int) -> bool:
+        """Whether the pads of two functions are wired to each other."""
+        one, two = self.pad_of(function), self.pad_of(other)
+        return one >= 0 and two in self.joined(one)
+
     def drive(self, pad: int, level: int | None) -> None:
         """Put a level on a pad from outside; None lets go of it."""
         if not 0 <= pad < N_PADS:
@@ -101,6 +130,31 @@ class Pins(Saved):
 
     def level(self, pad: int) -> int:
         """What a probe on the pad would see."""
+        put, pulled_up = self._unit(pad)
+        if put is None and self.wires:
+            return self._level_on_wires(pad, pulled_up)
+        if put is not None:
+            return put
+        return 1 if pulled_up else self._outside(pad)
+
+    def _level_on_wires(self, pad: int, pulled_up: bool) -> int:
+        """Of a pad that its own unit does not drive: any of those joined with it may."""
+        pads = [pad, *self.joined(pad)]
+        for other in pads[1:]:
+            put, up = self._unit(other)
+            if put is not None:
+                return put
+            pulled_up |= up
+        for other in pads:
+            if self.driven[other] is not None:
+                return self.driven[other]
+        if pulled_up:
+            return 1
+        decided = (p for p in pads if self.pulls[p] != INPUT)
+        return self._outside(next(decided, pad))
+
+    def _unit(self, pad: int) -> tuple[int | None, bool]:
+        """(level that the pad's own unit puts on it or None, whether it pulls it up)"""
         gpio = self.functions[pad] - FUNC_GPIOHS0  # both banks lie one behind the other
         if 0 <= gpio < N_GPIO:
             put = self._put_out(pad, self.outputs[gpio], self.modes[gpio] == OUTPUT)
@@ -108,9 +162,7 @@ class Pins(Saved):
         else:
             source, pulled_up = self.sources.get(self.functions[pad]), False
             put = None if source is None else self._put_out(pad, source(), True)
-        if put is not None:
-            return put
-        return 1 if pulled_up else self._outside(pad)
+        return put, pulled_up
 
     def _put_out(self, pad: int, level: int, enabled: bool) -> int | None:
         """The level that a function's output has on its pad, None when it is switched off."""

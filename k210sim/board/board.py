@@ -7,7 +7,7 @@ import gc
 import logging
 import random
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -99,6 +99,8 @@ class Board:
         held low
     strict : with the riscv engine, a register that nobody modelled stops the board with
         DeviceError instead of a line in the log
+    wires : pairs of pads to join with jumper wires, as (10, 12): levels of GPIO, and with the riscv
+        engine UARTs and I2C as well
 
     Raises ConfigError for an option that cannot be used, before anything is opened.
     """
@@ -117,10 +119,12 @@ class Board:
         safe: bool = False,
         boot: str = "flash",
         strict: bool = False,
+        wires: Iterable[tuple[int, int]] = (),
     ):
         kind = profile(board)
         if boot not in BOOTS:
             raise ConfigError(f"boot {boot!r}: expected one of {', '.join(BOOTS)}")
+        joined = parts.checked_wires(wires)
         if clock not in MODES:
             raise ConfigError(f"clock mode {clock!r}: expected one of {', '.join(MODES)}")
         self.profile = kind
@@ -147,6 +151,7 @@ class Board:
             run_main=run_main,
             safe=safe,
             strict=strict,
+            wires=joined,
             going_off=lambda: self._closed or bool(self._ending),
         )
         self._ending: list[None] = []  # one for each thread that waits to switch off

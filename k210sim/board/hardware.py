@@ -23,6 +23,7 @@ class Hardware:
     sd : the SD slot (k210sim.sd.slot), with a card in it or empty
     seed : start of everything random on this board
     strict : a register that nobody modelled stops the board (riscv engine)
+    wires : pairs of the chip's pads that are joined outside of it
     safe : boot with neither boot.py nor main.py
     run_main : False boots without the user's main.py, as a tool that talks raw mode would
     going_off : whether the board is to go off while an engine is still being made
@@ -40,6 +41,7 @@ class Hardware:
     run_main: bool = True
     safe: bool = False
     strict: bool = False
+    wires: tuple[tuple[int, int], ...] = ()
     going_off: Callable[[], bool] = lambda: False
     kept_boot: KeptBoot | None = None
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import functools
 import json
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 from k210sim.board.profiles import BoardProfile
 from k210sim.clock import Clock
+from k210sim.errors import ConfigError
 from k210sim.flash.storage import FlashStorage
 
 FACTORY = "factory:"  # flash_image for a factory image in memory
@@ -85,3 +87,18 @@ def make_sd(sd: str | Path | None):
     from k210sim.sd.slot import SdSlot
 
     return SdSlot(sd)
+
+
+def checked_wires(wires: Iterable[tuple[int, int]]) -> tuple[tuple[int, int], ...]:
+    """Pairs of pads to join; raises ConfigError for what is none."""
+    from k210sim.pins import N_PADS
+
+    pairs = []
+    for wire in wires:
+        ends = tuple(wire) if isinstance(wire, (tuple, list)) else ()
+        if len(ends) != 2 or not all(type(pad) is int and 0 <= pad < N_PADS for pad in ends):
+            raise ConfigError(f"wire {wire!r}: expected two pads of 0 to {N_PADS - 1}, as (10, 12)")
+        if ends[0] == ends[1]:
+            raise ConfigError(f"wire {wire!r}: from a pad to itself; expected two pads")
+        pairs.append(ends)
+    return tuple(pairs)

@@ -279,6 +279,8 @@ class RiscvEngine(PortThread):
             sd_select_pad=self.hardware.profile.sd_select_pad,
             strict=self.strict, on_reset=self._boot_again,
         )  # fmt: skip
+        for a, b in self.hardware.wires:
+            self.machine.chip.pins.wire(a, b)
         self.machine.load(self._payload)
         self._continue_boot()
         while True:

@@ -42,6 +42,7 @@ class GuestBoard:
         self.lcd = hardware.lcd
         self.sd = hardware.sd
         self.seed = hardware.seed
+        self.wires = hardware.wires
         self.release = firmware.release
 
     def system_reset(self) -> None:

@@ -57,6 +57,8 @@ class SensorRegisters(Saved):
     None where they do not say
     """
 
+    IS_PROGRAM = False
+
     def __init__(self, camera: Camera):
         self.camera = camera
         self.kind = KINDS[camera.chip]
@@ -77,9 +79,13 @@ class SensorRegisters(Saved):
         """7 bits."""
         return self.kind.address
 
-    def start(self) -> None:
-        """A transaction in which bytes are written begins."""
-        self._head = []
+    def start(self, reading: bool = False) -> None:
+        """A transaction begins: when bytes are written, with a register's number."""
+        if not reading:
+            self._head = []
+
+    def stop(self, reading: bool) -> None:
+        """It ends."""
 
     def put(self, byte: int) -> None:
         """A byte from the master: of the register's number first, then values from there on."""

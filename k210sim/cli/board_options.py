@@ -17,8 +17,20 @@ import click
 from k210sim.errors import ConfigError
 
 SETTINGS_FILE = "k210sim.toml"
-NAMES = ("board", "engine", "flash_image", "sd", "camera", "clock", "seed", "strict", "safe")
+NAMES = ("board", "engine", "flash_image", "sd", "camera", "clock", "seed", "strict", "safe",
+         "wires")
 PORT_NAMES = ("link", "tcp", "rfc2217", "serial_log")  # of the commands that serve a port
+
+
+def _wires(context, parameter, texts: tuple[str, ...]) -> list[tuple[int, int]] | None:
+    """Pairs of numbers of the option's texts; None when it is not given."""
+    pairs = []
+    for text in texts:
+        ends = text.split(":")
+        if len(ends) != 2 or not all(end.isdecimal() and len(end) < 4 for end in ends):
+            raise click.BadParameter(f"{text!r}: expected two pads, as 10:12")
+        pairs.append((int(ends[0]), int(ends[1])))
+    return pairs or None
 
 
 def board_options(command: Callable) -> Callable:
@@ -57,6 +69,8 @@ def board_options(command: Callable) -> Callable:
                          help="Boot without boot.py and main.py, to mend them; Ctrl-D runs them."),
             click.option("--strict", is_flag=True, default=None,
                          help="riscv engine: stop at a register that nobody modelled."),
+            click.option("--wire", "wires", multiple=True, metavar="A:B", callback=_wires,
+                         help="Join two pads with a wire, as 10:12; can be given again."),
         )
     ):
         gathered = option(gathered)

@@ -180,13 +180,3 @@ class Window(Device):
     def _name_it(self, kind: str, offset: int, value: int | None = None) -> None:
         if self.strict or len(self.unmodelled_used) < self.MOST_NAMED:
             self._unmodelled(kind, offset, value)
-
-
-class Unmodelled(Device):
-    """A device that exists on the chip but not here: words that keep what is stored, and a line
-    in the log for each register used."""
-
-    def __init__(self, name: str, size: int = 0x1000):
-        self.NAME = name
-        self.SIZE = size
-        super().__init__()

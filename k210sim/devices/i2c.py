@@ -1,12 +1,14 @@
-"""I2C0-2 as masters: bytes take their time on the line, and a chip answers or nobody does.
+"""I2C0-2: bytes take their time on the line, and a chip answers or nobody does.
 
 Ref: kendryte-standalone-sdk lib/drivers/include/i2c.h and i2c.c, sipeed/MaixPy-v1
 components/kendryte_sdk/src/sipeed_i2c.c; Synopsys' description of the block
 (DW_apb_i2c). A transaction begins with the first command in the transmit FIFO and ends when that is
 empty after a byte. A program that asks for the status or for bytes received while the line is busy
 would ask again until it is not: the time passes with the first such question. The FIFOs are deep:
-what a driver puts in is not lost in them. As a slave the controller hears nothing, for no other
-master is on the bus.
+what a driver puts in is not lost in them.
+
+As a slave (i2c_slave.py) a controller answers another one of the chip whose pads are wired to its
+own; the master's clock is held while the slave's program has no byte to send.
 """
 
 from __future__ import annotations
@@ -25,6 +27,8 @@ BITS = 9  # of a byte with its acknowledgement
 DEEPEST = 4096  # of the FIFOs here; the chip's hold 8
 ACTIVE, NOT_FULL, EMPTY, RECEIVED = 0x01, 0x02, 0x04, 0x08
 RX_FULL, TX_EMPTY, TX_ABORT, STOPPED, STARTED = 0x004, 0x010, 0x040, 0x200, 0x400
+READ_REQUEST, READ_DONE = 0x020, 0x080
+MASTER, SLAVE_DISABLED = 0x01, 0x40  # of con
 NAMES = {
     0x00: "con", 0x04: "tar", 0x08: "sar", 0x10: "data_cmd", 0x14: "ss_scl_hcnt",
     0x18: "ss_scl_lcnt", 0x1C: "fs_scl_hcnt", 0x20: "fs_scl_lcnt", 0x2C: "intr_stat",
@@ -46,17 +50,22 @@ class Slave(Protocol):
     """A chip on the bus."""
 
     address: int
+    IS_PROGRAM: bool  # of this chip: it needs time to see what comes
 
-    def start(self) -> None: ...
+    def start(self, reading: bool) -> None: ...
+
+    def stop(self, reading: bool) -> None: ...
 
     def put(self, byte: int) -> None: ...
 
-    def get(self) -> int: ...
+    def get(self) -> int | None:
+        """A byte; None while there is none, and the clock is held."""
 
 
 class I2c(Device):
     """clock : of the board. hz() : what the counts of the line's clock count. find(address) : the
-    chip of a 7-bit address on this bus, or None. on_change() : a DMA channel may go on"""
+    chip of a 7-bit address on this bus, or None. on_change() : a DMA channel may go on.
+    on_answer() : the controller, a slave, has got a byte to send"""
 
     REGISTERS = tuple(
         Register(offset, name, read_only=name in READ_ONLY) for offset, name in NAMES.items()
@@ -72,6 +81,8 @@ class I2c(Device):
         on_change: Callable[[], None] = lambda: None,
     ):
         self.NAME = f"I2C{number}"
+        self.number = number
+        self.on_answer: Callable[[], None] = lambda: None
         self._clock, self._hz, self._chip_at, self._on_change = clock, hz, find, on_change
         self._alarm: Alarm | None = None
         self._clear()
@@ -82,6 +93,7 @@ class I2c(Device):
         self._rx: deque[int] = deque()
         self._slave: Slave | None = None
         self._running = False  # a byte is on the line, until:
+        self.held = False  # and it is the slave that keeps it waiting
         self._free_ns = 0
         self._reading: bool | None = None  # direction of the transaction
         self._raw = 0
@@ -111,7 +123,7 @@ class I2c(Device):
 
     def _next(self) -> None:
         """Put the next byte on the line, after a start condition and the address if need be."""
-        if self._running or not self._tx or not self._take(0x6C, 4) & 1:
+        if self._running or not self._tx or not self._take(0x6C, 4) & 1 or self.slave_address:
             return
         if self._take(0x80, 4):  # aborted: the FIFO is held empty until that is read
             self._tx.clear()
@@ -127,7 +139,7 @@ class I2c(Device):
 
     def _let_pass(self) -> None:
         """Let the time of the byte on the line pass."""
-        if self._running:
+        if self._running and not self.held:
             self._clock.advance_ns(max(0, self._free_ns - self._clock.now_ns))
 
     def _byte(self, reading: bool) -> None:
@@ -136,31 +148,83 @@ class I2c(Device):
         if reading != self._reading:
             self._slave = self._chip_at(self._take(0x04, 4) & 0x3FF)
             self._reading = reading
-            if self._slave is not None and not reading:
-                self._slave.start()
+            if self._slave is not None:
+                self._slave.start(reading)
         if self._slave is None:
             self._tx.clear()
             self._put(0x80, 4, NO_ACKNOWLEDGE)
             self._raw |= TX_ABORT
         elif reading:
+            byte = self._slave.get()
+            if byte is None:
+                self._running = self.held = True
+                return
             self._tx.popleft()
             if len(self._rx) < DEEPEST:
-                self._rx.append(self._slave.get())
+                self._rx.append(byte)
         else:
             self._slave.put(self._tx.popleft() & 0xFF)
         if self._tx:
             self._next()
+        elif self._slave is not None and self._slave.IS_PROGRAM:
+            self._running = True  # for the stop condition
+            self._free_ns = self._clock.now_ns + 2 * self._bit_ns
+            self._alarm = self._clock.alarm(self._free_ns, self._stop)
         else:
-            self._reading = None
-            self._raw |= STOPPED
+            self._stop()
+            return
         self._update()
         self._on_change()
+
+    def _stop(self) -> None:
+        self._alarm, self._running = None, False
+        if self._slave is not None:
+            self._slave.stop(bool(self._reading))
+        self._reading = None
+        self._raw |= STOPPED
+        self._next()
+        self._update()
+        self._on_change()
+
+    def go_on(self) -> None:
+        """The slave that held the clock has a byte."""
+        self.held = self._running = False
+        self._next()
+
+    # --- as a slave -----------------------------------------------------------------------------
+
+    @property
+    def slave_address(self) -> int:
+        """The 7-bit address at which the controller answers; 0 when it is a master or off."""
+        con = self._take(0x00, 4)
+        answers = self._take(0x6C, 4) & 1 and not con & (MASTER | SLAVE_DISABLED)
+        return self._take(0x08, 4) & 0x7F if answers else 0
+
+    def note(self, bits: int) -> None:
+        """Something that interrupts has happened."""
+        self._raw |= bits
+        self._update()
+
+    def hear(self, byte: int) -> None:
+        """A byte of the master; what is not read in time is lost."""
+        if len(self._rx) < DEEPEST:
+            self._rx.append(byte)
+        self._update()
+
+    def answer(self) -> int | None:
+        """A byte for the master, or None, and the program is asked for one."""
+        if self._tx:
+            return self._tx.popleft() & 0xFF
+        self.note(READ_REQUEST)
+        return None
 
     # --- registers ------------------------------------------------------------------------------
 
     def write_data_cmd(self, value: int) -> None:
         if self._take(0x6C, 4) & 1 and len(self._tx) < DEEPEST:
             self._tx.append(value & 0x1FF)
+        if self.slave_address:
+            self.on_answer()
         self._next()
         self._update()
 
@@ -181,10 +245,13 @@ class I2c(Device):
 
     def read_status(self) -> int:
         """Active once when something is on the line: until the stop condition a driver that waits
-        looks at what went wrong, and after it no more."""
+        looks at what went wrong, and after it no more. A slave that is a program gets its turn
+        after each byte."""
         active = ACTIVE if self._running else 0
-        while self._running:
+        while self._running and not self.held:
             self._let_pass()
+            if self._slave is not None and self._slave.IS_PROGRAM:
+                break
         return active | NOT_FULL | (0 if self._tx else EMPTY) | (RECEIVED if self._rx else 0)
 
     def read_txflr(self) -> int:
@@ -205,9 +272,15 @@ class I2c(Device):
     def read_clr_start_det(self) -> int:
         return self._acknowledge(STARTED)
 
+    def read_clr_rd_req(self) -> int:
+        return self._acknowledge(READ_REQUEST)
+
+    def read_clr_rx_done(self) -> int:
+        return self._acknowledge(READ_DONE)
+
     def read_clr_intr(self) -> int:
         self._put(0x80, 4, 0)
-        return self._acknowledge(TX_ABORT | STOPPED | STARTED)
+        return self._acknowledge(TX_ABORT | STOPPED | STARTED | READ_REQUEST | READ_DONE)
 
     def _acknowledge(self, bits: int) -> int:
         self._raw &= ~bits

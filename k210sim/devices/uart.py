@@ -22,6 +22,7 @@ NOTHING, SENT, RECEIVED, TIMED_OUT = 1, 2, 4, 12  # of IIR
 DIVISOR_LATCH = 0x80
 LOOP = 0x10
 DATA_READY, IDLE = 0x01, 0x40
+MOST_HEARD = 4096
 
 
 class Uart(Device):
@@ -60,6 +61,7 @@ class Uart(Device):
 
     def _clear(self) -> None:
         self._fifo: deque[int] = deque()
+        self._heard = bytearray()
         self._latch = [0, 0]  # the divisor's bytes
         self._sent = False  # an empty transmit FIFO that has not been told of
         self._trigger = 0
@@ -74,9 +76,22 @@ class Uart(Device):
     def poll(self) -> None:
         """Take what has come; called now and then."""
         if len(self._fifo) < FIFO:
-            self._fifo.extend(self._receive(FIFO - len(self._fifo)))
+            self._fifo.extend(self._next(FIFO - len(self._fifo)))
             self._update()
         self._on_change()
+
+    def hear(self, data: bytes) -> None:
+        """Bytes of another unit; beyond MOST_HEARD that wait they are lost."""
+        self._heard += data[: max(0, MOST_HEARD - len(self._heard))]
+        self.poll()
+
+    def _next(self, count: int) -> bytes:
+        """Up to so many bytes from the line."""
+        if not self._heard:
+            return self._receive(count)
+        got = bytes(self._heard[:count])
+        del self._heard[:count]
+        return got
 
     def _transmit(self, data: bytes) -> None:
         if self._take(0x10, 4) & LOOP:
@@ -164,7 +179,7 @@ class Uart(Device):
     def dma_read(self, count: int) -> list[int] | None:
         """Bytes received, or None while there are not as many; those that wait are the channel's,
         so the FIFO's size is no limit."""
-        self._fifo.extend(self._receive(max(0, count - len(self._fifo))))
+        self._fifo.extend(self._next(max(0, count - len(self._fifo))))
         if len(self._fifo) < count:
             return None
         return [self._fifo.popleft() for _ in range(count)]

@@ -13,6 +13,7 @@ from collections.abc import Callable
 from k210sim.devices.device import Device, Register
 
 FIFO = 8
+MOST_HEARD = 4096
 EMPTY = 1 << 31
 TX_WATERMARK, RX_WATERMARK = 1, 2
 
@@ -30,16 +31,24 @@ class Uarths(Device):
     def __init__(self, send: Callable[[bytes], None], receive: Callable[[int], bytes]):
         self._send, self._receive = send, receive
         self._fifo: deque[int] = deque()
+        self._heard = bytearray()
         super().__init__()
 
     def reset(self) -> None:
         super().reset()
         self._fifo.clear()
+        self._heard.clear()
+
+    def hear(self, data: bytes) -> None:
+        """Bytes of another unit; beyond MOST_HEARD that wait they are lost."""
+        self._heard += data[: max(0, MOST_HEARD - len(self._heard))]
 
     def poll(self) -> None:
         """Take what has come from the host; called now and then."""
         if len(self._fifo) < FIFO and self._take(0x0C, 4) & 1:
-            self._fifo.extend(self._receive(FIFO - len(self._fifo)))
+            room = FIFO - len(self._fifo)
+            self._fifo.extend(self._heard[:room] if self._heard else self._receive(room))
+            del self._heard[:room]
             self._update()
 
     def write_txdata(self, value: int) -> None:

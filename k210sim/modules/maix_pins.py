@@ -312,6 +312,8 @@ def start(vm) -> None:
     """Pins of a fresh firmware: reset with the chip, kept over a soft reset."""
     if not hasattr(vm, "pins"):
         vm.pins = getattr(vm.board, "pins", None) or p.Pins()
+        for a, b in getattr(vm.board, "wires", ()):
+            vm.pins.wire(a, b)
     gpio_type, irq_type = vm.type_of_class(GpioType).word, vm.type_of_class(IrqType).word
     vm.gpio_words = [vm.rom_alloc(gpio_type, gpio) for gpio in range(p.N_GPIO)]
     vm.irq_words = [vm.rom_alloc(irq_type, gpio) for gpio in range(p.N_GPIO)]

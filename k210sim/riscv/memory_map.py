@@ -18,7 +18,7 @@ from k210sim.devices.aes import Aes
 from k210sim.devices.apu import I2sWithApu
 from k210sim.devices.bus import Bus
 from k210sim.devices.clint import Clint
-from k210sim.devices.device import Unmodelled, Window
+from k210sim.devices.device import Window
 from k210sim.devices.dmac import CHANNELS, Dmac
 from k210sim.devices.dvp import Dvp
 from k210sim.devices.fft import Fft, FftMemory
@@ -26,6 +26,7 @@ from k210sim.devices.fpioa import Fpioa
 from k210sim.devices.gpio import Gpio
 from k210sim.devices.gpiohs import Gpiohs
 from k210sim.devices.i2c import I2c
+from k210sim.devices.i2c_slave import Wires
 from k210sim.devices.i2s import I2s
 from k210sim.devices.kpu import KpuRegisters
 from k210sim.devices.low_memory import LowMemory
@@ -38,6 +39,7 @@ from k210sim.devices.spi import Spi, Unconnected
 from k210sim.devices.spi_flash import SpiFlash
 from k210sim.devices.spi_lcd import SpiLcd
 from k210sim.devices.spi_sd import SpiSd
+from k210sim.devices.spi_slave import SpiSlave
 from k210sim.devices.sysctl import BY_WDT0, Sysctl
 from k210sim.devices.timer import Timer
 from k210sim.devices.uart import Uart
@@ -58,7 +60,6 @@ FUNC_TIMER0_TOGGLE1 = 190  # then those of its other channels, and of the other 
 # of the chip's windows, what no device answers
 WINDOWS = {"FFT window": (0x42000000, 0x400000), "APB0 window": (0x50200000, 0x100000),
            "APB1 window": (0x50400000, 0x70000)}  # fmt: skip
-UNMODELLED = {"SPI2": 0x50240000}
 
 
 @dataclass
@@ -113,8 +114,6 @@ class Chip:
         self._map_sound()
         self._map_engines()
         self._map_kpu(ram)
-        for name, base in UNMODELLED.items():
-            bus.map(base, Unmodelled(name))
         for name, (base, size) in WINDOWS.items():
             bus.map_rest(base, size, Window(name))
         for device in bus.devices.values():
@@ -132,6 +131,7 @@ class Chip:
         pads = self._serial
         self.uarths = Uarths(pads.sender(FUNC_UARTHS_TX), pads.receiver(FUNC_UARTHS_RX))
         bus.map(0x38000000, self.uarths)
+        pads.units[FUNC_UARTHS_RX] = self.uarths
         self.uarths.irq = self.plic.line(IRQ_UARTHS)
         self.dmac = Dmac(ram, bus)
         bus.map(0x50000000, self.dmac)
@@ -173,6 +173,7 @@ class Chip:
                         self._serial.receiver(input_function), self.dmac.pump)  # fmt: skip
             self.bus.map(0x50210000 + 0x10000 * n, uart)
             uart.irq = self.plic.line(IRQ_UART1 + n)
+            self._serial.units[input_function] = uart
             self.uarts.append(uart)
 
     def poll(self) -> None:
@@ -208,6 +209,7 @@ class Chip:
             self._sd = SpiSd(self.pins, self._parts.sd_select_pad, self._parts.card,
                              self._charge(1, self._spi1))  # fmt: skip
         self.flash_commands = NorCommands(self._parts.flash)
+        bus.map(0x50240000, SpiSlave())
         spi3 = Spi(3, SpiFlash(self.flash_commands), on_change=pump)
         bus.map(0x54000000, spi3)
         for spi, source in ((spi0, IRQ_SPI0), (self._spi1, IRQ_SPI0 + 1), (spi3, IRQ_SPI3)):
@@ -219,8 +221,15 @@ class Chip:
         self.dvp = Dvp(self.clock, self._parts.camera, self.dmac.memory, lambda: sysctl.apb1_hz)
         bus.map(0x50430000, self.dvp)
         self.dvp.irq = self.plic.line(IRQ_DVP)
+        wires = Wires(self.pins)
+
+        def find(number: int, address: int):
+            return self.dvp.find(address) or wires.find(number, address)
+
         for n in range(3):
-            i2c = I2c(n, self.clock, lambda n=n: sysctl.i2c_hz(n), self.dvp.find, self.dmac.pump)
+            i2c = I2c(n, self.clock, lambda n=n: sysctl.i2c_hz(n), functools.partial(find, n),
+                      self.dmac.pump)  # fmt: skip
+            wires.add(i2c)
             bus.map(0x50280000 + 0x10000 * n, i2c)
             i2c.irq = self.plic.line(IRQ_I2C0 + n)
 

@@ -185,6 +185,36 @@ def test_other_peripherals_through_the_drivers_of_v0_6_3():
         board.close()
 
 
+def test_wired_drivers_of_v0_6_3_hear_each_other():
+    wires = ((10, 12), (11, 13), (20, 22), (30, 31))
+    board = Board(engine="riscv", clock="virtual", wires=wires)
+    try:
+        board.flash(firmware(RELEASES["v0.6.3"]), 0, name="maixpy.bin")
+        board.power_on(wait=False)
+        board.expect(rb">>> $", 300)
+        for line, answer in (
+            ("from machine import I2C, UART; from Maix import GPIO", ""),
+            ("from fpioa_manager import fm", ""),
+            ("got = []; n = [0x30]; f = lambda: n.append(n[-1] + 1) or n[-1]", ""),
+            ("s = I2C(I2C.I2C1, mode=I2C.MODE_SLAVE, scl=12, sda=13, addr=0x24, addr_size=7, "
+             "on_receive=got.append, on_transmit=f, on_event=lambda e: got.append((e,)))", ""),
+            ("m = I2C(I2C.I2C0, freq=100000, scl=10, sda=11); m.writeto(0x24, b'hello')", "5"),
+            ("import time; time.sleep_ms(5); got", "[(0,), 104, 101, 108, 108, 111, (2,)]"),
+            ("m.readfrom(0x24, 5)", "b'12345'"),
+            ("fm.register(20, fm.fpioa.GPIOHS0); fm.register(22, fm.fpioa.GPIOHS1)", ""),
+            ("o = GPIO(GPIO.GPIOHS0, GPIO.OUT); i = GPIO(GPIO.GPIOHS1, GPIO.IN); o.value(1)", ""),
+            ("i.value(), o.value(0), i.value()", "(1, None, 0)"),
+            ("fm.register(30, fm.fpioa.UART1_TX, force=True)"
+             "; fm.register(31, fm.fpioa.UART2_RX, force=True)", ""),
+            ("a = UART(UART.UART1, 115200); b = UART(UART.UART2, 115200)", ""),
+            ("a.write('over the wire' * 4); time.sleep_ms(50); b.read() == b'over the wire' * 4",
+             "52\r\nTrue"),
+        ):  # fmt: skip
+            assert typed(board, line).strip() == answer, line
+    finally:
+        board.close()
+
+
 def pad_after_a_microsecond(board: Board) -> int:
     """The level of the PWM's pad."""
     board.clock.advance_ns(1_010)

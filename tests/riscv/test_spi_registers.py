@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from k210sim.errors import NotSimulated
 from tests.riscv.conftest import Registers
 
 SPI = {0: (0x52000000, 1), 1: (0x53000000, 2), 3: (0x54000000, 4)}
@@ -16,6 +17,14 @@ SENT_ENOUGH, READ_EMPTY, GOT_ENOUGH = 1, 4, 16
 @pytest.fixture
 def chip(rig):
     return Registers(rig("hello").machine)
+
+
+def test_the_slave_says_that_it_is_not_simulated(chip):
+    chip[0x50240000] = 0x1F0000
+    chip[0x50240000 + SSIENR] = 0
+    assert chip[0x50240000] == 0x1F0000 and chip[0x50240000 + 0x28] == 6
+    with pytest.raises(NotSimulated, match="SPI2, the SPI slave"):
+        chip[0x50240000 + SSIENR] = 1
 
 
 @pytest.mark.parametrize("number", SPI)
