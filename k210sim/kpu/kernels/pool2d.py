@@ -92,11 +92,11 @@ def max_slide(x, row, out):
     for c in range(out.shape[0]):
         for i in range(height):
             here, below = i * row, min(i + 1, height - 1) * row
-            for j in range(width):
-                right = min(j + 1, width - 1)
-                top = max(x[c, here + j], x[c, here + right])
-                low = max(x[c, below + j], x[c, below + right])
-                out[c, i, j] = max(top, low)
+            top, low = x[c, here : here + width], x[c, below : below + width]
+            line = out[c, i]
+            for j in range(width - 1):
+                line[j] = max(max(top[j], top[j + 1]), max(low[j], low[j + 1]))
+            line[width - 1] = max(top[width - 1], low[width - 1])
 
 
 @njit("void(uint8[:, :, ::1], int64, int64, int64, int64, int64, int64, uint8[:, :, ::1])",
