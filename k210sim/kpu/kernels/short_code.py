@@ -12,6 +12,7 @@ from k210sim.kpu.kernels.vector_code import F32, I8, I32, I64, call, load, sprea
 
 WIDE, FEW = 32, 8
 ONE, TWO, NEAR = range(3)
+BEYOND = -0.25, 255.25  # a byte either way, with a slack of up to 1/32 as without
 
 
 def _either(builder, first, here, second, there):
@@ -108,6 +109,9 @@ def _by_lines(lanes, kind):
         size = 3 if kind == NEAR else 2
         line = _of_line(builder, y, args[9 : 9 + size], args[9 + size : 10 + 2 * size])
         early = call(builder, "fma", y, line[0], line[1])
+        if kind == NEAR:  # beyond the first and the last byte there is nothing to decide
+            early = _limit(builder, builder.fcmp_ordered, early,
+                           *(spread(builder, ir.Constant(F32, end), lanes) for end in BEYOND))
         whole = call(builder, "rint", early)
         number = _number(builder, whole)
         _put(builder, number, ends, builder.add(out, p))
