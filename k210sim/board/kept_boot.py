@@ -20,15 +20,12 @@ import hashlib
 import json
 import logging
 import os
-import platform
-import zlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from k210sim import kernel_cache
 from k210sim.errors import HostError
-from k210sim.saving import SavedAlarm
 
 if TYPE_CHECKING:
     from k210sim.board.hardware import Hardware
@@ -67,6 +64,8 @@ def find(hardware: Hardware, camera: Any) -> KeptBoot | None:
     sources = kernel_cache.content(kernel_cache.ROOT, STAMP, _all_files)
     if sources is None:
         return None
+    import platform
+
     import numpy as np
 
     parts = (
@@ -97,6 +96,8 @@ class KeptBoot:
 
     def load(self) -> dict | None:
         """What `save` was given, or None."""
+        import zlib
+
         try:
             data = self.path.read_bytes()
             packed = memoryview(data)[HEAD:]
@@ -144,6 +145,8 @@ class KeptBoot:
             return
         if len(body) >= MOST_OF_ONE:
             return
+        import zlib
+
         packed = zlib.compress(body, 1)
         temporary = self.path.with_suffix(f".{os.getpid()}")
         temporary.write_bytes(MAGIC + hashlib.sha256(packed).digest() + packed)
@@ -190,6 +193,7 @@ def _values():
     from k210sim.board.plain_values import PlainValues
     from k210sim.camera.registers import ChipKind
     from k210sim.riscv.core import Spin
+    from k210sim.saving import SavedAlarm
 
     return PlainValues((Spin, SavedAlarm, ChipKind))
 
