@@ -17,7 +17,7 @@ all registers in and out.
 
 from __future__ import annotations
 
-from k210sim.riscv import jit_float, jit_register, jit_wait
+from k210sim.riscv import jit_float, jit_integer, jit_register, jit_wait
 from k210sim.riscv import jit_region as regions
 from k210sim.riscv import opcodes as op
 from k210sim.riscv import state as st
@@ -40,32 +40,6 @@ WEIGHTS = '!0 = !{!"branch_weights", i32 1000000, i32 1}\n'
 HEADS = {"x": st.X_AT, "f": st.F_AT}
 CONDITIONS = {
     op.BEQ: "eq", op.BNE: "ne", op.BLT: "slt", op.BGE: "sge", op.BLTU: "ult", op.BGEU: "uge",
-}  # fmt: skip
-# operation: (LLVM's instruction, second operand is the immediate, shift amount bits or 0, 32-bit)
-PLAIN = {
-    op.ADDI: ("add", True, 0, False), op.XORI: ("xor", True, 0, False),
-    op.ORI: ("or", True, 0, False), op.ANDI: ("and", True, 0, False),
-    op.SLLI: ("shl", True, 63, False), op.SRLI: ("lshr", True, 63, False),
-    op.SRAI: ("ashr", True, 63, False), op.ADDIW: ("add", True, 0, True),
-    op.SLLIW: ("shl", True, 31, True), op.SRLIW: ("lshr", True, 31, True),
-    op.SRAIW: ("ashr", True, 31, True), op.ADD: ("add", False, 0, False),
-    op.SUB: ("sub", False, 0, False), op.SLL: ("shl", False, 63, False),
-    op.XOR: ("xor", False, 0, False), op.SRL: ("lshr", False, 63, False),
-    op.SRA: ("ashr", False, 63, False), op.OR: ("or", False, 0, False),
-    op.AND: ("and", False, 0, False), op.ADDW: ("add", False, 0, True),
-    op.SUBW: ("sub", False, 0, True), op.SLLW: ("shl", False, 31, True),
-    op.SRLW: ("lshr", False, 31, True), op.SRAW: ("ashr", False, 31, True),
-    op.MUL: ("mul", False, 0, False), op.MULW: ("mul", False, 0, True),
-}  # fmt: skip
-COMPARES = {op.SLTI: ("slt", True), op.SLTIU: ("ult", True),
-            op.SLT: ("slt", False), op.SLTU: ("ult", False)}  # fmt: skip
-HIGH_PRODUCTS = {op.MULH: ("sext", "sext"), op.MULHSU: ("sext", "zext"),
-                 op.MULHU: ("zext", "zext")}  # fmt: skip
-# operation: (32-bit, signed, remainder)
-DIVISIONS = {
-    op.DIV: (False, True, False), op.DIVU: (False, False, False), op.REM: (False, True, True),
-    op.REMU: (False, False, True), op.DIVW: (True, True, False), op.DIVUW: (True, False, False),
-    op.REMW: (True, True, True), op.REMUW: (True, False, True),
 }  # fmt: skip
 
 
@@ -220,14 +194,9 @@ class Translator:
         word = self.word
         code, rd = word & 255, (word >> 8) & 63
         rs1, rs2, imm = (word >> 14) & 31, (word >> 19) & 31, immediate(word)
-        if code in PLAIN:
-            self._plain(code, rd, rs1, rs2, imm)
-        elif code in COMPARES:
-            condition, is_immediate = COMPARES[code]
-            b = str(imm) if is_immediate else self.x(rs2)
-            bit = self.value(f"icmp {condition} i64 {self.x(rs1)}, {b}")
-            self.set_x(rd, self.value(f"zext i1 {bit} to i64"))
-        elif code in BRANCHES:
+        if jit_integer.translate(self, code, rd, rs1, rs2, imm):
+            return
+        if code in BRANCHES:
             a, b = self.x(rs1), self.x(rs2)
             bit = self.value(f"icmp {CONDITIONS[code]} i64 {a}, {b}")
             self._end_block()
@@ -250,28 +219,10 @@ class Translator:
         elif code in STORES:
             at = self.memory(self.x(rs1), imm, SIZES[code])
             self.store(at, SIZES[code], self.x(rs2))
-        elif code in HIGH_PRODUCTS:
-            self._high_product(rd, self.x(rs1), self.x(rs2), *HIGH_PRODUCTS[code])
-        elif code in DIVISIONS:
-            self._division(rd, self.x(rs1), self.x(rs2), *DIVISIONS[code])
         elif code == op.CSR:
             self._read_csr(rd, regions.csr_read(word))
         elif code in FLOATS:
             jit_float.translate(self, code, rd & 31, rs1, rs2, imm)
-
-    def _plain(self, code: int, rd: int, rs1: int, rs2: int, imm: int) -> None:
-        name, is_immediate, shift, narrow = PLAIN[code]
-        a = self.x(rs1)
-        b = str(imm & shift if shift else imm) if is_immediate else self.x(rs2)
-        if shift and not is_immediate:
-            b = self.value(f"and i64 {b}, {shift}")
-        if narrow:
-            a = self.value(f"trunc i64 {a} to i32")
-            b = self.value(f"trunc i64 {b} to i32")
-            result = self.value(f"{name} i32 {a}, {b}")
-            self.set_x(rd, self.value(f"sext i32 {result} to i64"))
-        else:
-            self.set_x(rd, self.value(f"{name} i64 {a}, {b}"))
 
     def state(self, number: int) -> str:
         """A value of the hart's state, see state.py."""
@@ -298,36 +249,6 @@ class Translator:
             self.set_x(rd, self.value(f"add i64 {self.state(st.INSTRET)}, {done}"))
             return
         self.set_x(rd, self.clocks(done)[1])
-
-    def _high_product(self, rd: int, a: str, b: str, extend_a: str, extend_b: str) -> None:
-        a = self.value(f"{extend_a} i64 {a} to i128")
-        b = self.value(f"{extend_b} i64 {b} to i128")
-        product = self.value(f"mul i128 {a}, {b}")
-        upper = self.value(f"lshr i128 {product}, 64")
-        self.set_x(rd, self.value(f"trunc i128 {upper} to i64"))
-
-    def _division(self, rd: int, a: str, b: str, narrow: bool, signed: bool, rest: bool) -> None:
-        # the host's division stops the process at x / 0 and at the least number / -1
-        kind = "i32" if narrow else "i64"
-        if narrow:
-            a = self.value(f"trunc i64 {a} to i32")
-            b = self.value(f"trunc i64 {b} to i32")
-        by_zero = self.value(f"icmp eq {kind} {b}, 0")
-        unfit = by_zero
-        if signed:
-            least = -(1 << (31 if narrow else 63))
-            is_least = self.value(f"icmp eq {kind} {a}, {least}")
-            by_minus_1 = self.value(f"icmp eq {kind} {b}, -1")
-            overflow = self.value(f"and i1 {is_least}, {by_minus_1}")
-            unfit = self.value(f"or i1 {by_zero}, {overflow}")
-        divisor = self.value(f"select i1 {unfit}, {kind} 1, {kind} {b}")
-        name = ("s" if signed else "u") + ("rem" if rest else "div")
-        result = self.value(f"{name} {kind} {a}, {divisor}")
-        instead = a if rest else "-1"
-        result = self.value(f"select i1 {by_zero}, {kind} {instead}, {kind} {result}")
-        if narrow:
-            result = self.value(f"sext i32 {result} to i64")
-        self.set_x(rd, result)
 
     def _jump_to_register(self, rd: int, rs1: int, imm: int) -> None:
         target = self.value(f"add i64 {self.x(rs1)}, {imm}")
