@@ -59,7 +59,11 @@ def _find(unwanted: Callable[[], bool]) -> Functions:
         _compile_in_child(unwanted)
         code = core_object.read(place, name)
     if code is not None:
-        return core_object.link(native, code)
+        try:
+            return core_object.link(native, code)
+        except RuntimeError as error:  # this host's code needs a library that is not there
+            log.warning("the core's object is not used: %s", error)
+            return _addresses(_by_numba())
     compiled = _by_numba()
     try:
         core_object.write(place, name, core_object.build(native, compiled))

@@ -75,6 +75,7 @@ class Hart(Saved):
     def save_state(self) -> dict:
         state = super().save_state()
         state["all"][st.RAM_AT :] = 0  # where this process has its tables means nothing elsewhere
+        state["all"][st.X_AT + 32 : st.F_AT] = 0  # what only the interpreter writes to x0
         return state
 
     def load_state(self, state: dict) -> None:

@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 
 from k210sim import Board
+from k210sim.board import kept_boot
+from tests.riscv.test_kept_boot import all_of, was_kept
 
 RELEASES = {
     "v0.6.3": "6dde2d59adc344ee0c7f96300528b4feff5e36c160f5cc0066016389394f15fa",
@@ -53,3 +55,26 @@ def test_a_release_boots_to_its_prompt_and_answers(release):
         board.expect(rb"KeyboardInterrupt", 30)
     finally:
         board.close()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("release", RELEASES)
+def test_a_kept_boot_is_the_boot(release, tmp_path, monkeypatch):
+    monkeypatch.setenv(kept_boot.ENVIRONMENT, str(tmp_path / "boots"))
+    image = tmp_path / "flash.bin"
+    image.write_bytes(b"\xff" * (16 << 20))
+    script = "import os, time\nprint(os.listdir('/flash'), time.ticks_us(), os.urandom(4))"
+    states, kept = [], []
+    for number in range(4):
+        board = Board(image, engine="riscv", run_main=False)
+        try:
+            if not number:
+                board.flash(firmware(RELEASES[release]), 0, name="maixpy.bin")
+            board.power_on()  # the first one formats /flash
+            board.exec("print(1)", timeout=60)
+            kept.append(was_kept(board))
+            states.append((all_of(board), board.exec(script, timeout=60).output, all_of(board)))
+        finally:
+            board.close()
+    assert kept == [False, False, False, True]
+    assert states[3] == states[2] == states[1]
