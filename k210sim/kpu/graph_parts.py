@@ -8,7 +8,7 @@ import numpy as np
 
 from k210sim.kpu import ai_ram, node_ops
 from k210sim.kpu.kmodel import nodes as nd
-from k210sim.kpu.node_parts import address, apart, bits, filled, moved, placed
+from k210sim.kpu.node_parts import NodePart, address, apart, bits, filled, moved
 from k210sim.kpu.placed import PlacedPart, PlacedTransfer
 
 F32, U8 = np.float32, np.uint8
@@ -24,43 +24,43 @@ def _view(net, where, shape, dtype):
     return view.reshape(shape) if view.flags.aligned else None
 
 
-def _part(kind, target, source, *more, others=(), keep=()) -> list[PlacedPart] | None:
-    """A part of node_code.nodes, if all arrays are there and the target is apart from the others.
+def _part(kind, target, source, *more, others=(), keep=()) -> list[NodePart] | None:
+    """A part of graph_code.nodes, if all arrays are there and the target is apart from the others.
     """
-    from k210sim.kpu.kernels import node_code
+    from k210sim.kpu.kernels import graph_code
 
     if target is None or source is None or not apart(target, source, *others):
         return None
     record = [kind, address(target), address(source), *more]
-    return [placed(node_code.nodes.address, record, target.nbytes + source.nbytes, keep)]
+    return [NodePart(graph_code.nodes.address, record, target.nbytes + source.nbytes, keep)]
 
 
-def _one(part: PlacedPart | None) -> list[PlacedPart] | None:
+def _one(part: NodePart | None) -> list[NodePart] | None:
     return None if part is None else [part]
 
 
 def dequantize(n, net):
-    from k210sim.kpu.kernels import node_code
+    from k210sim.kpu.kernels import graph_code
 
     zero, scale = n.quant
     with np.errstate(all="ignore"):
         step = F32(1) / F32(scale)
     count = n.src.size
-    return _part(node_code.DEQUANTIZE, _view(net, n.dst, (count,), F32),
+    return _part(graph_code.DEQUANTIZE, _view(net, n.dst, (count,), F32),
                  _view(net, n.src, (count,), U8), count, zero, bits(step))
 
 
 def quantize(n, net):
-    from k210sim.kpu.kernels import node_code
+    from k210sim.kpu.kernels import graph_code
 
     zero, scale = n.quant
     count = n.src.size // 4
-    return _part(node_code.QUANTIZE, _view(net, n.dst, (count,), U8),
+    return _part(graph_code.QUANTIZE, _view(net, n.dst, (count,), U8),
                  _view(net, n.src, (count,), F32), count, bits(scale), bits(F32(zero)))
 
 
 def quantized_binary(n, net):
-    from k210sim.kpu.kernels import node_code
+    from k210sim.kpu.kernels import graph_code
 
     if n.op not in (0, 1, 2, 4, 5) or not _fit(n):
         return None  # a quotient may find zeros
@@ -77,7 +77,7 @@ def quantized_binary(n, net):
             operand = every
         operands.append(operand)
     a, b = operands
-    one = _part(node_code.QUANTIZED_BINARY, target, a, a.size, address(b), address(left),
+    one = _part(graph_code.QUANTIZED_BINARY, target, a, a.size, address(b), address(left),
                 address(right), n.op, n.out_mul, n.out_shift, n.out_offset,
                 keep=(left, right, a, b))
     return None if None in parts else parts + one
@@ -91,7 +91,7 @@ def _fit(n) -> bool:
 
 def binary(n, net):
     """Sums to quotients."""
-    from k210sim.kpu.kernels import node_code
+    from k210sim.kpu.kernels import graph_code
 
     out_shape = node_ops.shape_of(n.out_shape)
     if not 0 <= n.op <= 3 or not _fit(n):
@@ -101,7 +101,7 @@ def binary(n, net):
         return None
     steps = [s // 4 for x in (a, b) for s in np.broadcast_to(x, out_shape).strides]
     low, high = n.clamp
-    return _part(node_code.BINARY, _view(net, n.dst, out_shape, F32), a, address(b), n.op,
+    return _part(graph_code.BINARY, _view(net, n.dst, out_shape, F32), a, address(b), n.op,
                  bits(low), bits(high), *out_shape, *steps, others=(b,))
 
 
@@ -141,14 +141,14 @@ def conv2d(n, net):
 
 
 def matmul(n, net):
-    from k210sim.kpu.kernels import node_code
+    from k210sim.kpu.kernels import graph_code
 
     a = _view(net, n.a, (n.a_rows, n.a_cols), F32)
     b = _view(net, n.b, (n.a_cols, n.b_cols), F32)
     if a is None or b is None or a.size * n.b_cols > node_ops.MAX_STEPS:
         return None
     bias = np.require(n.bias, F32, "CA")
-    return _part(node_code.MATMUL, _view(net, n.dst, (n.a_rows, n.b_cols), F32), a, n.a_rows,
+    return _part(graph_code.MATMUL, _view(net, n.dst, (n.a_rows, n.b_cols), F32), a, n.a_rows,
                  n.a_cols, address(b), n.b_cols, address(bias), bits(n.clamp[0]),
                  bits(n.clamp[1]), others=(b,), keep=(bias,))
 
@@ -169,7 +169,7 @@ def pad(n, net):
 
 
 def reduce(n, net):
-    from k210sim.kpu.kernels import node_code
+    from k210sim.kpu.kernels import graph_code
 
     if not 0 <= n.op <= 3:
         return None
@@ -178,12 +178,12 @@ def reduce(n, net):
     if source is None or target is None:
         return None
     share = F32(target.size) / F32(source.size)
-    return _part(node_code.REDUCE, target, source, n.op, *n.in_shape, *n.out_shape, bits(n.init),
+    return _part(graph_code.REDUCE, target, source, n.op, *n.in_shape, *n.out_shape, bits(n.init),
                  bits(share))
 
 
 def reduce_window2d(n, net):
-    from k210sim.kpu.kernels import node_code
+    from k210sim.kpu.kernels import graph_code
 
     if not 0 <= n.op <= 3:
         return None
@@ -192,7 +192,7 @@ def reduce_window2d(n, net):
     target = _view(net, n.dst, node_ops.shape_of((batches, channels, h, w)), F32)
     if target is None or target.size * n.filter_h * n.filter_w > node_ops.MAX_STEPS:
         return None
-    return _part(node_code.REDUCE_WINDOW, target, _view(net, n.src, n.in_shape, F32),
+    return _part(graph_code.REDUCE_WINDOW, target, _view(net, n.src, n.in_shape, F32),
                  batches * channels, height, width, n.op, address(g), bits(n.init),
                  bits(n.clamp[0]), bits(n.clamp[1]), h, w, keep=(g,))
 
@@ -205,7 +205,7 @@ def memory_copy(n, net):
 
 def resize_image(n, net):
     """To the nearest pixel."""
-    from k210sim.kpu.kernels import node_code
+    from k210sim.kpu.kernels import graph_code
 
     batches, channels, height, width = n.in_shape
     if n.mode != 1 or min(n.out_h, n.out_w, *n.in_shape) < 1:
@@ -215,7 +215,7 @@ def resize_image(n, net):
     if target is None:
         return None
     rows, columns = node_ops.nearest_picks(n)
-    return _part(node_code.NEAREST, target, _view(net, n.src, n.in_shape, dtype),
+    return _part(graph_code.NEAREST, target, _view(net, n.src, n.in_shape, dtype),
                  batches * channels, height, width, n.out_h, n.out_w, address(rows),
                  address(columns), target.itemsize, keep=(rows, columns))
 
@@ -233,13 +233,13 @@ def transpose(n, net):
 
 
 def table_lookup1d(n, net):
-    from k210sim.kpu.kernels import node_code
+    from k210sim.kpu.kernels import graph_code
 
     count = n.src.size
     table = _view(net, n.table, (256,), U8)
     if table is None:
         return None
-    return _part(node_code.LOOK_UP, _view(net, n.dst, (count,), U8),
+    return _part(graph_code.LOOK_UP, _view(net, n.dst, (count,), U8),
                  _view(net, n.src, (count,), U8), count, address(table), others=(table,))
 
 

@@ -10,8 +10,8 @@ import numpy as np
 from k210sim.kpu import ai_ram
 from k210sim.kpu.cpu_layers import MAX_ELEMENTS
 from k210sim.kpu.kmodel import layers as kl
-from k210sim.kpu.node_parts import address, apart, bits, moved, placed
-from k210sim.kpu.placed import PlacedPart, PlacedTransfer
+from k210sim.kpu.node_parts import NodePart, address, apart, bits, moved
+from k210sim.kpu.placed import PlacedTransfer
 
 
 def _floats(net, at, count, field):
@@ -20,17 +20,17 @@ def _floats(net, at, count, field):
     return view if view.flags.aligned else None
 
 
-def _part(kind, target, source, count, *more, keep=()) -> list[PlacedPart] | None:
+def _part(kind, target, source, count, *more, keep=()) -> list[NodePart] | None:
     """A part of node_code.layers, if both are there and apart."""
     from k210sim.kpu.kernels import node_code
 
     if source is None or target is None or not count or not apart(target, source):
         return None
     record = [kind, address(target), address(source), count, *more]
-    return [placed(node_code.layers.address, record, target.nbytes + source.nbytes, keep)]
+    return [NodePart(node_code.layers.address, record, target.nbytes + source.nbytes, keep)]
 
 
-def _one(part: PlacedPart | None) -> list[PlacedPart] | None:
+def _one(part: NodePart | None) -> list[NodePart] | None:
     return None if part is None else [part]
 
 

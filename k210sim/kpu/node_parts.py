@@ -8,34 +8,33 @@ KmodelError here too, or returns None, and is met again there.
 
 from __future__ import annotations
 
-from array import array
+import struct
 
 import numpy as np
-
-from k210sim.kpu.placed import PlacedPart
 
 AXES = 4
 
 
 class NodePart:
-    """A plan as chain.Chain takes them. record: int64 words as node_code.py reads them; keep:
-    arrays whose addresses are in it and that nobody else keeps."""
+    """What a chain takes in a layer's place (placed.py), and its own plan. record: int64 words as
+    node_code.py reads them; keep: arrays whose addresses are in it and that nobody else keeps."""
 
     __slots__ = ("function", "record", "keep", "work")
+    chains, source_place, target_place = True, None, None
 
     def __init__(self, function: int, record, work: int, keep=()):
-        self.function, self.record = function, array("q", record)
+        self.function, self.record = function, struct.pack(f"={len(record)}q", *record)
         self.work, self.keep = work, keep
+
+    @property
+    def plan(self) -> NodePart:
+        return self
 
     def parts(self, threads: int, source_place, target_place):
         from k210sim.kpu.kernels import chain
 
-        return chain.Parts(self.record, [(self.function, 1)], 0, self.keep)
-
-
-def placed(function: int, record, work: int, keep=()) -> PlacedPart:
-    """A part with its record; work: as chain.WORTH counts."""
-    return PlacedPart(NodePart(function, record, work, keep))
+        record = struct.unpack(f"={len(self.record) // 8}q", self.record)
+        return chain.Parts(record, [(self.function, 1)], 0, self.keep)
 
 
 def bits(value) -> int:
@@ -52,7 +51,7 @@ def apart(target, *sources) -> bool:
     return target.flags.writeable and not any(np.may_share_memory(target, s) for s in sources)
 
 
-def moved(target: np.ndarray, source: np.ndarray) -> PlacedPart | None:
+def moved(target: np.ndarray, source: np.ndarray) -> NodePart | None:
     """Copies a view to another of its shape and type, whose bytes lie apart."""
     from k210sim.kpu.kernels import node_code
 
@@ -75,15 +74,15 @@ def moved(target: np.ndarray, source: np.ndarray) -> PlacedPart | None:
     record = [node_code.MOVE, address(target), address(source), size]
     for column in zip(*axes, strict=True):
         record += column
-    return placed(node_code.moves.address, record, target.nbytes)
+    return NodePart(node_code.moves.address, record, target.nbytes)
 
 
-def filled(target: np.ndarray, value) -> PlacedPart | None:
+def filled(target: np.ndarray, value) -> NodePart | None:
     """Puts a value of 1 or 4 bytes everywhere into a flat, aligned array."""
     from k210sim.kpu.kernels import node_code
 
     if not target.flags.writeable or target.itemsize not in (1, 4):
         return None
     pattern = np.array([value], target.dtype).view(f"i{target.itemsize}")
-    return placed(node_code.moves.address, [node_code.FILL, address(target), target.size,
-                                            target.itemsize, int(pattern[0])], target.nbytes)
+    return NodePart(node_code.moves.address, [node_code.FILL, address(target), target.size,
+                                              target.itemsize, int(pattern[0])], target.nbytes)

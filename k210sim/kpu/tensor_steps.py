@@ -14,7 +14,7 @@ import numpy as np
 
 from k210sim.kpu import ai_ram, tensor_ops
 from k210sim.kpu.kmodel import v5
-from k210sim.kpu.node_parts import address, apart, bits, filled, moved, placed
+from k210sim.kpu.node_parts import NodePart, address, apart, bits, filled, moved
 from k210sim.kpu.placed import PlacedTransfer
 from k210sim.kpu.tensor_ops import BINARY, F32, FLOAT
 from k210sim.kpu.tensor_views import MAX_ELEMENTS
@@ -132,7 +132,7 @@ def pad(m, o):
 
 
 class Node:
-    """A function that always is a part: node_code's `kind`, with more words for its record behind
+    """A function that always is a part: graph_code's `kind`, with more words for its record behind
     the addresses of target and source. keep: arrays whose addresses these are."""
 
     __slots__ = ("kind", "source", "target", "more", "keep")
@@ -150,10 +150,10 @@ class Node:
         return [self.target]
 
     def parts(self):
-        from k210sim.kpu.kernels import node_code
+        from k210sim.kpu.kernels import graph_code
 
         record = [self.kind, address(self.target), address(self.source), *self.more]
-        return [placed(node_code.nodes.address, record, self.target.nbytes + self.source.nbytes,
+        return [NodePart(graph_code.nodes.address, record, self.target.nbytes + self.source.nbytes,
                        self.keep)]
 
 
@@ -163,9 +163,9 @@ class Quantize(Node):
     __slots__ = ("numbers",)
 
     def __init__(self, source, target, numbers):
-        from k210sim.kpu.kernels import node_code
+        from k210sim.kpu.kernels import graph_code
 
-        super().__init__(node_code.QUANTIZE_V5, source, target,
+        super().__init__(graph_code.QUANTIZE_V5, source, target,
                          [source.size, *(bits(v) for v in numbers)])
         self.numbers = numbers
 
@@ -185,9 +185,9 @@ class Dequantize(Node):
     __slots__ = ("signed", "numbers")
 
     def __init__(self, source, target, signed, numbers):
-        from k210sim.kpu.kernels import node_code
+        from k210sim.kpu.kernels import graph_code
 
-        super().__init__(node_code.DEQUANTIZE_V5, source, target,
+        super().__init__(graph_code.DEQUANTIZE_V5, source, target,
                          [source.size, int(signed), *(bits(v) for v in numbers)])
         self.signed, self.numbers = signed, numbers
 
@@ -206,9 +206,9 @@ class Requantize(Node):
     __slots__ = ()
 
     def __init__(self, before: Dequantize, after: Quantize, target):
-        from k210sim.kpu.kernels import node_code
+        from k210sim.kpu.kernels import graph_code
 
-        super().__init__(node_code.REQUANTIZE_V5, before.source, target,
+        super().__init__(graph_code.REQUANTIZE_V5, before.source, target,
                          [target.size, int(before.signed),
                           *(bits(v) for v in (*before.numbers, *after.numbers))])
 
@@ -255,7 +255,7 @@ def binary(m, o):
 
 def reduce(m, o):
     """Sums and means over the last axes."""
-    from k210sim.kpu.kernels import node_code
+    from k210sim.kpu.kernels import graph_code
 
     start, out_at, in_at = m.pop(), m.pop_address(), m.pop_address()
     if o["dt"] != FLOAT or o["op"] not in (0, 3):
@@ -270,13 +270,13 @@ def reduce(m, o):
     if source is None or target is None or not apart(target, source):
         return None
     each = source.size // target.size
-    return Node(node_code.REDUCE, source, target,
-                [node_code.MEAN if o["op"] == 0 else 3, 1, target.size, each, 1, 1, target.size, 1,
+    return Node(graph_code.REDUCE, source, target,
+                [graph_code.MEAN if o["op"] == 0 else 3, 1, target.size, each, 1, 1, target.size, 1,
                  1, bits(start), bits(each)])
 
 
 def reduce_window2d(m, o):
-    from k210sim.kpu.kernels import node_code
+    from k210sim.kpu.kernels import graph_code
 
     shape = m.shape(o["shape"])
     g, (h, w) = tensor_ops.windows(m, o, shape, (o["filter_h"], o["filter_w"]))
@@ -285,14 +285,14 @@ def reduce_window2d(m, o):
     target = _row(m.view(out_at, FLOAT, (*shape[:2], h, w), o["out_strides"]))
     if source is None or target is None or not apart(target, source):
         return None
-    return Node(node_code.REDUCE_WINDOW, source, target,
+    return Node(graph_code.REDUCE_WINDOW, source, target,
                 [shape[0] * shape[1], *shape[2:], o["op"], address(g), bits(start),
                  bits(o["low"]), bits(o["high"]), h, w], (g,))
 
 
 def resize_image(m, o):
     """To the nearest pixel."""
-    from k210sim.kpu.kernels import node_code
+    from k210sim.kpu.kernels import graph_code
 
     out_at, in_at, out_w, out_h = m.pop_address(), m.pop_address(), m.pop_int(), m.pop_int()
     if o["mode"] != 1:
@@ -305,7 +305,7 @@ def resize_image(m, o):
         return None
     rows, columns = (tensor_ops.nearest_picks(size, out, o)
                      for size, out in zip(shape[2:], (out_h, out_w), strict=True))
-    return Node(node_code.NEAREST, source, target,
+    return Node(graph_code.NEAREST, source, target,
                 [shape[0] * shape[1], *shape[2:], out_h, out_w, address(rows), address(columns),
                  source.itemsize], (rows, columns))
 

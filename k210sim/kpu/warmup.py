@@ -24,10 +24,11 @@ FILES = (
     ("pool2d", "pools"),
     ("quant", "byte layers"),
     ("dense", "float layers"),
+    ("node_code", "layers of the CPU"),
     ("neutral", "nodes of kmodel V4"),
     ("float_conv", "float convolutions"),
-    ("node_code", "layers of the CPU"),
     ("tensors", "tensors of kmodel V5"),
+    ("graph_code", "nodes in chains"),
     ("transfer", "maps on their way"),
     ("region", "yolo2 boxes"),
 )
@@ -88,7 +89,7 @@ def ready(version: int) -> None:
 
         compiling.announce()
         for name, _ in FILES:
-            if nodes or name not in ("neutral", "float_conv", "tensors"):
+            if nodes or name not in ("neutral", "float_conv", "tensors", "graph_code"):
                 importlib.import_module(f"k210sim.kpu.kernels.{name}")
         dots = DOT_FILES.get(table.default().NAME)
         if dots is not None:
