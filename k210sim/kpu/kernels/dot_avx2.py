@@ -19,8 +19,9 @@ WINOGRAD = True  # 3x3 layers may take the way of winograd.py, for which pairs o
 PHASES = 4  # of a 2x2 pool, whose sums `greatest` makes two by two
 dot_tile, half_tile = (dot_code.tile(8, ROWS, vectors, "vpmaddwd $2, $1, $0", "=x,x,x", False)
                        for vectors in (VECTORS, 1))
-two_phases, two_more = (dot_code.tile(8, ROWS, 1, "vpmaddwd $2, $1, $0", "=x,x,x", False, 2, merge)
-                        for merge in (False, True))
+(six_rows, six_more), (four_rows, four_more), (two_rows, two_more) = (
+    [dot_code.tile(8, rows, 1, "vpmaddwd $2, $1, $0", "=x,x,x", False, 2, merge, ROWS)
+     for merge in (False, True)] for rows in (ROWS, 4, 2))
 
 
 @cfunc(SUMS, cache=True)
@@ -38,11 +39,20 @@ def sums(x, offsets, steps, weights, blocks, count, acc, row):
 
 
 @cfunc(SUMS, cache=True)
-def greatest(x, offsets, steps, weights, blocks, count, acc, row):
+def greatest(x, offsets, steps, weights, outputs, count, acc, row):
     """See sums.py."""
     more = offsets + 2 * steps * 8
-    for block in range(blocks):
-        here, to = weights + block * steps * 4 * ROWS, acc + block * ROWS * row
-        for p in range(0, count, 8):
-            two_phases(x + 4 * p, offsets, steps, here, to + 4 * p, row)
-            two_more(x + 4 * p, more, steps, here, to + 4 * p, row)
+    for first in range(0, outputs, ROWS):
+        here, to, rows = weights + first * steps * 4, acc + first * row, outputs - first
+        if rows > 4:
+            for p in range(0, count, 8):
+                six_rows(x + 4 * p, offsets, steps, here, to + 4 * p, row)
+                six_more(x + 4 * p, more, steps, here, to + 4 * p, row)
+        elif rows > 2:
+            for p in range(0, count, 8):
+                four_rows(x + 4 * p, offsets, steps, here, to + 4 * p, row)
+                four_more(x + 4 * p, more, steps, here, to + 4 * p, row)
+        else:
+            for p in range(0, count, 8):
+                two_rows(x + 4 * p, offsets, steps, here, to + 4 * p, row)
+                two_more(x + 4 * p, more, steps, here, to + 4 * p, row)

@@ -17,7 +17,7 @@ llvm.initialize_native_asmparser()  # without it LLVM ends the process at inline
 
 
 def tile(lanes: int, rows: int, vectors: int, code: str, constraints: str, fused: bool,
-         phases: int = 1, merge: bool = False):
+         phases: int = 1, merge: bool = False, of_rows: int | None = None):
     """A numba intrinsic: sums of `rows` output channels by `vectors * lanes` positions.
 
     Its arguments are int64. x: address of the first position's 32-bit word; offsets: address of
@@ -25,8 +25,10 @@ def tile(lanes: int, rows: int, vectors: int, code: str, constraints: str, fused
     count * rows words; out: address of int32 rows, out_stride bytes apart.
     code: one instruction. fused: it adds to its first operand; else its result is added after.
     phases: with more than one, `vectors` is 1, there are `count` offsets of each phase, and what is
-    stored is the greatest of the phases' sums; merge: and of what lies there.
+    stored is the greatest of the phases' sums; merge: and of what lies there. of_rows: words of a
+    step's weights, of which the first `rows` are used.
     """
+    of_rows = of_rows or rows
 
     @intrinsic
     def dot_tile(typingctx, x, offsets, count, weights, out, out_stride):
@@ -65,7 +67,7 @@ def tile(lanes: int, rows: int, vectors: int, code: str, constraints: str, fused
                     load = builder.load(pointer(where, vector))
                     load.align = 1
                     inputs.append(load)
-            group = builder.add(weights, builder.mul(k, ir.Constant(i64, 4 * rows)))
+            group = builder.add(weights, builder.mul(k, ir.Constant(i64, 4 * of_rows)))
             following = []
             for r in range(rows):
                 word = builder.load(pointer(builder.add(group, ir.Constant(i64, 4 * r)), i32))
@@ -179,8 +181,8 @@ def layer(function, source, source_place, shape, planes, taps, frame, numbers, s
                           numbers[12], count, acc)
         elif numbers[13] != 0:
             call_sums(numbers[13], np.int64(x.ctypes.data), np.int64(steps.ctypes.data),
-                      np.int64(steps.shape[1]), np.int64(weights.ctypes.data), blocks, count,
-                      np.int64(acc.ctypes.data), row)
+                      np.int64(steps.shape[1]), np.int64(weights.ctypes.data),
+                      np.int64(ints.shape[0]), count, np.int64(acc.ctypes.data), row)
         else:
             for n in range(steps.shape[0]):
                 call_sums(function, np.int64(x.ctypes.data), np.int64(steps[n].ctypes.data),

@@ -7,7 +7,7 @@ blocks rows, and the bytes from one to the next. A word is what one 32-bit lane 
 multiplies: two numbers of 16 bits, or four of 8.
 
 A set may have a second one, `greatest`, that takes the offsets of PHASES outputs, one after the
-other, and gives the greatest of their sums.
+other, and gives the greatest of their sums; instead of blocks it takes the output channels.
 """
 
 from llvmlite import ir
