@@ -1,16 +1,19 @@
 """Turning a picture in space, and pulling its corners about.
 
 All in single precision with products and sums fused, as on the board; where a place falls on the
-edge between two pixels the last bit decides. The projection that draws corners out comes from
-another decomposition than the board's: a few pixels of it differ.
+edge between two pixels the last bit decides. Sine, cosine and tangent are the nearest single, as in
+the recorded answers, which come out pixel for pixel; those of k210sim.libm would give the pixels of
+the published binary. The projection that draws corners out comes from another decomposition than
+the board's: a few pixels of it differ.
 Ref: sipeed/MaixPy-v1 components/micropython/port/src/omv/img/apriltag.c, d8901fd.
 """
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
-from k210sim import libm
 from k210sim.imaging.rounding import fused
 
 _F = np.float32
@@ -34,7 +37,7 @@ def _turn(axis: int, angle) -> np.ndarray:
     """A rotation about an axis (0 x, 1 y, 2 z) as a 4 x 4 matrix; angle float32 in radians."""
     first, second = ((1, 2), (0, 2), (0, 1))[axis]
     matrix = np.eye(4, dtype=_F)
-    cosine, sine = libm.cos(float(angle)), libm.sin(float(angle))
+    cosine, sine = _F(math.cos(angle)), _F(math.sin(angle))
     matrix[first, first] = matrix[second, second] = cosine
     matrix[first, second], matrix[second, first] = -sine, sine
     return matrix
@@ -108,7 +111,7 @@ def rotation_corr(
     x_rotation, y_rotation, z_rotation, fov = (
         radians(a) for a in (x_rotation, y_rotation, z_rotation, fov)
     )
-    depth = np.sqrt(_F(width * width + height * height)) / _F(2) / _F(libm.tan(float(fov / _F(2))))
+    depth = np.sqrt(_F(width * width + height * height)) / _F(2) / _F(math.tan(fov / _F(2)))
     spread = depth * _F(zoom)
     half_w, half_h = width // 2, height // 2
     to_space = np.array([[1, 0, -half_w], [0, 1, -half_h], [0, 0, 0], [0, 0, 1]], _F)

@@ -24,8 +24,9 @@ def fast_atan(value):
         reduced = np.where(steep, -(_F(1) / x), np.where(middle, (x - _F(1)) / (x + _F(1)), x))
     start = np.where(steep, _F(math.pi / 2), np.where(middle, _F(math.pi / 4), _F(0)))
     z = reduced * reduced
-    series = ((_ATAN[0] * z + _ATAN[1]) * z + _ATAN[2]) * z + _ATAN[3]
-    result = start + (series * z * reduced + reduced)
+    series = fused(fused(fused(_ATAN[0], z, _ATAN[1]), z, _ATAN[2]), z, _ATAN[3])
+    with np.errstate(invalid="ignore", over="ignore"):
+        result = fused(fused(series, z, _F(1)), reduced, start)
     return np.where(np.asarray(value) < 0, -result, result).astype(_F)[()]
 
 

@@ -46,8 +46,9 @@ MEMORY_DIFFERENT = dict.fromkeys(
 )
 # Of rotation_corr the maths library, whose last digit differs between binary and the recordings'
 # build, moves the place that a pixel is taken from: with the binary's sine, cosine and tangent the
-# built-in engine has the binary's pixels. AprilTags are sought in the memory that the heap leaves,
-# too little here, and equal with the heap of 512 KiB.
+# built-in engine got the binary's pixels, with the nearest singles it has the recordings'.
+# AprilTags are sought in the memory that the heap leaves, too little here, and equal with the heap
+# of 512 KiB.
 NO_MEMORY = (
     "raised 'MemoryError: Out of Memory! Please reduce the resolution of the image you are "
     "running this algorithm on to bypass this issue!'"
