@@ -87,6 +87,17 @@ class AiRam:
         if channels % group:
             planes[full, :, : channels % group, :width] = chw[full * group :].transpose(1, 0, 2)
 
+    def store_map(self, line: int, chw: np.ndarray) -> None:
+        """As write_map, by compiled code; KmodelError when the map leaves the memory."""
+        from k210sim.kpu.kernels import maps  # compiles
+
+        check_map(line, chw.shape)
+        if not (chw.flags.c_contiguous and chw.flags.writeable):
+            chw = np.array(chw, order="C")  # as the kernel's signature says
+        channels, height, width = chw.shape
+        maps.store(chw.reshape(channels, -1), width, 0, 0, height, width, place(line, chw.shape),
+                   self.data)
+
     def read_map(self, line: int, shape: tuple[int, int, int], out=None) -> np.ndarray:
         """The (C, H, W) map at a line as a new C-contiguous uint8 array (or into `out`)."""
         channels, _, width = shape

@@ -273,7 +273,7 @@ class Net:
         if x.dtype != dtype or x.size != int(np.prod(shape)):
             raise KmodelError(f"input is {x.dtype} {x.shape}, the model takes {dtype} {shape}")
         if dtype == np.uint8:
-            self.ai_ram.write_map(first.regs.image_src_addr, x.reshape(shape))
+            self.ai_ram.store_map(first.regs.image_src_addr, x.reshape(shape))
         else:
             self.main.put(first.src, x, "src")
 

@@ -164,15 +164,9 @@ class NetV4:
             raise KmodelError(f"AI RAM address {start} is no multiple of 64", field="start")
         if 0 in x.shape:
             return
-        from k210sim.kpu.kernels import maps
-
-        _, channels, height, width = x.shape
         lines = ai_ram.map_lines(x.shape[1:])
-        for n, image in enumerate(np.ascontiguousarray(x)):
-            first = start // ai_ram.LINE + n * lines
-            ai_ram.check_map(first, image.shape)
-            maps.store(image.reshape(channels, -1), width, 0, 0, height, width,
-                       ai_ram.place(first, image.shape), self.ai_ram.data)
+        for n, image in enumerate(x):
+            self.ai_ram.store_map(start // ai_ram.LINE + n * lines, image)
 
     # -- running ------------------------------------------------------------------------------
 

@@ -137,6 +137,17 @@ def test_whole_models_are_chains(shared, name, rest, monkeypatch):
     assert alone == rest
 
 
+@pytest.mark.parametrize("name", ["tiny8x8_v3", "mnist32_v4", "iris_v4", "mini_mbnet96_v5"])
+def test_inputs_may_be_read_only_and_lie_anyhow(shared, name):
+    model = KModel.from_file(shared / "models" / f"{name}.kmodel")
+    x = np.random.default_rng(3).integers(0, 256, model.input_shape).astype(model.input_dtype)
+    want = [out.tobytes() for out in model.run(x)]
+    fixed = np.frombuffer(x.tobytes(), x.dtype).reshape(x.shape)
+    for other in (fixed, np.asfortranarray(x)):
+        for _ in range(2):
+            assert [out.tobytes() for out in model.run(other)] == want
+
+
 def test_parts_follow_a_memory_that_moves(shared):
     """As on the device, where the main memory becomes a block of the guest's RAM."""
     model = KModel.from_file(shared / "models" / "tiny8x8_v3.kmodel")
