@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from k210sim.errors import ConfigError
@@ -107,3 +108,10 @@ def make(name: str, hardware: Hardware) -> Engine:
     module, function = FACTORIES[name]
     return getattr(importlib.import_module(module), function)(hardware)
 
+
+def cache_folders() -> list[Path]:
+    """Where compiled code and kept boots lie, for a process that may read only what it is told."""
+    from k210sim.board import kept_boot
+    from k210sim.riscv import jit_cache
+
+    return [place for place in (jit_cache.folder(), kept_boot.folder()) if place is not None]

@@ -96,7 +96,11 @@ def command(script, code, timeout, lcd_out, report, confine, board_options):
 
 def _places(board, chosen, *outputs: str | None) -> tuple[list[Path], list[Path]]:
     """(readable, writable) files and folders that this run was told to use."""
+    from k210sim.board import engines
+
     readable = [Path(chosen["camera"])] if chosen.get("camera") else []
+    if board.engine_name == engines.RISCV:
+        readable += engines.cache_folders()
     writable = [Path(path).resolve().parent for path in outputs if path is not None]
     image = getattr(board.hardware.storage, "path", None)
     if image is not None:

@@ -13,7 +13,7 @@ import pytest
 import k210sim
 from k210sim import Board
 from k210sim.errors import GivenUp
-from k210sim.riscv import compiled
+from k210sim.riscv import compiled, core_object, jit_native
 from tests.riscv.conftest import PROGRAMS
 
 FOREVER = "import pathlib, sys, time; pathlib.Path({begun!r}).touch(); time.sleep(60)"
@@ -71,3 +71,25 @@ def test_the_compiling_process_ends_with_its_parent():
     child = subprocess.Popen(command, stdin=subprocess.PIPE)
     child.stdin.close()
     assert child.wait(60) == 1
+
+
+def test_the_compiling_process_leaves_the_object(monkeypatch, tmp_path):
+    monkeypatch.setenv("K210SIM_JIT_CACHE", str(tmp_path))
+    monkeypatch.setattr(core_object, "build", lambda native, functions: repr(functions).encode())
+    ended = []
+    monkeypatch.setattr(compiled.os, "_exit", ended.append)
+    monkeypatch.setattr(compiled.threading, "Thread", Quiet)
+    compiled.compile_for_parent()
+    name = core_object.identity(jit_native.shared())
+    assert b"run" in core_object.read(tmp_path, name)
+    assert ended == [0]
+
+
+class Quiet:
+    """A thread that does not run: here the parent is the test."""
+
+    def __init__(self, **_):
+        pass
+
+    def start(self) -> None:
+        pass

@@ -5,12 +5,10 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
 
-import k210sim
 from k210sim.riscv import compiled, core_object, jit_native
 from k210sim.riscv import state as st
 from tests.riscv.conftest import PROGRAMS
@@ -30,19 +28,21 @@ print("numba" in sys.modules)
 
 
 @pytest.fixture(scope="module")
-def functions():
-    """(numba's functions, those of the object made of them)."""
-    native, by_numba = jit_native.shared(), compiled._by_numba()
-    linked = core_object.link(native, core_object.build(native, by_numba))
-    return compiled._addresses(by_numba), linked
+def code():
+    """The object's machine code, made anew."""
+    return core_object.build(jit_native.shared(), compiled._by_numba())
 
 
-@pytest.mark.parametrize("program", ["instructions", "floats", "flash"])
-def test_programs_end_alike(functions, rig, monkeypatch, program):
+@pytest.fixture(scope="module")
+def linked(code):
+    return core_object.link(jit_native.shared(), code)
+
+
+def test_a_program_ends_as_with_numbas_functions(linked, rig, monkeypatch):
     ends = []
-    for chosen in functions:
+    for chosen in (linked, compiled._addresses(compiled._by_numba())):
         monkeypatch.setattr(compiled, "functions", lambda chosen=chosen: chosen)
-        one = rig(program, strict=False, compile_blocks=False)
+        one = rig("instructions", compile_blocks=False)
         text = one.run()
         core = one.machine.core
         ends.append((text, one.clock.now_ns, core.ram.tobytes(), core.code.tobytes(),
@@ -50,25 +50,24 @@ def test_programs_end_alike(functions, rig, monkeypatch, program):
     assert ends[0] == ends[1]
 
 
-def test_a_start_with_the_object_needs_no_numba(tmp_path):
+def test_floats_are_what_qemu_gives(linked, rig, monkeypatch):
+    monkeypatch.setattr(compiled, "functions", lambda: linked)
+    expected = (PROGRAMS / "floats.expected").read_text()
+    assert rig("floats", compile_blocks=False).run().splitlines() == expected.splitlines()
+
+
+def test_a_start_with_the_object_needs_no_numba(code, tmp_path):
+    name = core_object.identity(jit_native.shared())
+    core_object.write(tmp_path, name, code)
     environment = {**os.environ, "K210SIM_JIT_CACHE": str(tmp_path)}
-    root = str(Path(k210sim.__file__).parents[1])
-
-    def run(code: str, argument: str) -> str:
-        command = [sys.executable, "-c", code, argument]
-        with subprocess.Popen(command, env=environment, stdin=subprocess.PIPE,
-                              stdout=subprocess.PIPE, text=True) as process:  # fmt: skip
-            printed = process.stdout.read()
-            assert process.wait() == 0
-            return printed
-
-    run(compiled.CHILD, root)  # as the first start has it made
+    command = [sys.executable, "-c", START, str(PROGRAMS / "hello.bin")]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+    assert done.stdout == "False\n"
+    assert core_object.read(tmp_path, name) == code
     (kept,) = (tmp_path / "core").iterdir()
-    assert run(START, str(PROGRAMS / "hello.bin")) == "False\n"
     whole = kept.read_bytes()
-    assert core_object.read(tmp_path, kept.stem) == whole[len(core_object.MAGIC) + 32 :]
     kept.write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))
-    assert core_object.read(tmp_path, kept.stem) is None
+    assert core_object.read(tmp_path, name) is None
 
 
 @pytest.mark.parametrize("content", [b"", b"k210core", core_object.MAGIC + bytes(40), None])

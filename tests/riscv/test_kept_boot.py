@@ -75,8 +75,7 @@ def test_what_a_boot_depends_on_makes_it_another_one(folder, board, tmp_path):
         settled(board())
     (tmp_path / "card").mkdir()
     assert was_kept(board())
-    for other in ({"seed": 1}, {"strict": True}, {"clock": "max"}, {"run_main": True},
-                  {"safe": True}, {"board": "dock"}, {"camera": "scene:1"},
+    for other in ({"seed": 1}, {"safe": True}, {"board": "dock"},
                   {"sd": tmp_path / "card"}, {"content": PROMPT[:-1] + b"\0"}):  # fmt: skip
         assert not was_kept(board(**other)), other
 
