@@ -59,7 +59,7 @@ class ConvParams:
 
     @property
     def _tables(self) -> list:
-        """Made by the first thread that asks: it takes the segments away, so the others wait."""
+        """Made by the first thread that asks; the others wait for it."""
         if self._made is None:
             with _making:
                 if self._made is None:
@@ -73,8 +73,6 @@ class ConvParams:
         tables = [fseg, self._spans()]
         if self.rule == RULES["even"]:
             self._take_lines(tables)
-        if (tables[1][:, 0] >= 0).all():
-            self.segments = NO_SEGMENTS  # the integer path is never taken: nobody reads them
         return tables
 
     def longer(self, at: slice = slice(None)) -> tuple:

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from test_kpu_v4 import NONE, WINDOW, one_node
 
@@ -191,6 +191,7 @@ def plain_window(x, op, g, init, low, high, out):
 
 @COMMON
 @given(seed=st.integers(0, 2**32 - 1), op=st.integers(0, 3), single=st.booleans())
+@example(seed=7493, op=2, single=True)  # no window meets the map
 def test_windows_equal_their_twin(seed, op, single):
     """Zeros of both signs, NaN and a start above some numbers among them."""
     rng = np.random.default_rng(seed)

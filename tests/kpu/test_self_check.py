@@ -62,6 +62,14 @@ def test_the_sets_of_this_host_are_right(fresh):
         assert self_check.check(table.load(name))
 
 
+def test_one_layer_serves_set_after_set():
+    """What one set makes of a layer's parameters takes nothing away from the next one."""
+    p, x = self_check.layer(*self_check.CASES[1], seed=1)
+    want = self_check.plain(p, x)
+    for name in 2 * [*table.available()]:
+        assert np.array_equal(table.load(name).prepare(p).run(x), want), name
+
+
 def test_a_wrong_set_is_told_once_and_passed_over(fresh, monkeypatch, capsys):
     monkeypatch.setattr(table, "_module", lambda name: Wrong if name == "vnni" else portable)
     assert table.default() is portable

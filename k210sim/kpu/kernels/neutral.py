@@ -166,9 +166,9 @@ def greatest(x, g, init, low, high, out):
     wide, tall = columns + g[7] - 1, rows + g[6] - 1
     line, other = np.empty(height * wide, np.float32), np.empty(height * wide, np.float32)
     band, more = np.empty(tall * columns, np.float32), np.empty(tall * columns, np.float32)
-    # Of the map what any window reaches.
-    x0, x1 = max(np.int64(0), -g[1]), min(width, wide - g[1])
-    y0, y1 = max(np.int64(0), -g[0]), min(height, tall - g[0])
+    # Of the map what any window reaches, which may be nothing: no end before its start.
+    x0, y0 = max(np.int64(0), -g[1]), max(np.int64(0), -g[0])
+    x1, y1 = max(x0, min(width, wide - g[1])), max(y0, min(height, tall - g[0]))
     for c in range(out.shape[0]):
         line[:] = init
         for y in range(y0, y1):
