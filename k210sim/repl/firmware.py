@@ -21,6 +21,7 @@ from k210sim.repl.boot import Boot
 from k210sim.repl.interpreter import Interpreter, Outcome, SystemReset
 from k210sim.repl.modes import STDIN, Repl
 from k210sim.repl.port_thread import PortThread
+from k210sim.repl.readline import CTRL_C
 from k210sim.serialport.uart import PortClosed, UartPort
 
 STACK_BYTES = 256 << 20  # virtual; the guest's own recursion is limited by the runtime
@@ -160,7 +161,7 @@ class Firmware(PortThread):
     def interrupt(self) -> None:
         """Ctrl-C at a running program; without one nothing happens."""
         if self.port.running:
-            self.port.host_send(b"\x03")
+            self.port.host_send(bytes([CTRL_C]))
 
     def soft_reset(self) -> None:
         """Ctrl-D at the prompt, without typing it. A running program is interrupted first."""
@@ -208,10 +209,13 @@ class Firmware(PortThread):
         """
         started = threading.Event()
         expired = threading.Event()
+        interrupts = 0
 
         def job() -> ProgramResult:
             with self._turn:
                 started.set()
+            # One that came as the program before ended would stop this one.
+            self.port.take_back(CTRL_C, interrupts)
             capture = _Capture(on_output)
             self.port.attach(capture)
             before = self.clock.now_ns
@@ -233,6 +237,7 @@ class Firmware(PortThread):
         while not (started.wait(0.05) or future.done()):
             with self._turn:
                 if self._booted and not (started.is_set() or self.at_prompt):
+                    interrupts += 1
                     self.interrupt()
             if patience.over and future.cancel():
                 raise TimeoutExpired("the running program did not give way to the one to execute")

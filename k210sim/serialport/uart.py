@@ -119,6 +119,15 @@ class UartPort:
         if interrupted and self.on_interrupt:
             self.on_interrupt()
 
+    def take_back(self, byte: int, most: int) -> None:
+        """A host end takes back up to `most` bytes of this value that nobody has read yet."""
+        with self._change:
+            for _ in range(most):
+                at = self._wire.find(byte)
+                if at < 0:
+                    break
+                del self._wire[at]
+
     @property
     def pending(self) -> bool:
         """Whether bytes from the host are on their way."""

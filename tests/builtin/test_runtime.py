@@ -95,6 +95,26 @@ def test_typing_before_the_board_is_on_is_heard():
         board.expect(rb"OK/flash\r\n\x04\x04>")
 
 
+def test_a_main_py_that_ends_as_it_is_interrupted_leaves_the_program_alone(board, monkeypatch):
+    board.exec("f = open('/flash/main.py', 'w')\n"
+               "f.write('try:\\n while True: pass\\nexcept: pass'); f.close()")  # fmt: skip
+    board.reset()
+    send, sent = board.port.host_send, []
+
+    def late(data: bytes) -> None:
+        """The first ends main.py, a second comes when nobody runs any more."""
+        send(data)
+        while data == b"\x03" and not sent and board.port.running:
+            time.sleep(0.001)
+        if data == b"\x03" and not sent:
+            sent.append(data)
+            send(data)
+
+    monkeypatch.setattr(board.port, "host_send", late)
+    assert board.exec("print('alive')").stdout == "alive\n"
+    assert sent
+
+
 def test_a_main_py_for_ever_gives_way_to_exec(board):
     board.exec("f = open('/flash/main.py', 'w'); f.write('while True: pass'); f.close()")
     board.reset()
