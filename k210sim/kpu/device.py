@@ -27,6 +27,7 @@ from collections.abc import Callable
 
 import numpy as np
 
+from k210sim import compiling
 from k210sim.clock import Alarm
 from k210sim.errors import DeviceError, KmodelError, NotSimulated
 from k210sim.kpu import ai_ram
@@ -306,6 +307,7 @@ class Kpu:
         """The prepared kernel for a layer; the same layer with the same tables is kept."""
         import zlib
 
+        compiling.announce()  # a fresh installation compiles here: not without a word
         from k210sim.kpu.conv_params import ConvParams
         from k210sim.kpu.kernels import table
 

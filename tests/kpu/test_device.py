@@ -181,6 +181,16 @@ def test_registers_at_power_on_and_what_can_be_written(bench):
         kpu.read(dev.FIFO_DATA_OUT, 4)
 
 
+def test_a_first_layer_does_not_compile_without_a_word(bench, monkeypatch):
+    told = []
+    monkeypatch.setattr(dev.compiling, "announce", lambda: told.append(True))
+    regs = bench.machine.parameters(layer())
+    for word in regs.words:
+        bench.kpu.write(dev.LAYER_ARGUMENT_FIFO, word)
+    bench.clock.advance_ns(bench.clock.next_alarm_ns() or 1)
+    assert told
+
+
 def test_a_layer_takes_its_time_and_interrupts_once(bench):
     item = layer()
     regs = bench.machine.parameters(item)
