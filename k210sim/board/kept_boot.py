@@ -24,7 +24,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from k210sim import kernel_cache
+from k210sim import kept_files, kernel_cache
 from k210sim.errors import HostError
 
 if TYPE_CHECKING:
@@ -34,8 +34,7 @@ if TYPE_CHECKING:
 log = logging.getLogger("k210sim.board")
 
 ENVIRONMENT = "K210SIM_BOOT_CACHE"
-MAGIC = b"k210boot"
-HEAD = len(MAGIC) + 32  # then zlib's bytes, whose SHA-256 is behind MAGIC
+MAGIC = b"k210boot"  # of kept_files.py; what follows is packed by zlib
 MOST_BYTES, MOST_FILES = 64 << 20, 200
 MOST_OF_ONE = 32 << 20  # unpacked
 STAMP = "sources.json"
@@ -99,16 +98,10 @@ class KeptBoot:
         import zlib
 
         try:
-            data = self.path.read_bytes()
-            packed = memoryview(data)[HEAD:]
-            if data[:HEAD] != MAGIC + hashlib.sha256(packed).digest():
-                raise ValueError("damaged")
-            unpacker = zlib.decompressobj()
-            state = _values().unpack(unpacker.decompress(packed, MOST_OF_ONE))
-            os.utime(self.path)  # used again: the oldest go first
-            return state
-        except FileNotFoundError:
-            return None
+            packed = kept_files.read(self.path, MAGIC, MOST_BYTES)
+            if packed is None:
+                return None
+            return _values().unpack(zlib.decompressobj().decompress(packed, MOST_OF_ONE))
         except (OSError, ValueError, zlib.error) as error:
             log.warning("the kept boot %s is not used: %s", self.path, error)
             return None
@@ -126,7 +119,7 @@ class KeptBoot:
             else:
                 self._write(engine_state, now[0] - self._flash_before[0])
                 seen.unlink(missing_ok=True)
-            _trim(self.path.parent)
+            kept_files.trim(self.path.parent, MOST_BYTES, MOST_FILES)
 
     def _write(self, engine_state: dict, flash_read: int) -> None:
         hardware = self._hardware
@@ -147,10 +140,7 @@ class KeptBoot:
             return
         import zlib
 
-        packed = zlib.compress(body, 1)
-        temporary = self.path.with_suffix(f".{os.getpid()}")
-        temporary.write_bytes(MAGIC + hashlib.sha256(packed).digest() + packed)
-        os.replace(temporary, self.path)
+        kept_files.write(self.path, MAGIC, zlib.compress(body, 1))
 
     def restore(self, state: dict, load_engine: Callable[[dict], None]) -> None:
         """Put everything back. Raises HostError, and deletes the file, for one that another hand
@@ -200,9 +190,3 @@ def _values():
 
 def _state(part: Any) -> Any:
     return part.save_state() if hasattr(part, "save_state") else part.state()
-
-
-def _trim(place: Path) -> None:
-    from k210sim.riscv import jit_cache
-
-    jit_cache.trim(place, MOST_BYTES, MOST_FILES)

@@ -14,12 +14,11 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import os
 import sys
 from pathlib import Path
 from typing import NamedTuple
 
-from k210sim import riscv
+from k210sim import kept_files, riscv
 from k210sim.riscv.jit_native import Native
 
 ERROR = -1
@@ -109,25 +108,15 @@ define i64 @{PREFIX}{name}({values}) {{
 
 def read(place: Path, name: str) -> bytes | None:
     """The object of that name, None when there is none or it is damaged."""
-    with contextlib.suppress(OSError):
-        path = _path(place, name)
-        if path.stat().st_size <= MOST_BYTES:
-            data = path.read_bytes()
-            head, code = data[: len(MAGIC) + 32], data[len(MAGIC) + 32 :]
-            if head == MAGIC + hashlib.sha256(code).digest():
-                os.utime(path)  # used again: the oldest go first, see jit_cache.trim
-                return code
+    with contextlib.suppress(OSError, ValueError):
+        return kept_files.read(_path(place, name), MAGIC, MOST_BYTES)
     return None
 
 
 def write(place: Path, name: str, code: bytes) -> None:
     """Keep an object; no error of the file system leaves here."""
     with contextlib.suppress(OSError):
-        path = _path(place, name)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = path.with_suffix(f".{os.getpid()}")
-        temporary.write_bytes(MAGIC + hashlib.sha256(code).digest() + code)
-        os.replace(temporary, path)
+        kept_files.write(_path(place, name), MAGIC, code)
 
 
 def _path(place: Path, name: str) -> Path:

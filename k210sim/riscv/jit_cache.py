@@ -18,6 +18,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from k210sim import kept_files
 from k210sim.riscv.jit_region import Block, Region
 
 ENVIRONMENT = "K210SIM_JIT_CACHE"
@@ -118,23 +119,7 @@ class File:
                     file.write(pack(record))  # in one call, so that records do not mix
 
 
-def trim(
-    place: Path | None, most_bytes: int | None = None, most_files: int | None = None
-) -> None:
-    """Delete the files not used for longest while all are too large, or too many, together.
-
-    None : MOST_BYTES, MOST_FILES
-    """
-    if place is None:
-        return
-    most_bytes = MOST_BYTES if most_bytes is None else most_bytes
-    most_files = MOST_FILES if most_files is None else most_files
-    with contextlib.suppress(OSError):
-        found = [(path.stat(), path) for path in place.rglob("*") if path.is_file()]
-        total, number = sum(status.st_size for status, _ in found), len(found)
-        for status, path in sorted(found, key=lambda pair: pair[0].st_mtime):
-            if total <= most_bytes and number <= most_files:
-                break
-            path.unlink(missing_ok=True)
-            total -= status.st_size
-            number -= 1
+def trim(place: Path | None) -> None:
+    """Delete the files not used for longest while there is too much; see kept_files.trim."""
+    if place is not None:
+        kept_files.trim(place, MOST_BYTES, MOST_FILES)
