@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from numba import cfunc
 
-from k210sim.kpu.kernels import chain, maps, team_code
-from k210sim.kpu.kernels.atomic import copy, numbers
+from k210sim.kpu.kernels import chain, maps, rows, team_code
+from k210sim.kpu.kernels.atomic import numbers
 
 ROWS, CHANNELS, HEIGHT, WIDTH, PLACE, DOWN, RECORD_WORDS = range(7)
 RECORD, PER_PIECE = 2, 3  # words of a step, behind its function and number of pieces
@@ -22,11 +22,10 @@ def part(job, step, piece, member):
     for c in range(first, min(first + s[PER_PIECE], r[CHANNELS])):
         at = j[team_code.SOURCE] + maps.byte_of(place, c)
         row = r[ROWS] + c * r[HEIGHT] * width
-        for i in range(r[HEIGHT]):
-            if r[DOWN] != 0:
-                copy(row + i * width, at + i * place[4], width)
-            else:
-                copy(at + i * place[4], row + i * width, width)
+        if r[DOWN] != 0:
+            rows.copy_rows(row, width, at, place[4], r[HEIGHT], width)
+        else:
+            rows.copy_rows(at, place[4], row, width, r[HEIGHT], width)
     return 1
 
 
