@@ -8,7 +8,7 @@ import numpy as np
 
 from k210sim.kpu import ai_ram, node_ops
 from k210sim.kpu.kmodel import nodes as nd
-from k210sim.kpu.node_parts import NodePart, address, apart, bits, filled, moved
+from k210sim.kpu.node_parts import NodePart, address, apart, array_part, bits, filled, moved, one
 from k210sim.kpu.placed import PlacedPart, PlacedTransfer
 
 F32, U8 = np.float32, np.uint8
@@ -24,19 +24,11 @@ def _view(net, where, shape, dtype):
     return view.reshape(shape) if view.flags.aligned else None
 
 
-def _part(kind, target, source, *more, others=(), keep=()) -> list[NodePart] | None:
-    """A part of graph_code.nodes, if all arrays are there and the target is apart from the others.
-    """
+def _part(*record, **more) -> list[NodePart] | None:
+    """A part of graph_code.nodes, see array_part."""
     from k210sim.kpu.kernels import graph_code
 
-    if target is None or source is None or not apart(target, source, *others):
-        return None
-    record = [kind, address(target), address(source), *more]
-    return [NodePart(graph_code.nodes.address, record, target.nbytes + source.nbytes, keep)]
-
-
-def _one(part: NodePart | None) -> list[NodePart] | None:
-    return None if part is None else [part]
+    return array_part(graph_code.nodes.address, *record, **more)
 
 
 def dequantize(n, net):
@@ -77,10 +69,10 @@ def quantized_binary(n, net):
             operand = every
         operands.append(operand)
     a, b = operands
-    one = _part(graph_code.QUANTIZED_BINARY, target, a, a.size, address(b), address(left),
+    last = _part(graph_code.QUANTIZED_BINARY, target, a, a.size, address(b), address(left),
                 address(right), n.op, n.out_mul, n.out_shift, n.out_offset,
                 keep=(left, right, a, b))
-    return None if None in parts else parts + one
+    return None if None in parts else parts + last
 
 
 def _fit(n) -> bool:
@@ -200,7 +192,7 @@ def reduce_window2d(n, net):
 def memory_copy(n, net):
     count = n.src.size // 4 * 4
     source, target = _view(net, n.src, (count,), U8), _view(net, n.dst, (count,), U8)
-    return None if source is None or target is None else _one(moved(target, source))
+    return None if source is None or target is None else one(moved(target, source))
 
 
 def resize_image(n, net):
@@ -229,7 +221,7 @@ def transpose(n, net):
         return None
     source = source.transpose(n.perm)
     target = _view(net, n.dst, source.shape, dtype)
-    return None if target is None else _one(moved(target, source))
+    return None if target is None else one(moved(target, source))
 
 
 def table_lookup1d(n, net):

@@ -10,7 +10,7 @@ import numpy as np
 from k210sim.kpu import ai_ram
 from k210sim.kpu.cpu_layers import MAX_ELEMENTS
 from k210sim.kpu.kmodel import layers as kl
-from k210sim.kpu.node_parts import NodePart, address, apart, bits, moved
+from k210sim.kpu.node_parts import NodePart, address, apart, array_part, bits, moved, one
 from k210sim.kpu.placed import PlacedTransfer
 
 
@@ -21,17 +21,12 @@ def _floats(net, at, count, field):
 
 
 def _part(kind, target, source, count, *more, keep=()) -> list[NodePart] | None:
-    """A part of node_code.layers, if both are there and apart."""
+    """A part of node_code.layers, see array_part; None where there is nothing to do."""
     from k210sim.kpu.kernels import node_code
 
-    if source is None or target is None or not count or not apart(target, source):
+    if not count:
         return None
-    record = [kind, address(target), address(source), count, *more]
-    return [NodePart(node_code.layers.address, record, target.nbytes + source.nbytes, keep)]
-
-
-def _one(part: NodePart | None) -> list[NodePart] | None:
-    return None if part is None else [part]
+    return array_part(node_code.layers.address, kind, target, source, count, *more, keep=keep)
 
 
 def dequantize(b, net):
@@ -117,7 +112,7 @@ def flatten(b, net):
     if source is None or target is None:
         return None
     source = source.reshape(shape).transpose(1, 2, 0)
-    return _one(moved(target.reshape(source.shape), source))
+    return one(moved(target.reshape(source.shape), source))
 
 
 def concat(b, net):
@@ -156,7 +151,7 @@ def add_padding(b, net):
 
 
 def remove_padding(b, net):
-    return _one(moved(net.main.u8(b.dst, b.channels, "dst"),
+    return one(moved(net.main.u8(b.dst, b.channels, "dst"),
                       net.main.u8(b.src, 16 * b.channels, "src")[::16]))
 
 

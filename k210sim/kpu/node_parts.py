@@ -51,6 +51,21 @@ def apart(target, *sources) -> bool:
     return target.flags.writeable and not any(np.may_share_memory(target, s) for s in sources)
 
 
+def one(part: NodePart | None) -> list[NodePart] | None:
+    """A list of the part, or None."""
+    return None if part is None else [part]
+
+
+def array_part(function: int, kind: int, target, source, *more, others=(),
+               keep=()) -> list[NodePart] | None:
+    """A part whose record is its kind, two arrays' addresses, and `more`; None unless both are
+    there and the target is apart from the source and the others."""
+    if target is None or source is None or not apart(target, source, *others):
+        return None
+    record = [kind, address(target), address(source), *more]
+    return [NodePart(function, record, target.nbytes + source.nbytes, keep)]
+
+
 def moved(target: np.ndarray, source: np.ndarray) -> NodePart | None:
     """Copies a view to another of its shape and type, whose bytes lie apart."""
     from k210sim.kpu.kernels import node_code

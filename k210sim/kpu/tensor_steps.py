@@ -14,7 +14,7 @@ import numpy as np
 
 from k210sim.kpu import ai_ram, tensor_ops
 from k210sim.kpu.kmodel import v5
-from k210sim.kpu.node_parts import NodePart, address, apart, bits, filled, moved
+from k210sim.kpu.node_parts import address, apart, array_part, bits, filled, moved, one
 from k210sim.kpu.placed import PlacedTransfer
 from k210sim.kpu.tensor_ops import BINARY, F32, FLOAT
 from k210sim.kpu.tensor_views import MAX_ELEMENTS
@@ -37,8 +37,8 @@ def _in_and_out(m, o):
             m.view(out_at, o.get("dt_out", o["dt"]), shape, o["out_strides"]))
 
 
-class Move:
-    """COPY, SLICE, TRANSPOSE: from view to view."""
+class OneToOne:
+    """A step from one view to another."""
 
     __slots__ = ("source", "target")
 
@@ -53,12 +53,17 @@ class Move:
     def writes(self):
         return [self.target]
 
+
+class Move(OneToOne):
+    """COPY, SLICE, TRANSPOSE: from view to view."""
+
+    __slots__ = ()
+
     def run(self, machine) -> None:
         self.target[...] = self.source
 
     def parts(self):
-        part = moved(self.target, self.source)
-        return None if part is None else [part]
+        return one(moved(self.target, self.source))
 
 
 def copy(m, o):
@@ -88,21 +93,14 @@ def slice_(m, o):
     return Move(source, target) if apart(target, source) else None
 
 
-class Pad:
+class Pad(OneToOne):
     """PAD by a constant: `inside` is where in the target the source lies."""
 
-    __slots__ = ("source", "target", "inside", "value")
+    __slots__ = ("inside", "value")
 
     def __init__(self, source, target, inside, value):
-        self.source, self.target, self.inside, self.value = source, target, inside, value
-
-    @property
-    def reads(self):
-        return [self.source]
-
-    @property
-    def writes(self):
-        return [self.target]
+        super().__init__(source, target)
+        self.inside, self.value = inside, value
 
     def run(self, machine) -> None:
         self.target[...] = self.value
@@ -131,30 +129,21 @@ def pad(m, o):
     return Pad(source, target, inside, np.array(value).astype(source.dtype))
 
 
-class Node:
+class Node(OneToOne):
     """A function that always is a part: graph_code's `kind`, with more words for its record behind
     the addresses of target and source. keep: arrays whose addresses these are."""
 
-    __slots__ = ("kind", "source", "target", "more", "keep")
+    __slots__ = ("kind", "more", "keep")
 
     def __init__(self, kind, source, target, more, keep=()):
-        self.kind, self.source, self.target = kind, source, target
-        self.more, self.keep = more, keep
-
-    @property
-    def reads(self):
-        return [self.source]
-
-    @property
-    def writes(self):
-        return [self.target]
+        super().__init__(source, target)
+        self.kind, self.more, self.keep = kind, more, keep
 
     def parts(self):
         from k210sim.kpu.kernels import graph_code
 
-        record = [self.kind, address(self.target), address(self.source), *self.more]
-        return [NodePart(graph_code.nodes.address, record, self.target.nbytes + self.source.nbytes,
-                       self.keep)]
+        return array_part(graph_code.nodes.address, self.kind, self.target, self.source, *self.more,
+                          keep=self.keep)
 
 
 class Quantize(Node):
