@@ -126,39 +126,22 @@ def _input(model):
 
 
 def _convs(model, x):
-    """(plan, ConvParams, activation rows, input) of every KPU layer, as a run meets them."""
-    net = model.net
-    net.run(x)
-    return _collect(net, x)
+    """(index, body, input) of every KPU layer, as a run meets them."""
+    net, layers = model.net, []
 
+    def note(index, body):
+        if net.kpu_plan(index) is not None:
+            source = net.ai_ram.read_map(body.regs.image_src_addr, body.regs.in_shape)
+            layers.append((index, body, source))
 
-def _collect(net, x):
-    layers = []
-    original = net._convolve
-
-    def spy(index, body):
-        source = net.ai_ram.read_map(body.regs.image_src_addr, body.regs.in_shape)
-        layers.append((index, body, source))
-        return original(index, body)
-
-    net._convolve = spy
-    try:
-        net.run(x, keep_layers=True)  # or layers nobody looks at run together
-    finally:
-        del net._convolve
+    net.run(x, keep_layers=True, before=note)
     return layers
-
-
-def plan_of(net, index):
-    """The prepared kernels of a layer that has run."""
-    placed = net._plans[index]
-    return (placed[0] if isinstance(placed, list) else placed).plan
 
 
 def conv_ms(model, x, repeats: int) -> float:
     """Milliseconds of the KPU layers alone: sums, batch norm, activation, pool."""
     layers = _convs(model, x)
-    plans = [(plan_of(model.net, index), source) for index, _, source in layers]
+    plans = [(model.net.kpu_plan(index), source) for index, _, source in layers]
     return best(lambda: [plan.run(source) for plan, source in plans], repeats) if plans else 0.0
 
 
@@ -177,6 +160,6 @@ def plain_ms(model, x) -> float:
         plain_kpu.layer(source, weights, p.depthwise, args, norm, np.ascontiguousarray(rows), out)
         total += ONE_THREAD() - started
         got = pool(out, p.pool, p.out_shape)
-        if not np.array_equal(got, plan_of(model.net, index).run(source)):
+        if not np.array_equal(got, model.net.kpu_plan(index).run(source)):
             raise AssertionError(f"layer {index}: plain loops and kernels differ")
     return total * 1e3

@@ -15,7 +15,7 @@ import tracemalloc
 import numpy as np
 
 from bench import dot_peak, int8_peer, kpu_threads
-from bench.kpu import _convs, _input, best, models, plain_ms, plan_of
+from bench.kpu import _convs, _input, best, models, plain_ms
 from k210sim.kpu.kernels import table, tiles, winograd
 from k210sim.kpu.kernels.dot_conv import DotConv
 from k210sim.kpu.warmup import warmup
@@ -48,7 +48,7 @@ def measure(options):
         macs = sum(layer.macs for layer in forecast.layers)
         if peak and macs * 1e-6 / peak * CHIP > forecast.total_ms:
             beyond.append(name)
-        layers = [(plan_of(model.net, i), body, s) for i, body, s in _convs(model, x)]
+        layers = [(model.net.kpu_plan(i), body, s) for i, body, s in _convs(model, x)]
         if not layers:
             continue
         one = best(lambda found=layers: [p.run(s) for p, _, s in found], repeats)

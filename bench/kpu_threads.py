@@ -56,13 +56,10 @@ def of_model(model_of, copies: Copies, rounds: int):
 
 def _calls(model):
     """The KPU layers of a V3 or V4 model that has run, as its runs call them."""
-    net, index, found = model.net, 0, []
-    while model.version < 5 and index < net.total_layers:
-        last, together = net._group(index)
-        for layer in together or net._placed(index) or ():
-            found.append(lambda threads, layer=layer: layer.run(net.ai_ram, threads))
-        index = last + 1
-    return found
+    net = model.net
+    if model.version == 5:
+        return []
+    return [lambda threads, call=call: call.run(net.ai_ram, threads) for call in net.kpu_calls()]
 
 
 def of_runs(pair, copies: Copies, rounds: int) -> tuple[float, float, float]:

@@ -142,6 +142,30 @@ def group(known: dict[int, tuple[int, list]], first: int, end: int, parts_of) ->
     return known[first]
 
 
+class KpuCalls:
+    """What the nets of kmodel V3 and V4 tell of how they run their KPU layers."""
+
+    def kpu_calls(self) -> list:
+        """All that runs of the net hand to compiled code, in its order: KPU layers and what runs
+        with them. Each has run(ai_ram, threads). CPU layers that run by themselves are not among
+        them. KmodelError for a layer that cannot be prepared."""
+        found, index = [], 0
+        while index < self.layer_count:
+            last, together = self._group(index)
+            found += together or self._kpu_layer(index)
+            index = last + 1
+        return found
+
+    def kpu_plan(self, index: int):
+        """The prepared kernel of KPU layer `index` (run(x), p, and more by its kind), None for
+        another layer. KmodelError as of kpu_calls."""
+        layers = self._kpu_layer(index)
+        return layers[0].plan if layers else None
+
+    def _kpu_layer(self, index) -> list[PlacedConv]:
+        return self._placed(index) if self._is_kpu(index) else []
+
+
 def call_helpers(groups: dict[int, tuple[int, list]], threads: int) -> None:
     """Wake the threads of the first chain among a net's groups, if it is near the beginning."""
     for index in range(SOON if threads > 1 else 0):

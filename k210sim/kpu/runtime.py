@@ -38,7 +38,7 @@ from k210sim.kpu.kmodel import layers as kl
 from k210sim.kpu.kmodel import v3
 from k210sim.kpu.kmodel.header import Refusal, describe_word, identify
 from k210sim.kpu.memory import MainMemory
-from k210sim.kpu.placed import PlacedConv, PlacedTransfer, call_helpers, group
+from k210sim.kpu.placed import KpuCalls, PlacedConv, PlacedTransfer, call_helpers, group
 
 # Sizes `set_layers` gives to output 0, by the last layer's type; conv and add_padding apart.
 OUTPUT_SIZES = {
@@ -91,7 +91,7 @@ class LayerResult:
     value: np.ndarray = field(repr=False)
 
 
-class Net:
+class Net(KpuCalls):
     """A loaded V3 model with its own main memory. See the module's docstring."""
 
     def __init__(self, model: v3.ModelV3, *, activation: str = "even", truncate: bool = False,
@@ -233,8 +233,9 @@ class Net:
 
     # -- running ------------------------------------------------------------------------------
 
-    def run(self, x: np.ndarray, keep_layers: bool = False) -> list[LayerResult]:
-        """Run the enabled layers on `x`; returns each layer's result if asked.
+    def run(self, x: np.ndarray, keep_layers: bool = False, before=None) -> list[LayerResult]:
+        """Run the enabled layers on `x`; returns each layer's result if asked. With keep_layers
+        every layer runs by itself, and before(index, body) is called before each.
 
         x: uint8, input_shape() elements; or float32 for a model whose first layer is fully
         connected. Raises Refusal 2008 if the first layer is neither, KmodelError for a wrong
@@ -247,6 +248,8 @@ class Net:
             for layer in together:
                 layer.run(self.ai_ram, self.threads)
             body = self.model.layers[index]
+            if before is not None and not together:
+                before(index, body)
             try:
                 value = None if together else self._execute(index, body)
             except Refusal:
@@ -327,6 +330,9 @@ class Net:
             ai_ram.check_map(body.regs.image_dst_addr, body.regs.out_shape)
             layer = self._plans[index] = PlacedConv(self._prepare(body), body.regs)
         return [layer]
+
+    def _is_kpu(self, index) -> bool:
+        return isinstance(self.model.layers[index], kl.Conv)
 
     def _wanted(self, index) -> bool:
         """Whether a KPU layer's output goes to main memory."""

@@ -24,13 +24,13 @@ from k210sim.kpu.kmodel import nodes as nd
 from k210sim.kpu.kmodel import v4
 from k210sim.kpu.kmodel.header import Refusal, describe_word, identify
 from k210sim.kpu.memory import MainMemory
-from k210sim.kpu.placed import PlacedConv, PlacedTransfer, call_helpers, group
+from k210sim.kpu.placed import KpuCalls, PlacedConv, PlacedTransfer, call_helpers, group
 from k210sim.kpu.runtime import LayerResult
 
 MAX_OUTPUTS = 16
 
 
-class NetV4:
+class NetV4(KpuCalls):
     """A loaded V4 model with its own main memory."""
 
     def __init__(self, model: v4.ModelV4, *, activation: str = "even", kernels: str | None = None,
@@ -170,8 +170,9 @@ class NetV4:
 
     # -- running ------------------------------------------------------------------------------
 
-    def run(self, x: np.ndarray, keep_layers: bool = False) -> list[LayerResult]:
-        """Run all nodes on input 0; returns every node's result if asked."""
+    def run(self, x: np.ndarray, keep_layers: bool = False, before=None) -> list[LayerResult]:
+        """Run all nodes on input 0; returns every node's result if asked. With keep_layers every
+        node runs by itself, and before(index, node) is called before each."""
         self._place_input(np.asarray(x))
         results, self._keep, index = [], keep_layers, -1
         while index + 1 < len(self.model.nodes):
@@ -179,6 +180,8 @@ class NetV4:
             for layer in together:
                 layer.run(self.ai_ram, self.threads)
             node = self.model.nodes[index]
+            if before is not None and not together:
+                before(index, node)
             try:
                 value = None if together else self._execute(index, node)
             except KmodelError as error:
@@ -256,6 +259,9 @@ class NetV4:
             layers = self._plans[index] = [PlacedConv(plan, node.regs, n)
                                            for n in range(node.batches)]
         return layers
+
+    def _is_kpu(self, index) -> bool:
+        return isinstance(self.model.nodes[index], nd.KpuConv2d)
 
     def _convolve(self, index, node):
         for layer in self._placed(index):
