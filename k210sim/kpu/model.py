@@ -18,7 +18,7 @@ from k210sim.kpu.kmodel.header import describe_word, identify, swap_words
 from k210sim.kpu.kmodel.nodes import KpuConv2d
 from k210sim.kpu.runtime import LayerResult, Net
 from k210sim.kpu.runtime_v4 import NetV4
-from k210sim.kpu.runtime_v5 import NetV5
+from k210sim.kpu.v5.runtime import NetV5
 
 KINDS = {"v3": (v3, Net), "v4": (v4, NetV4), "v5": (v5, NetV5)}
 
@@ -42,7 +42,7 @@ class KModel:
     """
 
     def __init__(self, data: bytes, *, path=None, **options):
-        """options: those of `runtime.Net`, `runtime_v4.NetV4` or `runtime_v5.NetV5`, e.g.
+        """options: those of `runtime.Net`, `runtime_v4.NetV4` or `v5.runtime.NetV5`, e.g.
         activation="up", kernels="portable", threads=2."""
         data = bytes(data)
         kind = identify(data)

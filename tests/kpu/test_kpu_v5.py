@@ -16,7 +16,7 @@ from k210sim.kpu.kernels import table
 from k210sim.kpu.kmodel import stackvm, v5
 from k210sim.kpu.kmodel.header import Refusal
 from k210sim.kpu.report import ModelFile
-from k210sim.kpu.runtime_v5 import NetV5
+from k210sim.kpu.v5.runtime import NetV5
 
 F = np.float32
 V5 = ("mini_mbnet96_v5", "yolox_nano_224_v5")

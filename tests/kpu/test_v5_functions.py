@@ -45,11 +45,11 @@ def test_functions_equal_the_vendors_simulator(name):
 
 
 def test_every_function_with_fields_is_executed():
-    from k210sim.kpu import tensor_table
+    from k210sim.kpu.v5 import table
 
     empty = {"CLAMP", "CONV2D_TRANSPOSE", "LOGISTIC", "TAKE"}
     names = {row[0] for rows in stackvm.TABLES for row in rows}
-    assert names - set(tensor_table.EXECUTED) - {"CALL"} == empty
+    assert names - set(table.EXECUTED) - {"CALL"} == empty
 
 
 def test_recurrent_and_normalising_functions_equal_their_formulas():
@@ -78,7 +78,7 @@ def test_recurrent_and_normalising_functions_equal_their_formulas():
 
 def test_random_numbers_follow_their_published_generator():
     """The ten thousandth number of minstd_rand0 is 1043618065 (ISO C++, from seed 1)."""
-    from k210sim.kpu.tensor_sums import random_numbers
+    from k210sim.kpu.v5.sums import random_numbers
 
     assert random_numbers(1.0, 10000)[-1] == F(1043618064) / F(2**31)
     values = [KModel.from_bytes(CASES[f"random_{kind}"][0]).run(np.zeros(1, F))[0]

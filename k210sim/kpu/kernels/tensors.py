@@ -1,4 +1,4 @@
-"""Loops behind tensor functions of kmodel V5 over flat arrays (tensor_plans.py)."""
+"""Loops behind tensor functions of kmodel V5 over flat arrays (kpu/v5/plans.py)."""
 
 import numpy as np
 from numba import njit

@@ -1,7 +1,7 @@
 """Runs kmodel V5 on the host. No MaixPy v1 firmware does: on the device it is error 2002.
 
 The entry function is byte code of a stack machine (`kmodel/stackvm.py`); its tensor functions work
-on the module's memories (`tensor_ops.py`), and its CALLs run functions of the k210 module: uploads
+on the module's memories (`ops.py`), and its CALLs run functions of the k210 module: uploads
 into the AI RAM, KPU layers, downloads. Everything a file names is checked against its memory.
 """
 
@@ -19,11 +19,11 @@ from k210sim.kpu.kernels.tiles import check_threads
 from k210sim.kpu.kmodel import stackvm, v5
 from k210sim.kpu.placed import PlacedConv
 from k210sim.kpu.runtime import LayerResult
-from k210sim.kpu.stack_machine import TensorMachine
-from k210sim.kpu.tensor_views import MAX_ELEMENTS, strided, tensor_at
+from k210sim.kpu.v5.stack_machine import TensorMachine
+from k210sim.kpu.v5.views import MAX_ELEMENTS, strided, tensor_at
 
 if TYPE_CHECKING:
-    from k210sim.kpu.tensor_plans import Plan
+    from k210sim.kpu.v5.plans import Plan
 
 MAX_POOL = 32 << 20
 
@@ -200,7 +200,7 @@ class NetV5:
 
     def _record(self, number, function, raw):
         """Run the byte code, and keep what later runs can do without it."""
-        from k210sim.kpu.tensor_plans import Plan, Recorder
+        from k210sim.kpu.v5.plans import Plan, Recorder
 
         recorder = Recorder(self, number, function, [raw], self._outputs)
         recorder.run()

@@ -1,4 +1,4 @@
-"""Repeated runs of kmodel V5: the steps of tensor_plans.py against the byte code itself, and their
+"""Repeated runs of kmodel V5: the steps of v5/plans.py against the byte code itself, and their
 loops against plain Python."""
 
 import math
@@ -11,12 +11,14 @@ from hypothesis import strategies as st
 from v5_cases import CASES
 
 from k210sim.errors import KmodelError
-from k210sim.kpu import KModel, ai_ram, tensor_plans, tensor_steps
+from k210sim.kpu import KModel, ai_ram
 from k210sim.kpu.kernels import chain, team, tensors
 from k210sim.kpu.placed import PlacedTransfer, joined
+from k210sim.kpu.v5 import plans
+from k210sim.kpu.v5.steps import Binary, Move
 
 F = np.float32
-described = tensor_plans.described
+described = plans.described
 SCALAR = ("memory",)  # these use more of the stack machine
 COMMON = settings(deadline=None, max_examples=30)
 
@@ -25,7 +27,7 @@ def twice(data, x):
     """The steps of a recorded run; outputs by them are checked against the byte code's."""
     model, made = KModel.from_bytes(data), []
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(tensor_plans, "described", lambda *args: made.append(
+        patch.setattr(plans, "described", lambda *args: made.append(
             described(*args)) or made[-1])
         model.run(x)
     want = model.run(x, layers=True).outputs
@@ -50,8 +52,8 @@ def test_steps_of_a_whole_network():
     x = np.random.default_rng(1).random((3, 12, 20), dtype=F)
     steps = twice(data, x)
     assert [type(step).__name__ for step in steps] == ["Quantize", "Call", "Dequantize", "Step"]
-    plans = [type(layer.plan).__name__ for layer in steps[1].layers]
-    assert plans[0] == plans[2] == "Transfer" and len(plans) == 3
+    kinds = [type(layer.plan).__name__ for layer in steps[1].layers]
+    assert kinds[0] == kinds[2] == "Transfer" and len(kinds) == 3
 
 
 def code_of(build, in_shape, out_shape, rdata=b""):
@@ -77,7 +79,7 @@ def test_moves_are_views_where_source_and_target_are_apart():
                ends=(1, 2, 3, 9), steps=(1, 1, 2, 2))
 
     (step,) = twice(code_of(build, x.shape, (1, 2, 2, 2)), x)
-    assert isinstance(step, tensor_steps.Move)
+    assert isinstance(step, Move)
 
     def shifted(code):
         tensor(code, "COPY", [(0, 0), (0, 4)], (1, 23))
@@ -146,7 +148,7 @@ def test_binary_steps_limit_and_broadcast():
             strict=True)))
 
     (step,) = twice(code_of(build, x.shape, x.shape, F(2).tobytes()), x)
-    assert isinstance(step, tensor_steps.Binary) and step.limits == (-4, 3)
+    assert isinstance(step, Binary) and step.limits == (-4, 3)
 
 
 def test_an_error_in_a_repeated_run_tells_the_place():

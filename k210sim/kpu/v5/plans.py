@@ -3,7 +3,7 @@
 Code without jumps and scalar memory accesses does the same at every run but for the values in its
 tensors. Its first run goes through `Recorder`, with every check. What it notes becomes steps: the
 tensor function itself with the operands of that time (`Step`), or where views of the memories do
-the same faster, one of tensor_steps.py. Of these most are parts of a chain (kernels/chain.py), with
+the same faster, one of steps.py. Of these most are parts of a chain (kernels/chain.py), with
 the KPU layers, so a network is a few calls of compiled code.
 """
 
@@ -12,10 +12,9 @@ from __future__ import annotations
 import numpy as np
 
 from k210sim.errors import KmodelError
-from k210sim.kpu import tensor_steps
 from k210sim.kpu.placed import joined
-from k210sim.kpu.stack_machine import TensorMachine
-from k210sim.kpu.tensor_steps import Dequantize, Quantize, Requantize
+from k210sim.kpu.v5.stack_machine import TensorMachine
+from k210sim.kpu.v5.steps import MAKERS, Dequantize, Quantize, Requantize
 
 STRAIGHT = ("LDC_I4", "LDC_R4", "LDC_I4_0", "LDC_I4_1", "LDNULL", "LEA_BUFFER", "STSHAPE",
             "STPADDINGS", "DUP", "POP", "NOP", "RET")
@@ -115,7 +114,7 @@ def described(machine, steps: list[Step]) -> list:
     """The steps, where possible by views, floats that are only bytes again left out."""
     found = []
     for step in steps:
-        make, faster = tensor_steps.MAKERS.get(step.name), None
+        make, faster = MAKERS.get(step.name), None
         if make is not None:
             step.give(machine)
             faster = make(machine, step.o)

@@ -1,4 +1,4 @@
-"""Tensor functions of kmodel V5 as steps on views of the memories (tensor_plans.py).
+"""Tensor functions of kmodel V5 as steps on views of the memories (plans.py).
 
 A maker gets a machine with the operands on its stack and the function's fields, and returns a step,
 or None for what is left to the function itself. Steps tell what they read and write, do their work
@@ -12,12 +12,13 @@ import math
 
 import numpy as np
 
-from k210sim.kpu import ai_ram, tensor_ops
+from k210sim.kpu import ai_ram
 from k210sim.kpu.kmodel import v5
 from k210sim.kpu.node_parts import address, apart, array_part, bits, filled, moved, one
 from k210sim.kpu.placed import PlacedTransfer
-from k210sim.kpu.tensor_ops import BINARY, F32, FLOAT
-from k210sim.kpu.tensor_views import MAX_ELEMENTS
+from k210sim.kpu.v5 import ops
+from k210sim.kpu.v5.ops import BINARY, F32, FLOAT
+from k210sim.kpu.v5.views import MAX_ELEMENTS
 
 IEEE = 6  # the first of BINARY: add, subtract, multiply, divide, minimum, maximum
 
@@ -268,7 +269,7 @@ def reduce_window2d(m, o):
     from k210sim.kpu.kernels import graph_code
 
     shape = m.shape(o["shape"])
-    g, (h, w) = tensor_ops.windows(m, o, shape, (o["filter_h"], o["filter_w"]))
+    g, (h, w) = ops.windows(m, o, shape, (o["filter_h"], o["filter_w"]))
     out_at, start, in_at = m.pop_address(), m.pop(), m.pop_address()
     source = _row(m.view(in_at, FLOAT, shape, o["in_strides"]))
     target = _row(m.view(out_at, FLOAT, (*shape[:2], h, w), o["out_strides"]))
@@ -292,7 +293,7 @@ def resize_image(m, o):
     if (source is None or target is None or source.itemsize not in (1, 4)
             or not apart(target, source)):
         return None
-    rows, columns = (tensor_ops.nearest_picks(size, out, o)
+    rows, columns = (ops.nearest_picks(size, out, o)
                      for size, out in zip(shape[2:], (out_h, out_w), strict=True))
     return Node(graph_code.NEAREST, source, target,
                 [shape[0] * shape[1], *shape[2:], out_h, out_w, address(rows), address(columns),

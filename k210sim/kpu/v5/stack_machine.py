@@ -15,7 +15,7 @@ import numpy as np
 from k210sim.errors import KmodelError
 from k210sim.kpu.kmodel import stackvm, v5
 from k210sim.kpu.runtime import LayerResult
-from k210sim.kpu.tensor_views import MAX_ELEMENTS, Buffer, strided, tensor_at
+from k210sim.kpu.v5.views import MAX_ELEMENTS, Buffer, strided, tensor_at
 
 MAX_INSTRUCTIONS = 1 << 20
 MAX_DEPTH = 4096
@@ -73,7 +73,7 @@ class TensorMachine:
         self.net, self.module, self.results = net, module, results
         self.release = net.releases[module]
         self.release_name = stackvm.RELEASES[self.release]
-        if function is not None:  # else it only executes what it is given (tensor_plans.py)
+        if function is not None:  # else it only executes what it is given (plans.py)
             record = net.model.modules[module].functions[function]
             self.program = net.program(module, function)
             self.tensors = {v5.INPUT: (record.inputs, inputs), v5.OUTPUT: (record.outputs, outputs)}
@@ -329,12 +329,12 @@ class TensorMachine:
 
     def execute(self, name: str, o: dict) -> None:
         """A tensor function with its operands on the stack."""
-        from k210sim.kpu import tensor_table
+        from k210sim.kpu.v5 import table
 
         if name == "CALL":
             self._call(o)
             return
-        function = tensor_table.EXECUTED.get(name)
+        function = table.EXECUTED.get(name)
         if function is None:
             raise KmodelError(f"the tensor function {name} is not executed: no release gives it "
                               "fields", field="stackvm")

@@ -1,6 +1,6 @@
 """Tensor functions of kmodel V5 about places: blocks of space, regions of a map, boxes.
 
-As in tensor_ops.py, each takes the machine and the operands. "Packed" tensors have no strides.
+As in ops.py, each takes the machine and the operands. "Packed" tensors have no strides.
 Ref: nncase v1.9.0 src/kernels/cpu/reference (behaviour, not code).
 """
 
@@ -11,8 +11,8 @@ import math
 import numpy as np
 
 from k210sim.errors import KmodelError
-from k210sim.kpu.tensor_ops import FLOAT, float_only
-from k210sim.kpu.tensor_sums import running
+from k210sim.kpu.v5.ops import FLOAT, float_only
+from k210sim.kpu.v5.sums import running
 
 F32 = np.float32
 I64 = 3

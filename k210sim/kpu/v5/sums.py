@@ -1,6 +1,6 @@
 """Tensor functions of kmodel V5 that carry a value from element to element, and blocks of space.
 
-As in tensor_ops.py, each takes the machine and the operands. "Packed" tensors have no strides.
+As in ops.py, each takes the machine and the operands. "Packed" tensors have no strides.
 Ref: nncase v1.9.0 src/kernels/cpu/reference (behaviour, not code); the random numbers are those of
 libstdc++, which the vendor's PC and chip builds share: minstd_rand0, generate_canonical and the
 polar method.
@@ -13,7 +13,7 @@ import math
 import numpy as np
 
 from k210sim.errors import KmodelError
-from k210sim.kpu.tensor_ops import FLOAT, float_only
+from k210sim.kpu.v5.ops import FLOAT, float_only
 
 F32 = np.float32
 I32 = 2
