@@ -12,15 +12,16 @@ from __future__ import annotations
 import concurrent.futures
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
-# Package below k210sim -> what a person calls it, and about how long it takes.
+# Package below k210sim -> what a person calls it, and about how long it takes one processor.
 PARTS = {
     "micropython": ("the interpreter", 20), "heap": ("the interpreter", 20),
-    "kpu": ("the KPU's arithmetic", 40), "imaging": ("the image functions", 20),
+    "kpu": ("the KPU's arithmetic", 90), "imaging": ("the image functions", 20),
 }
 _listener = None
+_told: set[str] = set()
 
 
 class _Meter:
@@ -82,6 +83,30 @@ def to_stderr(text: str) -> None:
     print(f"k210sim: {text}", file=sys.stderr, flush=True)
 
 
+def _tell(name: str, seconds: int, report: Callable[[str], None]) -> None:
+    if name not in _told:
+        _told.add(name)
+        report(f"compiling {name} for this machine, once (about {seconds} s)")
+
+
+def ahead(part: str, modules: Iterable[str],
+          report: Callable[[str], None] = to_stderr) -> None:
+    """Have those of `modules` that no cache has compiled by several processes, where this one may
+    use several processors; told and not counted like any compilation.
+
+    part : of PARTS. modules : dotted names
+    """
+    from k210sim import compile_together
+
+    name, seconds = PARTS[part]
+    _meter.start()
+    try:
+        compile_together.compile_cold(modules, lambda files, processes: _tell(
+            name, seconds // min(files, processes), report))
+    finally:
+        _meter.end()
+
+
 def announce(report: Callable[[str], None] = to_stderr) -> None:
     """From now on in this process, `report` the first compilation of each part, once.
 
@@ -93,19 +118,14 @@ def announce(report: Callable[[str], None] = to_stderr) -> None:
     from numba.core import event
 
     class Teller(event.Listener):
-        def __init__(self):
-            self.told: set[str] = set()
-
         def on_start(self, event):
             _meter.start()
             dispatcher = (event.data or {}).get("dispatcher")
             module = getattr(getattr(dispatcher, "py_func", None), "__module__", "") or ""
             package, _, rest = module.partition(".")
             name, seconds = PARTS.get(rest.split(".")[0], ("a part of it", 10))
-            if package != "k210sim" or name in self.told:
-                return
-            self.told.add(name)
-            report(f"compiling {name} for this machine, once (about {seconds} s)")
+            if package == "k210sim":
+                _tell(name, seconds, report)
 
         def on_end(self, event):
             _meter.end()

@@ -10,7 +10,9 @@ from __future__ import annotations
 import importlib
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+
+from k210sim import compile_together
 
 FILES = (
     ("staircase", "activation"),
@@ -32,6 +34,7 @@ FILES = (
     ("transfer", "maps on their way"),
     ("region", "yolo2 boxes"),
 )
+NODES = {"neutral", "float_conv", "tensors", "graph_code"}  # only of V4 and V5
 # Kernel set -> its file of dot products, and what they are.
 DOT_FILES = {
     "vnni": ("dot512", "dot products with AVX-512 VNNI"),
@@ -54,6 +57,13 @@ def warmup(report: Callable[[str], None] | None = None) -> float:
     from numba.core import event
 
     started = time.perf_counter()
+
+    def begin(files: int, processes: int) -> None:
+        if report:
+            report(f"compiling KPU kernels for this machine, once: {files} files, "
+                   f"{processes} processes")
+
+    compile_together.compile_cold(_modules(name for name, _ in FILES), begin)
     teller = _teller(report)
     with event.install_listener("numba:compile", teller):
         # The table of sets imports kernels too, so it comes after the files it would compile.
@@ -88,13 +98,18 @@ def ready(version: int) -> None:
         from k210sim.kpu.kernels import table
 
         compiling.announce()
-        for name, _ in FILES:
-            if nodes or name not in ("neutral", "float_conv", "tensors", "graph_code"):
-                importlib.import_module(f"k210sim.kpu.kernels.{name}")
+        modules = _modules(name for name, _ in FILES if nodes or name not in NODES)
+        compiling.ahead("kpu", modules)
+        for module in modules:
+            importlib.import_module(module)
         dots = DOT_FILES.get(table.default().NAME)
         if dots is not None:
             importlib.import_module(f"k210sim.kpu.kernels.{dots[0]}")
         _done.add(nodes)
+
+
+def _modules(names: Iterable[str]) -> list[str]:
+    return [f"k210sim.kpu.kernels.{name}" for name in names]
 
 
 def _teller(report):
