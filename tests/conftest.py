@@ -3,6 +3,7 @@ tests that want them find them at $K210SIM_SHARED or ../shared and skip elsewher
 
 from __future__ import annotations
 
+import gc
 import os
 from pathlib import Path
 
@@ -19,3 +20,10 @@ def shared() -> Path:
     if not (SHARED / "models").is_dir():
         pytest.skip(f"no shared models and goldens at {SHARED} (set K210SIM_SHARED)")
     return SHARED
+
+
+def pytest_collection_finish(session):
+    """What the test files and the packages they import are made of stays until the end: garbage
+    collections, of which each reset of a board does one, need not go through it again and again."""
+    gc.collect()
+    gc.freeze()

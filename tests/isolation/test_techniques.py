@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import re
 import resource
 import threading
@@ -29,6 +30,8 @@ def board():
     with Board(flash_image=None) as made:
         # The picture and model code of the host is loaded before memory is looked at.
         made.exec("import image, KPU, ulab\nimage.Image(size=(8, 8)).copy()\nulab.zeros((2, 2))")
+        made.reset()
+        gc.freeze()  # and not looked through at each of the hundreds of resets
         yield made
 
 
