@@ -3,6 +3,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 
+unexport PYTHONDONTWRITEBYTECODE # each of the many processes would compile the sources again
 .DEFAULT_GOAL := help
 .PHONY: help run test test-tools setup lint bench clean
 

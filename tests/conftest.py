@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+import k210sim
+
 SHARED = Path(os.environ.get("K210SIM_SHARED", Path(__file__).resolve().parents[2] / "shared"))
 os.environ.setdefault("K210SIM_BOOT_CACHE", "")  # and each boots
 os.environ.setdefault("K210SIM_JIT_CACHE", "")  # no test leaves compiled code in the user's cache
@@ -20,6 +22,22 @@ def shared() -> Path:
     if not (SHARED / "models").is_dir():
         pytest.skip(f"no shared models and goldens at {SHARED} (set K210SIM_SHARED)")
     return SHARED
+
+
+def pytest_configure(config):
+    """Before several processes of tests start, each of which would compile everything on a fresh
+    installation, it is compiled once."""
+    if hasattr(config, "workerinput") or not getattr(config.option, "numprocesses", None):
+        return
+    from k210sim import compile_together
+    from k210sim.kpu import warmup
+
+    elsewhere = {file for file, _ in warmup.DOT_FILES.values()}  # for one kind of processor each
+    root = Path(k210sim.__file__).parent
+    compile_together.compile_cold(
+        ".".join(path.relative_to(root.parent).with_suffix("").parts)
+        for path in sorted(root.rglob("*.py"))
+        if path.stem not in elsewhere and compile_together.KEEPS.search(path.read_text()))
 
 
 def pytest_collection_finish(session):

@@ -25,7 +25,7 @@ def note(job, step, piece, member):
     s = numbers(step, team_code.STEP_WORDS)
     at = fetch_add(s[NOTES], 1)
     room = numbers(s[NOTES], 3 * at + 4)
-    room[3 * at + 1 :] = np.array([step, piece, member])
+    room[3 * at + 1], room[3 * at + 2], room[3 * at + 3] = step, piece, member
     total = 0
     for i in range(200):
         total += i * piece
