@@ -16,7 +16,7 @@ import numpy as np
 
 from bench import dot_peak, int8_peer, kpu_threads
 from bench.kpu import _convs, _input, best, models, plain_ms
-from k210sim.kpu.kernels import table, tiles, winograd
+from k210sim.kpu.kernels import chain, table, tiles, winograd
 from k210sim.kpu.kernels.dot_conv import DotConv
 from k210sim.kpu.warmup import warmup
 
@@ -142,23 +142,13 @@ def _deep(layers, repeats) -> tuple[float, float]:
             continue
         plan.run(source)  # fills the work arrays
         k, f = plan.kernels, plan.layout
-        rows = f.blocks * k.ROWS
-        x = tiles.scratch("words", (f.groups, f.pitch), np.int32)
-        acc = tiles.scratch("acc", (f.copies + 16, rows, f.positions), np.int32)
-        weights = plan.weights
-        if f.together:
-            count = -(-((f.band - 1) * int(f.frame[3]) + f.columns) // k.STEP) * k.STEP
-            made = np.empty((f.blocks, 16 * winograd.kind_bytes(f.groups, k.ROWS)), np.uint8)
-            winograd.widen(weights, f.groups, k.ROWS, plan.factor, made)
-            args = (k.sums.address, x, f.frame, f.steps, made.reshape(-1), f.blocks, k.ROWS,
-                    f.phases, f.together, count, acc)
-
-            def run(args=args, bands=f.bands):
-                for _ in range(bands):
-                    winograd.sums(*args)
-
-            macs += p.weights.size * 4 * count * f.bands
+        if f.size:
+            run, one = _patches(plan)
+            macs += one
         else:
+            x = tiles.scratch("words", (f.groups, f.pitch), np.int32)
+            acc = tiles.scratch("acc", (f.copies, f.blocks * k.ROWS, f.positions), np.int32)
+            weights = plan.weights
             if plan.wide:
                 weights = weights.astype(np.int16) + np.int16(plan.factor)
 
@@ -172,3 +162,33 @@ def _deep(layers, repeats) -> tuple[float, float]:
             macs += p.weights.size * f.positions * f.bands * len(f.steps)
         total += best(run, repeats)
     return total, macs
+
+
+def _patches(plan):
+    """What makes the sums of a layer by Winograd's way from words of the map and transformed
+    weights, and the multiplications of the direct way."""
+    k, f, kinds = plan.kernels, plan.layout, len(plan.layout.steps)
+    row, count = 4 * f.positions, -(-f.band * f.columns // k.STEP) * k.STEP
+    kind = winograd.kind_bytes(f.groups, k.ROWS * f.together)
+    x = tiles.scratch("words", (f.batch * f.pitch + f.steps.size * f.positions,), np.int32)
+    acc = tiles.scratch("acc", (f.together * k.ROWS, f.edge**2 * f.positions), np.int32)
+    kept = tiles.scratch("kept", (kinds, f.together * k.ROWS, f.positions), np.int32)
+    made = np.empty(kinds * kind, np.uint8)
+    at = [chain.address(one) for one in (x, made, kept, acc)]
+    each = f.together * k.ROWS * row
+    winograd.weights(f.size, chain.address(plan.weights), f.together, 2 * f.groups * k.ROWS,
+                     plan.factor, at[1], kind)
+
+    def run():
+        for _ in range(f.bands):
+            for g in range(0, f.groups, f.batch):
+                winograd.inputs(f.size, at[0], min(f.batch, f.groups - g), 4 * f.pitch, f.frame,
+                                f.band, f.columns, at[0] + f.steps[0, g], f.groups * row, row)
+            for c in range(0, f.blocks, f.together):
+                some = min(f.together, f.blocks - c)
+                winograd.products(k.sums.address, f.size, at[0], f.steps, at[1], kind, some, count,
+                                  at[2], each, row)
+                winograd.outputs(f.size, f.edge, at[2], each, row, some * k.ROWS, count, at[3],
+                                 4 * acc.shape[1])
+
+    return run, plan.p.weights.size * f.size**2 * f.rows * f.columns

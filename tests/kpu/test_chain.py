@@ -186,9 +186,9 @@ def test_cuts_cover_a_layer(shape, outputs, taps, pool, threads, wide):
         pool = 0
     frame = dot_frame.of(shape, outputs, taps, pool, pool in dot_frame.MAXIMA, 0, 2, 6, 16)
     _covers(frame, cuts.best(frame, 6, 16, threads, wide))
-    if taps == 9 and pool < 2:
-        frame = dot_frame.winograd(shape, outputs, pool == 1, 0, 2, 6, 16)
-        _covers(frame, cuts.best(frame, 6, 16, threads, wide))
+    for size in (2, 4) if taps == 9 and pool < 2 else ():
+        frame = dot_frame.winograd(shape, outputs, pool == 1, 0, 2, 6, 8, size)
+        _covers(frame, cuts.best(frame, 6, 8, threads, wide))
 
 
 def _covers(frame, cut):

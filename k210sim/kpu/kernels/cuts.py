@@ -62,19 +62,18 @@ def _band(frame, per_block, step, rows, blocks) -> int:
     """Cost of a band of some rows with some blocks."""
     row, groups = int(frame.frame[3]), frame.groups
     lines = (rows + frame.below) * len(frame.planes) * groups
-    count = -(-((rows - 1) * row + frame.columns) // step) * step
     channels = blocks * per_block
-    # Winograd's steps are 16 for each group of channels, others as many as there are taps.
+    # Winograd's steps are its kinds for each group of channels, others as many as there are taps.
     words = lines * (row * WORD + ROW) + channels * frame.steps.size * READ
-    if frame.together:
-        return words + count * (groups * (dot_frame.INPUT + 16 * blocks * dot_frame.PRODUCT)
-                                + blocks * frame.phases * dot_frame.OUTPUT)
+    if frame.size:
+        return words + dot_frame.of_band(frame, rows, blocks, step)
+    count = -(-((rows - 1) * row + frame.columns) // step) * step
     return words + channels * (CHANNEL + count * (frame.steps.size * SUM + PIXEL))
 
 
 def _weights(frame, per_block, blocks) -> int:
     """Cost of the weights of some blocks."""
-    if frame.together:
-        return frame.groups * blocks * dot_frame.WEIGHTS
+    if frame.size:
+        return frame.groups * blocks * dot_frame.COSTS[frame.size].weights
     # Two weights to a word, a tap or more: steps are those of one phase.
     return 2 * blocks * per_block * frame.steps.shape[1] * WIDEN

@@ -8,14 +8,14 @@ input sum in them fit as well, where the whole sum fits 32 bits.
 
 from numba import cfunc
 
-from k210sim.kpu.kernels import dot_code
+from k210sim.kpu.kernels import dot_code, winograd_part
 from k210sim.kpu.kernels.sums import SUMS
 
 ROWS = 6  # output channels of one register tile
 VECTORS = 2  # registers of 8 positions: 6 * 2 sums, 2 inputs, 1 weight, 1 product in 16 registers
 STEP = 8
 SIGNED = True  # weights may be any 16-bit numbers
-WINOGRAD = True  # 3x3 layers may take the way of winograd.py, for which pairs of 16 bits fit
+WINOGRAD = winograd_part.layer  # 3x3 layers may go this way, for which pairs of 16 bits fit
 PHASES = 4  # of a 2x2 pool, whose sums `greatest` makes two by two
 dot_tile, half_tile = (dot_code.tile(8, ROWS, vectors, "vpmaddwd $2, $1, $0", "=x,x,x", False)
                        for vectors in (VECTORS, 1))

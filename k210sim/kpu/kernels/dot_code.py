@@ -10,7 +10,7 @@ from llvmlite import ir
 from numba import njit, types
 from numba.extending import intrinsic
 
-from k210sim.kpu.kernels import conv2d, maps, staircase, winograd
+from k210sim.kpu.kernels import conv2d, maps, staircase
 from k210sim.kpu.kernels.sums import call_sums
 
 llvm.initialize_native_asmparser()  # without it LLVM ends the process at inline assembly
@@ -150,25 +150,23 @@ def layer(function, source, source_place, shape, planes, taps, frame, numbers, s
     pool, batch norm and activation, pixels.
 
     function: address of a set's `sums` (sums.py). taps: int64[phases, taps] in positions and steps:
-    int64[phases, n] in bytes, offsets of what each output phase adds up. numbers: int64[15] = wide,
+    int64[phases, n] in bytes, offsets of what each output phase adds up. numbers: int64[14] = wide,
     multiple of positions, rows of a band, rows below it, rows and columns of the output, arg_x,
     shr_x, what was taken off the weights, activation rule, whether channels need the tables of
-    conv2d.py (norm to spans), ROWS, blocks whose products are kept at once in winograd.sums or 0
-    where that is not used, address of a set's `greatest` or 0 where phases are summed one by one,
-    how the words of maps.py hold the channels. weights: of some blocks; channel: their first output
-    channel. ints to buckets: see staircase.py. x, acc [copies, rows, positions], extra [phases,
-    positions or 0] and result [rows, positions] are room to work in; result has four times as many
-    rows where 2x2 outputs are made at once, then rows and columns are half the output's.
+    conv2d.py (norm to spans), ROWS, address of a set's `greatest` or 0 where phases are summed one
+    by one, how the words of maps.py hold the channels. weights: of some blocks; channel: their
+    first output channel. ints to buckets: see staircase.py. x, acc [copies, rows, positions], extra
+    [phases, positions or 0] and result [rows, positions] are room to work in.
     """
     wide, step = numbers[0] != 0, numbers[1]
     row = np.int64(acc.shape[2] * 4)
     blocks = np.int64(acc.shape[1]) // numbers[11]
     none = np.zeros(0, np.int64)
-    phases = np.int64(result.shape[0]) // ints.shape[0]
     for band in range(first, end):
         y = band * numbers[2]
         rows = min(numbers[2], numbers[4] - y)
-        maps.words(source, source_place, shape, frame, planes, numbers[14], y, rows + numbers[3], x)
+        maps.words(source, source_place, shape, frame, planes, numbers[13], y, rows + numbers[3], 0,
+                   x)
         count = (rows - 1) * frame[3] + numbers[5]
         count = (count + step - 1) // step * step
         added = none
@@ -176,11 +174,8 @@ def layer(function, source, source_place, shape, planes, taps, frame, numbers, s
             maps.word_sums(x, wide, taps, count, numbers[6], numbers[7], numbers[8], extra)
             if steps.shape[0] == 1:
                 added = extra[0, 0:count]
-        if numbers[12] > 0:
-            winograd.sums(function, x, frame, steps, weights, blocks, numbers[11], phases,
-                          numbers[12], count, acc)
-        elif numbers[13] != 0:
-            call_sums(numbers[13], np.int64(x.ctypes.data), np.int64(steps.ctypes.data),
+        if numbers[12] != 0:
+            call_sums(numbers[12], np.int64(x.ctypes.data), np.int64(steps.ctypes.data),
                       np.int64(steps.shape[1]), np.int64(weights.ctypes.data),
                       np.int64(ints.shape[0]), count, np.int64(acc.ctypes.data), row)
         else:
@@ -190,13 +185,8 @@ def layer(function, source, source_place, shape, planes, taps, frame, numbers, s
                           np.int64(acc[min(n, 1)].ctypes.data), row)
                 if n > 0:
                     keep_greater(acc[0], acc[1], count, extra, n, n == 1)
-        for n in range(phases):
-            part = result[n * ints.shape[0] : (n + 1) * ints.shape[0]]
-            staircase.finish(acc[n], count, added, 0, ints, factors, lines, edges, buckets, part)
-            if numbers[10] != 0:
-                conv2d.finish_rows(acc[n], count, added, 0, norm, seg, fnorm, fseg, spans,
-                                   numbers[9], ints, part)
-        if phases == 1:
-            maps.store(result, frame[3], channel, y, rows, numbers[5], target_place, target)
-        else:
-            maps.store_blocks(result, frame[3], channel, y, rows, shape, target_place, target)
+        staircase.finish(acc[0], count, added, 0, ints, factors, lines, edges, buckets, result)
+        if numbers[10] != 0:
+            conv2d.finish_rows(acc[0], count, added, 0, norm, seg, fnorm, fseg, spans, numbers[9],
+                               ints, result)
+        maps.store(result, frame[3], channel, y, rows, numbers[5], target_place, target)

@@ -8,6 +8,7 @@ import numpy as np
 
 from k210sim.kpu.kernels import chain, cuts, dot_frame, maps, portable, stairs
 from k210sim.kpu.kernels.dot_frame import MAXIMA
+from k210sim.kpu.kernels.schemes import BY_SIZE
 
 
 class DotConv:
@@ -16,16 +17,16 @@ class DotConv:
 
     A decimating pool computes only the pixels it keeps. A maximum pool is taken on the sums where
     every channel's activation is proved to rise (stairs.py): its blocks' pixels are phases of the
-    output, each computed as a decimating pool of its own. Many 3x3 layers take Winograd's way
-    (winograd.py), or every one that can where `winograd` is true, none where it is false. fold:
-    whether the factor of the input sum may go into the weights.
+    output, each computed as a decimating pool of its own. Many 3x3 layers take one of Winograd's
+    ways (schemes.py); winograd: the sizes of those allowed where not all are, 0 being the direct
+    way. fold: whether the factor of the input sum may go into the weights.
     """
 
     __slots__ = ("p", "kernels", "wide", "group", "shift", "stairs", "work", "layout",
                  "pool_after", "weights", "factor", "adds", "last")
 
     def __init__(self, p, kernels: str, wide: bool, shift: int | None = None,
-                 winograd: bool | None = None, fold: bool = True):
+                 winograd: tuple = (0, *BY_SIZE), fold: bool = True):
         self.p = p
         # Imported late, since it compiles.
         self.kernels = importlib.import_module(f"k210sim.kpu.kernels.{kernels}")
@@ -55,20 +56,22 @@ class DotConv:
         pairs = self.wide and not self.adds and 0 <= -self.factor <= 255
         direct = dot_frame.of(p.in_shape, p.out_shape[0], p.taps, p.pool, on_sums, p.pad_value,
                               self.group, k.ROWS, k.STEP, at_once, pairs)
-        if wanted is False or not self._suits_winograd(on_sums):
-            return direct
-        other = dot_frame.winograd(p.in_shape, p.out_shape[0], on_sums, p.pad_value, self.group,
-                                   k.ROWS, k.STEP)
-        return other if wanted or dot_frame.pays(direct, other) else direct
+        frames = [dot_frame.winograd(p.in_shape, p.out_shape[0], on_sums, p.pad_value, self.group,
+                                     k.ROWS, k.STEP, size)
+                  for size in self._suiting(on_sums) if size in wanted]
+        if 0 in wanted or not frames:
+            frames.append(direct)
+        return min(frames, key=lambda frame: dot_frame.cost(frame, k.STEP))
 
-    def _suits_winograd(self, on_sums) -> bool:
-        """Whether winograd.py can compute the layer and is exact for it."""
+    def _suiting(self, on_sums) -> list[int]:
+        """Sizes of Winograd's ways that can compute the layer and are exact for it."""
         p = self.p
         if not (self.kernels.WINOGRAD and p.taps == 9 and not self.adds
                 and (p.pool == 0 or p.pool == 1 and on_sums)):
-            return False
+            return []
         low, high = p.sums()
-        return dot_frame.exact(int(low.min()), int(high.max()), self.factor)
+        return [size for size, scheme in BY_SIZE.items()
+                if scheme.exact(int(low.min()), int(high.max()), self.factor)]
 
     def _lay_out_weights(self):
         p, rows, groups, blocks = self.p, self.kernels.ROWS, self.layout.groups, self.layout.blocks
@@ -77,7 +80,11 @@ class DotConv:
         dtype = np.uint8 if self.wide or not self.shift else np.int8
         laid = np.zeros((blocks * rows, groups * self.group, p.taps), dtype)
         laid[:out, :channels] = (p.weights.astype(np.int16) - self.shift).astype(dtype)
-        laid = laid.reshape(blocks, rows, groups, self.group, p.taps).transpose(0, 2, 4, 1, 3)
+        laid = laid.reshape(blocks, rows, groups, self.group, p.taps)
+        if self.layout.size:  # tap by tap, see winograd.weights
+            self.weights = _with_room(laid.transpose(0, 4, 2, 1, 3).reshape(blocks, -1))
+            return
+        laid = laid.transpose(0, 2, 4, 1, 3)
         whole = laid.reshape(blocks, groups * p.taps, rows, self.group)
         if self.layout.pairs:  # the second taps of the last channel's rows beside the first
             whole[:, [-9, -6, -3], :, 1] = whole[:, [-8, -5, -2], :, 0]
@@ -121,33 +128,49 @@ class DotConv:
             cut = cuts.best(f, k.ROWS, k.STEP, threads, self.wide)
         outputs, kept = p.out_shape[0], self.weights.shape[1]
         blocks = cut.per_piece if cut.by_blocks else f.blocks
+        bands = -(-f.rows // cut.band)
         phases, rows = len(f.steps), blocks * k.ROWS
-        copies, made = f.copies, 2 * kept
-        if f.together:
+        if f.size:
             from k210sim.kpu.kernels import winograd
 
-            copies += -(-16 * min(f.together, blocks) // blocks)
-            made = 16 * winograd.kind_bytes(f.groups, k.ROWS)
+            # All words at once would be as many as in the frame; sums are of a patch's outputs.
+            some = min(f.together, blocks)
+            rows = some * k.ROWS
+            sizes = (4 * f.batch * f.pitch + 4 * f.steps.size * f.positions,
+                     4 * f.edge**2 * rows * f.positions, 0, f.edge**2 * rows * f.positions,
+                     phases * winograd.kind_bytes(f.groups, rows)
+                     * (-(-blocks // some) if bands > 1 else 1),
+                     4 * phases * rows * f.positions)
+        else:
+            sizes = (4 * f.groups * f.pitch, 4 * f.copies * rows * f.positions,
+                     8 * phases * f.positions * self.adds, rows * f.positions,
+                     2 * kept * blocks * self.wide, 0)
         ints, factors = s.of_channels(outputs)
         norm, segments, fnorm, fseg, spans = longer = s.longer(p)
-        *places, own = chain.room_for(
-            4 * f.groups * f.pitch, 4 * copies * rows * f.positions,
-            8 * phases * f.positions * self.adds, f.phases * rows * f.positions,
-            made * blocks * self.wide)
+        *places, products, own = chain.room_for(*sizes)
         at = chain.address
         record = [
             k.sums.address, at(source_place), at(target_place), at(f.shape), at(f.planes),
             len(f.planes), at(f.taps), *f.taps.shape, at(f.frame), at(f.steps), f.steps.shape[1],
-            at(self.weights), f.blocks, kept, self.factor, f.groups, f.pitch, copies,
-            f.positions, self.adds, outputs, f.phases, at(ints), at(factors), at(s.lines),
+            at(self.weights), f.blocks, kept, self.factor, f.groups, f.pitch, f.copies,
+            f.positions, self.adds, outputs, at(ints), at(factors), at(s.lines),
             len(s.lines), at(s.edges), len(s.edges), at(s.buckets), len(s.buckets),
             len(norm) > 0, at(norm), at(segments), len(segments), at(fnorm), at(fseg), len(fseg),
             at(spans),
-            -(-f.rows // cut.band), cut.by_blocks, cut.per_piece, *places,
-            made, self.wide, k.STEP, cut.band, f.below, f.rows, f.columns, p.arg_x, p.shr_x,
-            self.shift, p.rule, not s.complete, k.ROWS, f.together,
-            k.greatest.address if len(f.steps) > f.copies == 1 and not f.together else 0,
+            bands, cut.by_blocks, cut.per_piece, *places, self.wide, k.STEP, cut.band, f.below,
+            f.rows, f.columns, p.arg_x, p.shr_x, self.shift, p.rule, not s.complete, k.ROWS,
+            k.greatest.address if len(f.steps) > f.copies == 1 and not f.size else 0,
             maps.PAIRS if f.pairs else maps.WIDE if self.wide else maps.BYTES]
         keep = [] if s.complete else [ints, factors, *longer]
-        return chain.Parts([int(word) for word in record],
-                           [(dot_part.layer.address, cut.pieces)], own, keep)
+        part = dot_part.layer
+        if f.size:
+            part = k.WINOGRAD
+            record += [f.size, f.edge, some, f.batch, *p.out_shape[1:], products]
+        return chain.Parts([int(word) for word in record], [(part.address, cut.pieces)], own, keep)
+
+
+def _with_room(weights: np.ndarray) -> np.ndarray:
+    """A copy of bytes with more behind it that may be read."""
+    room = np.zeros(weights.size + 16, weights.dtype)
+    room[: weights.size] = weights.reshape(-1)
+    return room[: weights.size].reshape(weights.shape)

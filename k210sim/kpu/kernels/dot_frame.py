@@ -11,24 +11,39 @@ from typing import NamedTuple
 import numpy as np
 
 from k210sim.kpu.kernels import portable
+from k210sim.kpu.kernels.schemes import BY_SIZE
 
 BAND_BYTES = 384 * 1024
-PRODUCT_BYTES = 128 * 1024  # of Winograd's products kept at once
-LEAST_POSITIONS = 64  # of a band of Winograd's: every band reads all weights
-# Picoseconds, measured with the AVX2 kernels; they only choose between ways to the same bytes. Of a
-# group of channels, a block and a position: a tap's products, one of Winograd's 16; a group's
-# weights of a block transformed; a block's outputs of a position; a group's inputs.
-DIRECT, PRODUCT, WEIGHTS, OUTPUT, INPUT = 167, 193, 13_000, 2_500, 2_000
-STORE = 250  # a block's products of one of the 16 kinds written and read, a position
+# Of Winograd's: words of the map made at once; products kept at once; transformed inputs of a band,
+# whose positions are some at least, since every band reads all weights.
+WORD_BYTES, PRODUCT_BYTES, INPUT_BYTES, LEAST_POSITIONS = 24 << 10, 128 << 10, 256 << 10, 48
+# Picoseconds, measured with the AVX2 kernels; they only choose between ways to the same bytes.
+DIRECT = 167  # of a group of channels, a block and a position: a tap's products
+
+
+class Costs(NamedTuple):
+    """Picoseconds of Winograd's way, measured likewise. product: of a group, block, position and
+    kind; store: of a block, a position and a kind, written and read; weights: of a group and a
+    block; output: of a block and a position; input: of a group and a position."""
+
+    product: int
+    store: int
+    weights: int
+    output: int
+    input: int
+
+
+COSTS = {2: Costs(190, 250, 19_000, 10_000, 4_000), 4: Costs(190, 250, 57_000, 30_000, 10_000)}
 MAXIMA = {1: 2, 3: 4}  # pool type -> block size
 
 
 class Frame(NamedTuple):
     """shape to steps: as dot_code.layer takes them, read only by agreement; pitch: words of a group
     of channels; copies: sums kept at once; pool_after: whether the pool is not computed here;
-    phases: maps of bytes that are made at once, 2x2 of the output each; together: blocks of
-    winograd.sums, or 0 where the sums are made directly; pairs: whether a channel that is left
-    alone lies beside its right neighbours (maps.PAIRS), so that two taps of a row are one step."""
+    pairs: whether a channel that is left alone lies beside its right neighbours (maps.PAIRS), so
+    that two taps of a row are one step. Of Winograd's way, else 0: size: outputs along the side of
+    a patch; edge: those kept; together: blocks worked on at once; batch: groups whose
+    words are made at once. Rows and columns are of patches then."""
 
     shape: np.ndarray
     planes: np.ndarray
@@ -46,9 +61,11 @@ class Frame(NamedTuple):
     positions: int
     pitch: int
     pool_after: bool
-    phases: int = 1
-    together: int = 0
     pairs: bool = False
+    size: int = 0
+    edge: int = 0
+    together: int = 0
+    batch: int = 0
 
 
 @lru_cache(maxsize=32)
@@ -103,47 +120,53 @@ def of(in_shape, outputs, taps, pool, on_sums, pad_value, group, per_block, step
 
 
 @lru_cache(maxsize=32)
-def winograd(in_shape, outputs, on_sums, pad_value, group, per_block, step) -> Frame:
-    """A 3x3 layer without a pool, or with one of the greatest of 2x2 on the sums, as winograd.sums
-    takes it. Arguments as of `of`."""
+def winograd(in_shape, outputs, on_sums, pad_value, group, per_block, step, size) -> Frame:
+    """A 3x3 layer without a pool, or with one of the greatest of 2x2 on the sums, as
+    winograd_part.py takes it, by the scheme of that size. Other arguments as of `of`."""
     channels, height, width = in_shape
-    rows, columns = (height // 2, width // 2) if on_sums else (-(-height // 2), -(-width // 2))
-    row = -(-(width + 2) // 2)
+    kinds = BY_SIZE[size].kinds
+    rows, columns = -(-height // size), -(-width // size)
+    edge = size
+    if on_sums:  # a last row or column alone is in no block
+        edge = size // 2
+        rows, columns = -(-(height // 2) // edge), -(-(width // 2) // edge)
+    # All of a patch must be bytes: what lies beyond the border takes part in outputs that count,
+    # whose shares cancel out only if its transforms fit 16 bits.
+    row = max(-(-(width + 2) // size), columns + 1)
     groups, blocks = -(-channels // group), -(-outputs // per_block)
-    phases = 1 if on_sums else 4
-    each = row * (groups * 4 * 20 + blocks * per_block * 5 * phases)
-    band = min(rows, max(BAND_BYTES // each, -(-LEAST_POSITIONS // row), 1))
+    band = min(rows, max(INPUT_BYTES // (4 * groups * kinds * columns),
+                         -(-LEAST_POSITIONS // columns)))
     band = -(-rows // -(-rows // band))
-    positions = -(-((band - 1) * row + columns) // step) * step
-    positions += -positions % 16
-    if positions // 16 % 2 == 0:
-        positions += max(16, step)  # an odd number of cache lines spreads rows over the cache
-    plane = max((band + 1) * row, positions + row + 2)
-    transformed = 4 * plane + 32
-    pitch = transformed + 16 * positions
+    # A row's last vector may reach beyond it.
+    beyond = -columns % step
+    positions = -(-(band * columns + beyond) // step) * step
+    plane = max((band + 1) * row, band * row + columns + beyond + 1)
+    pitch = size * size * plane + 32
     pitch += (16 - pitch) % 32
-    starts = np.arange(groups) * pitch + transformed + -transformed % 16
-    steps = (starts + np.arange(16)[:, None] * positions) * 4
-    together = min(blocks, max(1, PRODUCT_BYTES // (16 * per_block * positions * 4)))
-    planes = np.array([(0, 0), (0, 1), (1, 0), (1, 1)], np.int64)
-    return Frame(np.array(in_shape, np.int64), planes, np.zeros((16, 1), np.int64),
-                 np.array([1, pad_value, 2, row, plane], np.int64), steps.astype(np.int64), groups,
-                 blocks, phases, band, -(-rows // band), 1, rows, columns, positions, pitch, False,
-                 phases, together)
+    batch = min(groups, max(1, WORD_BYTES // (4 * pitch)))
+    kind = np.arange(kinds)[:, None] * groups
+    steps = (batch * pitch + (kind + np.arange(groups)) * positions) * 4
+    together = min(blocks, max(1, PRODUCT_BYTES // (kinds * per_block * positions * 4)))
+    planes = np.array([(a, b) for a in range(size) for b in range(size)], np.int64)
+    return Frame(np.array(in_shape, np.int64), planes, np.zeros((kinds, 1), np.int64),
+                 np.array([1, pad_value, size, row, plane], np.int64), steps.astype(np.int64),
+                 groups, blocks, 1, band, -(-rows // band), 1, rows, columns, positions, pitch,
+                 False, together=together, size=size, edge=edge, batch=batch)
 
 
-def exact(low: int, high: int, factor: int) -> bool:
-    """Whether winograd.py is exact for a layer whose sums lie in low to high, with weights of up
-    to 255 plus the factor."""
-    return (-(1 << 29) <= low and high < 1 << 29
-            and 9 * max(abs(factor), abs(255 + factor)) < 1 << 15)
+def of_band(frame: Frame, rows: int, blocks: int, step: int) -> int:
+    """Picoseconds of `rows` rows of patches with some blocks by Winograd's way, without the
+    weights. step: as in `of`."""
+    c, kinds = COSTS[frame.size], len(frame.steps)
+    each = kinds * (frame.groups * c.product + c.store) + c.output
+    return (-(-rows * frame.columns // step) * step * blocks * each
+            + -(-frame.columns // step) * step * rows * frame.groups * c.input)
 
 
-def pays(direct: Frame, other: Frame) -> bool:
-    """Whether Winograd's way is the faster of two for a layer."""
-    groups, blocks, bands = other.groups, other.blocks, other.bands
-    count = bands * ((other.band - 1) * int(other.frame[3]) + other.columns)
-    before = blocks * direct.bands * direct.positions * direct.steps.size * DIRECT
-    after = (blocks * (16 * count * (groups * PRODUCT + STORE) + groups * WEIGHTS)
-             + blocks * count * other.phases * OUTPUT + groups * count * INPUT)
-    return after * 1.05 < before
+def cost(frame: Frame, step: int) -> int:
+    """Picoseconds of a frame's sums and what differs between ways, with one thread. step: as in
+    `of`."""
+    if not frame.size:
+        return frame.blocks * frame.bands * frame.positions * frame.steps.size * DIRECT
+    return (frame.bands * of_band(frame, frame.band, frame.blocks, step)
+            + frame.blocks * frame.groups * COSTS[frame.size].weights)

@@ -8,18 +8,49 @@ all, since to fetch what another core wrote takes longer.
 """
 
 import numpy as np
-from numba import cfunc
+from numba import cfunc, njit
 
-from k210sim.kpu.kernels import buckets, dot_code, team_code, winograd
+from k210sim.kpu.kernels import buckets, dot_code, team_code
 from k210sim.kpu.kernels.atomic import cube, matrix, numbers, vector
 
 (FUNCTION, SOURCE_PLACE, TARGET_PLACE, SHAPE, PLANES, PLANE_COUNT, TAPS, PHASES, TAP_COUNT, FRAME,
  STEPS, STEP_COUNT, KEPT, BLOCKS, KEPT_BYTES, FACTOR, GROUPS, PITCH, COPIES, POSITIONS, ADDS,
- OUTPUTS, MAPS, INTS, FACTORS, LINES, LINE_COUNT, EDGES, EDGE_COUNT, BUCKETS, BUCKET_COUNT,
+ OUTPUTS, INTS, FACTORS, LINES, LINE_COUNT, EDGES, EDGE_COUNT, BUCKETS, BUCKET_COUNT,
  LONGER, NORM, SEGMENTS, SEGMENT_COUNT, FNORM, FSEG, FSEG_COUNT, SPANS, BANDS, BY_BLOCKS,
- PER_PIECE, WORDS_AT, ACC_AT, EXTRA_AT, RESULT_AT, WEIGHTS_AT, MADE_BYTES, NUMBERS) = range(49)
-RECORD_WORDS = NUMBERS + 15  # the last are what dot_code.layer calls numbers
+ PER_PIECE, WORDS_AT, ACC_AT, EXTRA_AT, RESULT_AT, WEIGHTS_AT, NUMBERS) = range(47)
+RECORD_WORDS = NUMBERS + 14  # the last are what dot_code.layer calls numbers
 RECORD = 2  # word of a step, behind its function and number of pieces
+
+
+@njit(inline="always")
+def share(r, piece):
+    """What a piece has to do: first block, blocks, first band, the one after its last."""
+    if r[BY_BLOCKS] != 0:
+        block = piece * r[PER_PIECE]
+        return block, min(r[PER_PIECE], r[BLOCKS] - block), np.int64(0), r[BANDS]
+    band = piece * r[PER_PIECE]
+    return np.int64(0), r[BLOCKS], band, min(band + r[PER_PIECE], r[BANDS])
+
+
+@njit(inline="always")
+def proofs(r, first, count):
+    """ints, factors, lines, edges, buckets of staircase.py of some channels."""
+    return (matrix(r[INTS] + first * 20, count, 5, np.int32),
+            vector(r[FACTORS] + first * 4, count, np.float32),
+            matrix(r[LINES], r[LINE_COUNT], 3, np.float32),
+            vector(r[EDGES], r[EDGE_COUNT], np.int32),
+            buckets.opened(vector(r[BUCKETS], r[BUCKET_COUNT], np.uint16)))
+
+
+@njit(inline="always")
+def tables(r, first, count):
+    """norm, seg, fnorm, fseg, spans of conv2d.py of some channels, empty where none needs them."""
+    longer = count * r[LONGER]
+    return (matrix(r[NORM] + first * 32, longer, 4, np.int64),
+            matrix(r[SEGMENTS], r[SEGMENT_COUNT], 5, np.int64),
+            matrix(r[FNORM] + first * 16, longer, 2, np.float64),
+            matrix(r[FSEG], r[FSEG_COUNT], 4, np.float64),
+            matrix(r[SPANS] + first * 16, longer, 2, np.int64))
 
 
 @cfunc(team_code.PART, cache=True)
@@ -28,13 +59,7 @@ def layer(job, step, piece, member):
     j, s = numbers(job, team_code.JOB_WORDS), numbers(step, team_code.STEP_WORDS)
     r = numbers(s[RECORD], RECORD_WORDS)
     n = r[NUMBERS:]
-    block, blocks, band, last = np.int64(0), r[BLOCKS], np.int64(0), r[BANDS]
-    if r[BY_BLOCKS] != 0:
-        block = piece * r[PER_PIECE]
-        blocks = min(r[PER_PIECE], r[BLOCKS] - block)
-    else:
-        band = piece * r[PER_PIECE]
-        last = min(band + r[PER_PIECE], last)
+    block, blocks, band, last = share(r, piece)
     room = j[team_code.ROOM] + member * j[team_code.ROOM_SIZE]
     size = r[KEPT_BYTES]
     weights = vector(r[KEPT] + block * size, blocks * size, np.uint8)
@@ -42,18 +67,15 @@ def layer(job, step, piece, member):
         made = numbers(room, 1)
         if made[0] != step:
             bytes_ = matrix(r[KEPT] + block * size, blocks, size, np.uint8)
-            if n[12] > 0:
-                winograd.widen(bytes_, r[GROUPS], n[11], r[FACTOR],
-                               matrix(room + r[WEIGHTS_AT], blocks, r[MADE_BYTES], np.uint8))
-            else:
-                dot_code.widen(bytes_, r[FACTOR],
-                               matrix(room + r[WEIGHTS_AT], blocks, size, np.int16))
+            dot_code.widen(bytes_, r[FACTOR],
+                           matrix(room + r[WEIGHTS_AT], blocks, size, np.int16))
             made[0] = 0 if r[BY_BLOCKS] != 0 else step
-        weights = vector(room + r[WEIGHTS_AT], blocks * r[MADE_BYTES], np.uint8)
+        weights = vector(room + r[WEIGHTS_AT], 2 * blocks * size, np.uint8)
     first = block * n[11]
     count = min(blocks * n[11], r[OUTPUTS] - first)
-    longer = count * r[LONGER]
     width = r[POSITIONS]
+    ints, factors, lines, edges, packed = proofs(r, first, count)
+    norm, seg, fnorm, fseg, spans = tables(r, first, count)
     dot_code.layer(
         r[FUNCTION], vector(j[team_code.SOURCE], j[team_code.SOURCE_SIZE], np.uint8),
         numbers(r[SOURCE_PLACE], 5), numbers(r[SHAPE], 3),
@@ -63,16 +85,8 @@ def layer(job, step, piece, member):
         matrix(room + r[WORDS_AT], r[GROUPS], r[PITCH], np.int32),
         cube(room + r[ACC_AT], r[COPIES], blocks * n[11], width, np.int32),
         matrix(room + r[EXTRA_AT], r[PHASES], width * r[ADDS], np.int64),
-        matrix(room + r[RESULT_AT], count * r[MAPS], width, np.uint8),
-        matrix(r[INTS] + first * 20, count, 5, np.int32),
-        vector(r[FACTORS] + first * 4, count, np.float32),
-        matrix(r[LINES], r[LINE_COUNT], 3, np.float32), vector(r[EDGES], r[EDGE_COUNT], np.int32),
-        buckets.opened(vector(r[BUCKETS], r[BUCKET_COUNT], np.uint16)),
-        matrix(r[NORM] + first * 32, longer, 4, np.int64),
-        matrix(r[SEGMENTS], r[SEGMENT_COUNT], 5, np.int64),
-        matrix(r[FNORM] + first * 16, longer, 2, np.float64),
-        matrix(r[FSEG], r[FSEG_COUNT], 4, np.float64),
-        matrix(r[SPANS] + first * 16, longer, 2, np.int64),
+        matrix(room + r[RESULT_AT], count, width, np.uint8),
+        ints, factors, lines, edges, packed, norm, seg, fnorm, fseg, spans,
         vector(j[team_code.TARGET], j[team_code.TARGET_SIZE], np.uint8),
         numbers(r[TARGET_PLACE], 5),
         first, band, last)

@@ -18,6 +18,7 @@ from numba.extending import intrinsic
 
 from k210sim.kpu.kernels.atomic import fetch, vector
 from k210sim.kpu.kernels.rows import copy_rows
+from k210sim.kpu.kernels.vector_code import load
 
 BYTES, WIDE, PAIRS = range(3)  # what a word holds, see `words`
 
@@ -87,20 +88,70 @@ def pair16(typingctx, out, row0, row1):
     return types.void(*[types.int64] * 3), codegen
 
 
-@intrinsic
-def interleave16(typingctx, out, left, right):
-    """16 bytes from each of two addresses by turns to a third."""
-    def codegen(context, builder, sig, args):
-        pixels = ir.VectorType(ir.IntType(8), 16)
-        rows = [builder.load(builder.inttoptr(one, pixels.as_pointer())) for one in args[1:]]
-        for row in rows:
-            row.align = 1
-        turns = [i // 2 + i % 2 * 16 for i in range(32)]
-        both = builder.shuffle_vector(*rows, ir.Constant(ir.VectorType(ir.IntType(32), 32), turns))
-        builder.store(both, builder.inttoptr(args[0], both.type.as_pointer())).align = 1
-        return context.get_dummy_value()
+def _interleave(edge, lanes):
+    @intrinsic
+    def interleave(typingctx, out, source, apart):
+        """`lanes` bytes from each of `edge` addresses, `apart` bytes from one to the next, by turns
+        to `out`."""
+        def codegen(context, builder, sig, args):
+            out, source, apart = args
+            rows = []
+            for n in range(edge):
+                place = builder.add(source, builder.mul(apart, ir.Constant(apart.type, n)))
+                rows.append(load(builder, place, ir.VectorType(ir.IntType(8), lanes)))
+            while len(rows) > 1:
+                half, size = len(rows) // 2, rows[0].type.count
+                turns = [i // 2 + i % 2 * size for i in range(2 * size)]
+                mask = ir.Constant(ir.VectorType(ir.IntType(32), 2 * size), turns)
+                rows = [builder.shuffle_vector(rows[n], rows[n + half], mask) for n in range(half)]
+            to = builder.inttoptr(out, rows[0].type.as_pointer())
+            builder.store(rows[0], to).align = 1
+            return context.get_dummy_value()
 
-    return types.void(*[types.int64] * 3), codegen
+        return types.void(*[types.int64] * 3), codegen
+
+    return interleave
+
+
+(_two16, _two8, _two4, _two2), (_four16, _four8, _four4, _four2) = (
+    [_interleave(edge, lanes) for lanes in (16, 8, 4, 2)] for edge in (2, 4))
+
+
+def _split(stride):
+    @intrinsic
+    def split(typingctx, out, plane, row0, row1):
+        """Words of 16 pixels of two rows, split by columns modulo the stride: into planes of a map
+        with a border of one pixel, `plane` bytes apart; out: address of the first one's place in
+        the first plane."""
+        def codegen(context, builder, sig, args):
+            out, plane, *addresses = args
+            i8, i16, i32 = ir.IntType(8), ir.IntType(16), ir.IntType(32)
+            rows = [load(builder, one, ir.VectorType(i8, 16)) for one in addresses]
+            each = 16 // stride
+            turns = [k * stride + c + row * 16 for c in range(stride) for k in range(each)
+                     for row in range(2)]
+            both = builder.shuffle_vector(*rows, ir.Constant(ir.VectorType(i32, 32), turns))
+            some = ir.VectorType(i8, 2 * each)
+            for c in range(stride):
+                part = builder.shuffle_vector(
+                    both, ir.Constant(both.type, ir.Undefined),
+                    ir.Constant(ir.VectorType(i32, 2 * each),
+                                [c * 2 * each + k for k in range(2 * each)]))
+                words = builder.zext(part, ir.VectorType(i16, some.count))
+                # The border puts column c into plane c + 1, the last into the next of the first.
+                number, on = (c + 1) % stride, (c + 1) // stride * 4
+                place = builder.add(out, builder.mul(plane, ir.Constant(plane.type, number)))
+                place = builder.add(place, ir.Constant(place.type, on))
+                to = builder.inttoptr(place, words.type.as_pointer())
+                builder.store(words, to).align = 1
+            return context.get_dummy_value()
+
+        return types.void(*[types.int64] * 4), codegen
+
+    return split
+
+
+_split2, _split4 = _split(2), _split(4)
 
 
 @intrinsic
@@ -151,11 +202,34 @@ def mix(row0, row1, row2, row3, wide, mask, count, line):
                        | (np.int32(row3[j]) << 24)) & mask
 
 
+@njit("void(int64, int64, int64, int64, int64, int64, int64, int32)", cache=True, nogil=True)
+def split_row(row0, row1, width, stride, row, plane, to, around):
+    """A row of at least 16 pixels of two channels into its places in `stride` planes, 2 or 4, of a
+    map with a border of one pixel, whose words are `around`. row0, row1, to: addresses; row: words
+    of a plane's row; plane: from one to the next."""
+    pixels0, pixels1 = vector(row0, width, np.uint8), vector(row1, width, np.uint8)
+    out = vector(to, (stride - 1) * plane + row, np.int32)
+    out[0] = around
+    # The last vector begins at a multiple of the stride, so up to three pixels are left.
+    last = (width - 16) // stride * stride
+    for some in range(0, last + 16, 16):
+        j = min(some, last)
+        if stride == 4:
+            _split4(to + j, 4 * plane, row0 + j, row1 + j)
+        else:
+            _split2(to + 2 * j, 4 * plane, row0 + j, row1 + j)
+    for j in range(last + 17, width + 1):
+        word = np.int32(pixels0[j - 1]) | np.int32(pixels1[j - 1]) << 16
+        out[j % stride * plane + j // stride] = word
+    for j in range(width + 1, stride * row):
+        out[j % stride * plane + j // stride] = around
+
+
 @njit("void(uint8[::1], int64[::1], int64[::1], int64[::1], int64[:, ::1], int64, int64, int64, "
-      "int32[:, ::1])", cache=True, nogil=True)
-def words(cells, place, shape, frame, planes, kind, first, rows, out):
-    """A band of `rows` plane rows from row `first` on; out[g]: a group of channels side by side in
-    every position's word.
+      "int64, int32[:, ::1])", cache=True, nogil=True)
+def words(cells, place, shape, frame, planes, kind, first, rows, group_from, out):
+    """A band of `rows` plane rows from row `first` on; out[g]: group `group_from` + g of channels
+    side by side in every position's word.
 
     kind: BYTES, four channels of 8 bits, or WIDE, two of 16; with PAIRS a channel that is left
     alone lies beside the pixel to its right. planes: int64[n, 2] = (a, b) of each plane, those of
@@ -173,10 +247,16 @@ def words(cells, place, shape, frame, planes, kind, first, rows, out):
     base = np.int64(cells.ctypes.data)
     framed = np.empty(stride * row + border + 64, np.int32)
     # The byte of channel c, its slot among those that share lines, the way to the next such group.
-    at, slot, to_group = place[0], np.int64(0), place[3] - place[1] * place[2]
+    at, slot = byte_of(place, group_from * group), group_from * group % place[1]
+    to_group = place[3] - place[1] * place[2]
+    # Whether a row may go into all its planes at once.
+    at_once = wide and border == 1 and width >= 16 and (stride == 2 or stride == 4)
+    at_once = at_once and planes.shape[0] == stride * stride
+    for n in range(planes.shape[0]):
+        at_once = at_once and planes[n, 0] * stride + planes[n, 1] == n
     to_framed, to_out = np.int64(framed.ctypes.data), np.int64(out.ctypes.data)
     for g in range(out.shape[0]):
-        c = g * group
+        c = (group_from + g) * group
         mask = np.int32(-1)
         if c + group > shape[0]:
             mask = np.int32((np.int64(1) << (step * (shape[0] - c))) - 1)
@@ -220,6 +300,11 @@ def words(cells, place, shape, frame, planes, kind, first, rows, out):
                 # The row with its border, as it is or to be split by columns. By address: a view
                 # of an array costs more than the row.
                 x = y * place[4]
+                if at_once and mask == -1:
+                    if planes[n, 1] == 0:
+                        split_row(base + x + at0, base + x + at1, width, stride, row, frame[4],
+                                  to_out + 4 * (g * out.shape[1] + start), around)
+                    continue
                 to = to_framed + 4 * border
                 if stride == 1:
                     to = to_out + 4 * (g * out.shape[1] + start + border)
@@ -316,29 +401,51 @@ def store(rows, row, channel, first, count, width, place, cells):
         copy_rows(at, place[4], line, row, count, width)
 
 
-@njit("void(uint8[:, ::1], int64, int64, int64, int64, int64[::1], int64[::1], uint8[::1])",
-      cache=True, nogil=True)
-def store_blocks(rows, row, channel, first, count, shape, place, cells):
-    """`count` rows of 2x2 blocks, from block row `first` on, into a map of shape [., height,
-    width]. rows: uint8[4 * channels, n], the first channels' left top pixels, right top, left
-    bottom, right bottom."""
-    channels = np.int64(rows.shape[0]) // 4
-    whole, odd = shape[2] // 2, shape[2] % 2
+@njit("void(int64, int64, int64, int64, int64)", cache=True, nogil=True)
+def join_row(edge, source, apart, width, to):
+    """`width` pixels from `edge` rows by turns, 2 or 4, `apart` bytes from one to the next."""
+    whole = width // edge
+    lanes = np.int64(16)
+    while lanes > whole:
+        lanes //= 2
+    for some in range(0, whole, max(lanes, 1)):
+        j = min(some, whole - lanes)
+        here, there = to + edge * j, source + j
+        if edge == 4:
+            if lanes == 16:
+                _four16(here, there, apart)
+            elif lanes == 8:
+                _four8(here, there, apart)
+            elif lanes == 4:
+                _four4(here, there, apart)
+            elif lanes == 2:
+                _four2(here, there, apart)
+        elif lanes == 16:
+            _two16(here, there, apart)
+        elif lanes == 8:
+            _two8(here, there, apart)
+        elif lanes == 4:
+            _two4(here, there, apart)
+        elif lanes == 2:
+            _two2(here, there, apart)
+    pixels = vector(to, width, np.uint8)
+    done = edge * whole if lanes > 1 else np.int64(0)
+    for j in range(done, width):
+        pixels[j] = vector(source + j % edge * apart, whole + 1, np.uint8)[j // edge]
+
+
+@njit("void(uint8[:, ::1], int64, int64, int64, int64, int64, int64, int64, int64, int64[::1], "
+      "uint8[::1])", cache=True, nogil=True)
+def store_patches(rows, edge, columns, phase, channel, first, count, height, width, place, cells):
+    """`count` rows of `columns` patches of edge x edge pixels, edge 1, 2 or 4, from patch row
+    `first` on, into channels from `channel` on of a map of height x width. rows: uint8[channels,
+    n]: the patches' first pixels, those to their right, ..., `phase` bytes apart."""
     source, to = np.int64(rows.ctypes.data), np.int64(cells.ctypes.data)
-    for c in range(channels):
-        at = byte_of(place, channel + c)
-        for y in range(2 * first, min(2 * (first + count), shape[1])):
-            start = (y // 2 - first) * row
-            left, right = y % 2 * 2 * channels + c, (y % 2 * 2 + 1) * channels + c
-            here = at + y * place[4]
-            if whole >= 16:
-                for some in range(0, whole, 16):
-                    j = start + min(some, whole - 16)
-                    interleave16(to + here + 2 * (j - start), source + left * rows.shape[1] + j,
-                                 source + right * rows.shape[1] + j)
-            else:
-                for j in range(whole):
-                    cells[here + 2 * j] = rows[left, start + j]
-                    cells[here + 2 * j + 1] = rows[right, start + j]
-            if odd:
-                cells[here + 2 * whole] = rows[left, start + whole]
+    for c in range(rows.shape[0]):
+        at, line = to + byte_of(place, channel + c), source + c * rows.shape[1]
+        if edge == 1:
+            copy_rows(at + first * place[4], place[4], line, columns, count, width)
+            continue
+        for y in range(edge * first, min(edge * (first + count), height)):
+            of = line + y % edge * edge * phase + (y // edge - first) * columns
+            join_row(edge, of, phase, width, at + y * place[4])
