@@ -390,7 +390,7 @@ def test_words_hold_the_framed_map(seed, height, width, channels, wide, stride, 
     some = planes[planes[:, 1] == rng.integers(stride)]  # one column of a stride alone
     column = np.zeros((len(out), len(some) * rows * row + 32), np.int32)
     maps.words(ram.data, ai_ram.place(3, x.shape), np.array(x.shape, np.int64), frame, some, wide,
-               0, rows, column)
+               0, rows, 0, column)
     got = column[:, : len(some) * rows * row].copy().view(dtype).reshape(
         len(out), len(some), rows, row, group)
     for n, (a, b) in enumerate(some):
