@@ -1,17 +1,20 @@
 """Where the byte of an activation table changes, and a table that finds the byte of a value fast.
 
 Between two changes the byte is constant, so a value needs the changes near it only. The values are
-cut into equal cells with at most one change behind the first value of each, or two where that would
-take too many: the cell tells the changes and the bytes around them, comparisons which of these.
-This holds for any table, rising or not, and for values of any size. Values count from an origin
-below the first change.
+cut into equal cells with at most two changes behind the first value of each: the cell tells the
+changes and the bytes around them, comparisons which of these. This holds for any table, rising or
+not, and for values of any size. Values count from an origin below the first change.
 
-Cells. buckets, uint16: the shift from a value to its cell; nothing; PAIRS or TRIPLES; nothing; then
-the cells, numbers of 32 bits or 64, low parts first. From its low end a number holds how far behind
-the cell's first value the change is (16 bits), or the two changes (20 bits each), and in its upper
-bits the bytes before, between and behind them. Cells weigh four times as much as the changes, so
-layers keep the changes: the shift; how many; PAIRS or TRIPLES; how many cells; the places, two
-numbers each; the bytes, two to a number. `opened` makes the cells of them at every run.
+Cells. buckets, uint16: the shift from a value to its cell; nothing; CELLS; nothing; then the cells,
+numbers of 64 bits, low parts first, as two words. Each word begins, from its upper end, with the
+last value before a change, as many bits as the shift, the uppermost turned over: so a value within
+its cell, moved and turned over like that, is greater as a signed number where the change is
+reached. The lowest byte of the first word is the one before both changes, of the second word the
+one behind both. The byte between lies in the four bits above each of them: above the second its
+upper half, above the first its lower half, exclusive or the upper half of the second word's byte.
+Cells weigh four times as much as the changes, so layers keep the changes: the shift; how many;
+CELLS; how many cells; the places, two numbers each; the bytes, two to a number. `opened` makes the
+cells of them at every run.
 
 Ramps. A table that rises by one every 2**k values, but for a few edges at its top, needs no such
 search: bytes are a shift with its rounding. Then buckets is k, 1 where ties go to even, RAMP, the
@@ -23,11 +26,9 @@ import numpy as np
 from numba import njit
 
 MOST_CHANGES = 1024
-MOST_PAIRS = 640
-MOST_TRIPLES = 4096
-WIDEST_PAIR = 16  # bits of a cell: its last offset must fit as many
-WIDEST_TRIPLE = 20
-RAMP, PAIRS, TRIPLES = 2, 3, 4
+MOST_CELLS = 4096
+WIDEST = 20  # bits of a cell: a word of 32 has 12 for its parts of bytes
+RAMP, CELLS = 2, 3
 MORE = 3
 EDGES = 2 + MORE
 HEAD = 4
@@ -99,13 +100,12 @@ def changes(bottom, top, seg, rule, places, bytes_):
     return count
 
 
-@njit("int64(int64[::1], int64, int64, int64)", cache=True, nogil=True)
-def width(places, count, changes, widest):
-    """The bits of the widest cells, at most `widest`, with at most so many changes behind the first
-    value of any."""
-    k = widest
-    for i in range(changes, count):
-        while k > 0 and places[i - changes] > places[i] >> k << k:
+@njit("int64(int64[::1], int64)", cache=True, nogil=True)
+def width(places, count):
+    """The bits of the widest cells with at most two changes behind the first value of any."""
+    k = np.int64(WIDEST)
+    for i in range(2, count):
+        while k > 1 and places[i - 2] > places[i] >> k << k:
             k -= 1
     return k
 
@@ -114,13 +114,10 @@ def width(places, count, changes, widest):
 def cells(places, bytes_, count, span, buckets):
     """Fill a layer's table with what `opened` makes cells of, from `count` places counted from the
     origin, in 0 to span; returns the length of its used part, 0 where cells would be too many."""
-    pairs, triples = width(places, count, 1, WIDEST_PAIR), width(places, count, 2, WIDEST_TRIPLE)
-    kind, k = np.int64(PAIRS), pairs
-    if (span >> pairs) + 1 > MOST_PAIRS:
-        kind, k = np.int64(TRIPLES), triples
-        if (span >> triples) + 1 > MOST_TRIPLES:
-            return 0
-    buckets[0], buckets[1], buckets[2], buckets[3] = k, count, kind, (span >> k) + 1
+    k = width(places, count)
+    if (span >> k) + 1 > MOST_CELLS:
+        return 0
+    buckets[0], buckets[1], buckets[2], buckets[3] = k, count, CELLS, (span >> k) + 1
     at = np.int64(HEAD)
     for i in range(count):
         buckets[at], buckets[at + 1] = places[i] & 0xFFFF, places[i] >> 16
@@ -131,42 +128,55 @@ def cells(places, bytes_, count, span, buckets):
     return at
 
 
+@njit("int64(int64, int64, int64, int64, int64, int64)", cache=True, nogil=True)
+def cell(k, place0, place1, byte0, byte1, byte2):
+    """The number of a cell of 2**k values; places count from its first value, 2**k for none."""
+    turn = np.int64(1) << 31
+    low = ((place0 - 1) << (32 - k) ^ turn) | ((byte1 & 15) ^ (byte2 >> 4)) << 8 | byte0
+    high = ((place1 - 1) << (32 - k) ^ turn) | (byte1 >> 4) << 8 | byte2
+    return low | high << 32
+
+
 @njit("uint16[::1](uint16[::1])", cache=True, nogil=True)
 def opened(table):
     """The cells of a layer's table, or what it has instead of them."""
     if table[2] == RAMP or table.shape[0] == HEAD:
         return table
     k, count, size = np.int64(table[0]), np.int64(table[1]), np.int64(table[3])
-    triples = table[2] == TRIPLES
-    # One more place and two more bytes, so that no look ahead needs a question.
-    places, bytes_ = np.empty(count + 2, np.int64), np.empty(count + 3, np.int64)
+    # One more place, beyond all values, and one more byte, so that no look ahead needs a question.
+    places, bytes_ = np.empty(count + 1, np.int64), np.empty(count + 2, np.int64)
     for i in range(count):
         places[i] = np.int64(table[HEAD + 2 * i]) | np.int64(table[HEAD + 2 * i + 1]) << 16
-    places[count] = places[count + 1] = np.int64(1) << 40
+    places[count] = np.int64(1) << 40
     for i in range(count + 1):
         bytes_[i] = table[HEAD + 2 * count + i // 2] >> 8 * (i % 2) & 0xFF
-    bytes_[count + 1] = bytes_[count + 2] = bytes_[count]
-    found = np.empty(HEAD + 4 * size, np.uint16)  # pairs take half of it
-    found[0], found[1], found[2], found[3] = k, 0, table[2], 0
-    pairs, wide = found[HEAD:].view(np.uint32), found[HEAD:].view(np.uint64)
+    bytes_[count + 1] = bytes_[count]
+    found = np.empty(HEAD + 4 * size, np.uint16)
+    found[0], found[1], found[2], found[3] = k, 0, CELLS, 0
+    wide = found[HEAD:].view(np.int64)
     inside = np.int64(1) << k
-    i = np.int64(0)
-    for c in range(size):
+    i, c = np.int64(0), np.int64(0)
+    while c < size:
+        # Cells without a change up to that of the next one, which counts for the cell before where
+        # it is the first value.
+        last = min(places[i] >> k, size)
+        byte0 = bytes_[i]
+        plain = cell(k, inside, inside, byte0, byte0, byte0)
+        while c < last:
+            wide[c] = plain
+            c += 1
         first = c << k
-        while places[i] <= first:
+        if c == size or places[i] == first:
             i += 1
-        # A change beyond the cell is none: the bytes behind it are those before.
-        next_, last = places[i] - first, places[i + 1] - first
-        byte0, byte1, byte2 = bytes_[i], bytes_[i + 1], bytes_[i + 2]
-        if next_ >= inside:
-            next_, byte1, byte2 = np.int64(0), byte0, byte0
-        if last >= inside:
-            last, byte2 = inside - 1, byte1
-        if triples:
-            wide[c] = np.uint64(next_ | last << 20 | byte0 << 40 | byte1 << 48) | np.uint64(
-                byte2) << np.uint64(56)
-        else:
-            pairs[c] = next_ | byte0 << 16 | byte1 << 24
+            continue
+        place0, byte1 = places[i] - first, bytes_[i + 1]
+        place1, byte2 = places[i + 1] - first, bytes_[i + 2]
+        i += 2
+        if place1 >= inside:
+            place1, byte2 = inside, byte1
+            i -= 1
+        wide[c] = cell(k, place0, place1, byte0, byte1, byte2)
+        c += 1
     return found
 
 

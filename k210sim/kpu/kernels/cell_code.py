@@ -13,8 +13,10 @@ from numba.extending import intrinsic
 from k210sim.kpu.kernels.line_code import LANES
 from k210sim.kpu.kernels.vector_code import I8, I32, I64, call, load, spread
 
-TILE = 512  # values kept at once
-PAIR, TRIPLE = 16, 20  # bits of an offset in a cell with one change, with two
+WIDE = 32  # values whose bytes are found at once
+SOME = 512  # values kept at once
+F64 = ir.DoubleType()
+TILE = 2 * SOME  # int32 of room for what is kept of them
 
 
 def _vector(lanes, kind=I32):
@@ -38,23 +40,6 @@ def _values(builder, sums, more, const, least, most, factor, plus, lanes, extra)
     # Neither product nor sum is rounded (stair_fit.fit): fused or not is the same.
     y = call(builder, "fma", builder.sitofp(u, factor.type), factor, plus)
     return builder.fptosi(y, u.type)
-
-
-def _keep(lanes, extra):
-    """An intrinsic: values of `lanes` sums into int32 at the address t."""
-    def codegen(context, builder, sig, args):
-        sums, more, t, *norm = args
-        value = _values(builder, sums, more, *norm, lanes, extra)
-        builder.store(value, builder.inttoptr(t, value.type.as_pointer())).align = 4
-        return context.get_dummy_value()
-
-    signature = types.void(*[types.int64] * 3, *[types.int32] * 3, *[types.float64] * 2)
-
-    @intrinsic
-    def keep(typingctx, sums, more, t, const, least, most, factor, plus):
-        return signature, codegen
-
-    return keep
 
 
 def _ramp(lanes, extra):
@@ -85,38 +70,83 @@ def _ramp(lanes, extra):
     return ramp
 
 
-def _cells(lanes, triple):
-    """An intrinsic: bytes of `lanes` values at the address t by cells at the address table, with
-    one change or, if `triple`, with two."""
+def _keep(lanes, extra):
+    """An intrinsic: numbers of the cells of `lanes` sums into int32 at the address t, and the
+    values' places in them, as cells have them, SOME int32 further."""
     def codegen(context, builder, sig, args):
-        t, table, shift, out = args
-        kind, size = (I64, 3) if triple else (I32, 2)
-        found = ir.Constant(_vector(lanes, kind), ir.Undefined)
-        for i in range(lanes):
-            index = builder.lshr(load(builder, builder.add(t, ir.Constant(I64, 4 * i)), I32), shift)
-            at = builder.shl(builder.zext(index, I64), ir.Constant(I64, size))
-            found = builder.insert_element(found, load(builder, builder.add(table, at), kind),
-                                           ir.Constant(I32, i))
-        value, shift = load(builder, t, _vector(lanes)), spread(builder, shift, lanes)
-        inside = builder.sub(value, builder.shl(builder.lshr(value, shift), shift))
-        if triple:
-            inside = builder.zext(inside, found.type)
-        bits = TRIPLE if triple else PAIR
-        places = [builder.lshr(found, _every(found.type, bits * i)) for i in range(1 + triple)]
-        places = [builder.and_(place, _every(found.type, (1 << bits) - 1)) for place in places]
-        # The last byte's place, less a byte for each change that is not reached.
-        amount = _every(found.type, 56 if triple else 24)
-        for place in places:
-            before = builder.sext(builder.icmp_signed(">", place, inside), found.type)
-            amount = builder.add(amount, builder.shl(before, _every(found.type, 3)))
-        low = builder.trunc(builder.lshr(found, amount), _vector(lanes, I8))
+        sums, more, t, shift, *norm = args
+        value, shift = _values(builder, sums, more, *norm, lanes, extra), spread(builder, shift,
+                                                                                 lanes)
+        inside = builder.shl(value, builder.sub(_every(value.type, 32), shift))
+        inside = builder.xor(inside, _every(value.type, -(1 << 31)))
+        for kept, at in ((builder.lshr(value, shift), 0), (inside, 4 * SOME)):
+            at = builder.add(t, ir.Constant(I64, at))
+            builder.store(kept, builder.inttoptr(at, kept.type.as_pointer())).align = 4
+        return context.get_dummy_value()
+
+    signature = types.void(*[types.int64] * 3, *[types.int32] * 4, *[types.float64] * 2)
+
+    @intrinsic
+    def keep(typingctx, sums, more, t, shift, const, least, most, factor, plus):
+        return signature, codegen
+
+    return keep
+
+
+def _found(builder, t, table, lanes):
+    """The two words of the cells of `lanes` values, 8 or 1, whose numbers lie at the address t."""
+    rows = []
+    for i in range(lanes):
+        index = load(builder, builder.add(t, ir.Constant(I64, 4 * i)), I32)
+        at = builder.shl(builder.zext(index, I64), ir.Constant(I64, 3))
+        rows.append(builder.add(table, at))
+    if lanes == 1:
+        return [load(builder, builder.add(rows[0], ir.Constant(I64, 4 * n)), _vector(1))
+                for n in range(2)]
+    # Halves that one shuffle within 128 bits makes the words of; numbers of float64, since LLVM
+    # fetches those from memory into the upper half of a register.
+    halves = []
+    for half in ((0, 1, 4, 5), (2, 3, 6, 7)):
+        words = ir.Constant(_vector(4, F64), ir.Undefined)
+        for n, i in enumerate(half):
+            words = builder.insert_element(words, load(builder, rows[i], F64), ir.Constant(I32, n))
+        halves.append(builder.bitcast(words, _vector(8)))
+    return [builder.shuffle_vector(*halves, ir.Constant(_vector(8), [
+        n + word for n in (0, 2, 8, 10, 4, 6, 12, 14)])) for word in range(2)]
+
+
+def _chosen(builder, inside, first, second):
+    """The bytes, in the lowest bits, of values whose cells have these two words (buckets.py)."""
+    between = builder.and_(builder.lshr(first, _every(first.type, 8)), _every(first.type, 15))
+    between = builder.xor(between, builder.lshr(second, _every(first.type, 4)))
+    byte = builder.select(builder.icmp_signed(">", inside, first), between, first)
+    return builder.select(builder.icmp_signed(">", inside, second), second, byte)
+
+
+def _cells(lanes):
+    """An intrinsic: bytes of `lanes` values by the cells at the address table. t: what _keep left.
+    """
+    some = min(lanes, LANES)
+
+    def codegen(context, builder, sig, args):
+        t, table, out = args
+        parts = []
+        for first in range(0, lanes, some):
+            at = builder.add(t, ir.Constant(I64, 4 * first))
+            inside = load(builder, builder.add(at, ir.Constant(I64, 4 * SOME)), _vector(some))
+            parts.append(_chosen(builder, inside, *_found(builder, at, table, some)))
+        while len(parts) > 1:
+            both = list(range(2 * parts[0].type.count))
+            parts = [builder.shuffle_vector(a, b, ir.Constant(_vector(len(both)), both))
+                     for a, b in zip(parts[::2], parts[1::2], strict=True)]
+        low = builder.trunc(parts[0], _vector(lanes, I8))
         builder.store(low, builder.inttoptr(out, low.type.as_pointer())).align = 1
         return context.get_dummy_value()
 
-    signature = types.void(types.int64, types.int64, types.int32, types.int64)
+    signature = types.void(types.int64, types.int64, types.int64)
 
     @intrinsic
-    def cells(typingctx, t, table, shift, out):
+    def cells(typingctx, t, table, out):
         return signature, codegen
 
     return cells
@@ -124,51 +154,45 @@ def _cells(lanes, triple):
 
 _keep_some, _keep_some_more, _keep_one, _keep_one_more = (
     _keep(lanes, extra) for lanes in (LANES, 1) for extra in (False, True))
+_cells_wide, _cells_some, _cells_one = (_cells(lanes) for lanes in (WIDE, LANES, 1))
 _ramp_some, _ramp_some_more, _ramp_one, _ramp_one_more = (
     _ramp(lanes, extra) for lanes in (LANES, 1) for extra in (False, True))
-_pair_some, _triple_some, _pair_one, _triple_one = (
-    _cells(lanes, triple) for lanes in (LANES, 1) for triple in (False, True))
 NUMBERS = "int64, int64, int64, int64, int32, int32, int32, float64, float64"
 
 
-@njit(f"void({NUMBERS}, int64, int64, int32, boolean)", cache=True, nogil=True)
-def by_cells(sums, more, out, count, const, least, most, factor, plus, t, table, shift, triple):
-    """Bytes of `count` sums by cells with one change or, if `triple`, with two. sums, more, out:
-    addresses of int32 sums, of int32 to add or 0, of the bytes; t: of room for TILE values; table:
-    of the cells."""
-    for first in range(0, count, TILE):
-        n = min(np.int64(TILE), count - first)
+@njit(f"void({NUMBERS}, int64, int64, int32)", cache=True, nogil=True)
+def by_cells(sums, more, out, count, const, least, most, factor, plus, t, table, shift):
+    """Bytes of `count` sums by cells. sums, more, out: addresses of int32 sums, of int32 to add or
+    0, of the bytes; t: of room for TILE int32; table: of the cells."""
+    for first in range(0, count, SOME):
+        n = min(np.int64(SOME), count - first)
         at, add, to = sums + 4 * first, more + 4 * first, out + first
         if n < LANES:
             for p in range(n):
                 if more == 0:
-                    _keep_one(at + 4 * p, more, t, const, least, most, factor, plus)
+                    _keep_one(at + 4 * p, more, t, shift, const, least, most, factor, plus)
                 else:
-                    _keep_one_more(at + 4 * p, add + 4 * p, t, const, least, most, factor, plus)
-                if triple:
-                    _triple_one(t, table, shift, to + p)
-                else:
-                    _pair_one(t, table, shift, to + p)
+                    _keep_one_more(at + 4 * p, add + 4 * p, t, shift, const, least, most, factor,
+                                   plus)
+                _cells_one(t, table, to + p)
             continue
         # The last vector may do again what the one before did.
         last = n - LANES
         if more == 0:
             for p in range(0, n, LANES):
                 p = min(p, last)
-                _keep_some(at + 4 * p, more, t + 4 * p, const, least, most, factor, plus)
+                _keep_some(at + 4 * p, more, t + 4 * p, shift, const, least, most, factor, plus)
         else:
             for p in range(0, n, LANES):
                 p = min(p, last)
-                _keep_some_more(at + 4 * p, add + 4 * p, t + 4 * p, const, least, most, factor,
-                                plus)
-        if triple:
-            for p in range(0, n, LANES):
-                p = min(p, last)
-                _triple_some(t + 4 * p, table, shift, to + p)
-        else:
-            for p in range(0, n, LANES):
-                p = min(p, last)
-                _pair_some(t + 4 * p, table, shift, to + p)
+                _keep_some_more(at + 4 * p, add + 4 * p, t + 4 * p, shift, const, least, most,
+                                factor, plus)
+        whole = n // WIDE * WIDE
+        for p in range(0, whole, WIDE):
+            _cells_wide(t + 4 * p, table, to + p)
+        for p in range(whole, n, LANES):
+            p = min(p, last)
+            _cells_some(t + 4 * p, table, to + p)
 
 
 @njit(f"void({NUMBERS}, int32, int32, int32, int32, int32, int32, int32, int32)", cache=True,

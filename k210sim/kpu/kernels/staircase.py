@@ -35,7 +35,7 @@ from numba import njit, types
 from numba.extending import intrinsic
 
 from k210sim.kpu.kernels import cell_code, line_code, short_code
-from k210sim.kpu.kernels.buckets import HEAD, RAMP, TRIPLES
+from k210sim.kpu.kernels.buckets import HEAD, RAMP
 from k210sim.kpu.kernels.cell_code import TILE
 
 MOST = 16  # lines of one table
@@ -98,10 +98,10 @@ def channel(at, more, to, count, o, ints, factors, lines, edges, buckets, t):
         second = start + many - 1
         a, b, a1, b1 = lines[start, 1], lines[start, 2], lines[second, 1], lines[second, 2]
         if near != 0:
-            slack = max(slack_of(ends, 16), slack_of(ends, 23))
+            slack, slack1 = slack_of(ends, 16), slack_of(ends, 23)
             places = np.int64(lines.ctypes.data) + 12 * (second + 1)
             short_code.near_lines(at, more, to, count, const, ends, factor, magic, minus, a, b,
-                                  lines[second, 0], a1, b1, slack, places, np.int64(t.ctypes.data))
+                                  slack, lines[second, 0], a1, b1, slack1, places)
         elif many == 1:
             short_code.one_line(at, more, to, count, const, ends, factor, magic, minus, a, b)
         else:
@@ -125,8 +125,7 @@ def channel(at, more, to, count, o, ints, factors, lines, edges, buckets, t):
     elif many > 0:
         cell_code.by_cells(at, more, to, count, const, least, most, np.float64(factor),
                            np.float64(ints[o, 3]), np.int64(t.ctypes.data),
-                           np.int64(buckets.ctypes.data) + 2 * HEAD, np.int32(buckets[0]),
-                           buckets[2] == TRIPLES)
+                           np.int64(buckets.ctypes.data) + 2 * HEAD, np.int32(buckets[0]))
 
 
 @njit("void(int32[:, ::1], int64, int64[::1], int64, int32[:, ::1], float32[::1], "
