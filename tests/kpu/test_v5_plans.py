@@ -14,7 +14,7 @@ from k210sim.errors import KmodelError
 from k210sim.kpu import KModel, ai_ram
 from k210sim.kpu.kernels import chain, team, tensors
 from k210sim.kpu.placed import PlacedTransfer, joined
-from k210sim.kpu.v5 import plans
+from k210sim.kpu.v5 import plans, steps
 from k210sim.kpu.v5.steps import Binary, Move
 
 F = np.float32
@@ -185,6 +185,19 @@ def test_code_with_jumps_is_run_as_code():
     assert twice(code_of(build, x.shape, x.shape), x) is None
 
 
+UP, DOWN = (files.U8, files.F32), (files.F32, files.U8)
+
+
+def convert(code, name, source, target, size, numbers, kinds):
+    code.buffer(*source)
+    code.buffer(*target)
+    for number in numbers:
+        code.push(number)
+    shape, steps = code.shape((1, size)), code.shape((size, 1))
+    code.tensor(name, dt=kinds[0], dt_out=kinds[1], shape=shape, in_strides=steps,
+                out_strides=steps)
+
+
 @pytest.mark.parametrize("look", ["nobody", "a step", "the output"])
 def test_floats_between_bytes_are_left_out_where_nobody_sees_them(look):
     """A join of two quantised rows: bytes to floats in one buffer, and to bytes of one scale."""
@@ -192,28 +205,42 @@ def test_floats_between_bytes_are_left_out_where_nobody_sees_them(look):
     code = files.Code()
     floats = 1 if look == "the output" else 3  # location: outputs, else the module's data
 
-    def convert(name, source, target, size, numbers, kinds):
-        code.buffer(*source)
-        code.buffer(*target)
-        for number in numbers:
-            code.push(number)
-        shape, steps = code.shape((1, size)), code.shape((size, 1))
-        code.tensor(name, dt=kinds[0], dt_out=kinds[1], shape=shape, in_strides=steps,
-                    out_strides=steps)
-
-    up, down = (files.U8, files.F32), (files.F32, files.U8)
-    convert("DEQUANTIZE", (0, 0), (floats, 0), 10, (0.25, -3.0), up)
-    convert("DEQUANTIZE", (0, 10), (floats, 40), 14, (0.5, 1.5), up)
-    convert("QUANTIZE", (floats, 0), (3, 128), 24, (3.0, 7.0), down)
+    convert(code, "DEQUANTIZE", (0, 0), (floats, 0), 10, (0.25, -3.0), UP)
+    convert(code, "DEQUANTIZE", (0, 10), (floats, 40), 14, (0.5, 1.5), UP)
+    convert(code, "QUANTIZE", (floats, 0), (3, 128), 24, (3.0, 7.0), DOWN)
     outs = [(files.F32, (1, 24))]
     if look != "the output":
-        convert("DEQUANTIZE", (3, 128), (1, 0), 24, (2.0, 0.5), up)
+        convert(code, "DEQUANTIZE", (3, 128), (1, 0), 24, (2.0, 0.5), UP)
     if look == "a step":
         tensor(code, "COPY", [(3, 20), (1, 20)], (1, 4))
     steps = twice(files.whole(code, [(files.U8, x.shape)], outs, data=256), x)
     kinds = [type(step).__name__ for step in steps]
     kept = ["Dequantize"] * (look == "the output") * 2 or ["Dequantize"] * (look == "a step")
     assert kinds[: len(kept) + 2] == [*kept, "Requantize", "Requantize"]
+
+
+@pytest.mark.parametrize("numbers,to,kinds", [
+    ((2.0, -2.0), 512, ["Move"]),
+    ((2.0, -2.0), 128, []),
+    ((2.0, -2.0), 120, ["Move"] * 3),
+    ((2.0, -2.0), 136, ["Dequantize", "Quantize"]),
+    ((3.0, 0.0), 512, ["Requantize"]),
+    ((3.0, 0.0), 128, ["Requantize", "Move"] * 2),
+    ((3.0, 0.0), 120, ["Requantize"] * 3),
+    ((3.0, 0.0), 126, ["Dequantize", "Quantize"])])
+def test_bytes_become_bytes_where_they_lie(monkeypatch, numbers, to, kinds):
+    """Over their own place or one that begins before it, with the same scale or another."""
+    monkeypatch.setattr(steps, "ROOM", 12)
+    monkeypatch.setattr(steps, "LEAST", 4)
+    x = np.random.default_rng(2).integers(0, 256, (1, 24), dtype=np.uint8)
+    code = files.Code()
+    convert(code, "DEQUANTIZE", (0, 0), (3, 256), 24, (0.25, 3.0), UP)
+    convert(code, "QUANTIZE", (3, 256), (3, 128), 24, (5.0, 1.0), DOWN)
+    convert(code, "DEQUANTIZE", (3, 128), (3, 256), 24, (0.5, 1.0), UP)
+    convert(code, "QUANTIZE", (3, 256), (3, to), 24, numbers, DOWN)
+    convert(code, "DEQUANTIZE", (3, to), (1, 0), 24, (2.0, 0.5), UP)
+    found = twice(files.whole(code, [(files.U8, x.shape)], [(files.F32, (1, 24))], data=1024), x)
+    assert [type(step).__name__ for step in found] == ["Requantize", *kinds, "Dequantize"]
 
 
 def plain_quantize(x, scale, bias, low, high):

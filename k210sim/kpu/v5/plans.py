@@ -14,7 +14,7 @@ import numpy as np
 from k210sim.errors import KmodelError
 from k210sim.kpu.placed import joined
 from k210sim.kpu.v5.stack_machine import TensorMachine
-from k210sim.kpu.v5.steps import MAKERS, Dequantize, Quantize, Requantize
+from k210sim.kpu.v5.steps import MAKERS, Dequantize, Quantize, requantized
 
 STRAIGHT = ("LDC_I4", "LDC_R4", "LDC_I4_0", "LDC_I4_1", "LDNULL", "LEA_BUFFER", "STSHAPE",
             "STPADDINGS", "DUP", "POP", "NOP", "RET")
@@ -143,15 +143,28 @@ def without_floats(steps: list, outputs) -> list:
         if not isinstance(after, Quantize):
             continue
         before = _sources(steps, index)
-        if before is None:
+        direct = before and _direct(after, [one for _, one in before])
+        if direct is None:
             continue
-        start = span(after.source)[0]
-        found[index] = [Requantize(one, after, after.target[(span(one.target)[0] - start) // 4 :][
-            : one.target.size]) for _, one in before]
+        found[index] = direct
         for at, one in before:
             if not _seen(steps, at, index, one.target, outputs):
                 found[at] = []
     return [one for step in found for one in (step if isinstance(step, list) else [step])]
+
+
+def _direct(after: Quantize, before: list[Dequantize]) -> list | None:
+    """Steps from the bytes to those of `after`, None where what one writes another still reads."""
+    start, steps, made = span(after.source)[0], [], []
+    for one in sorted(before, key=lambda one: span(one.target)[0]):
+        first = (span(one.target)[0] - start) // 4
+        target = after.target[first : first + one.target.size]
+        some = None if _meet(made, *span(one.source)) else requantized(one, after, target)
+        if some is None:
+            return None
+        steps += some
+        made.append(target)
+    return steps
 
 
 def _sources(steps, index) -> list[tuple[int, Dequantize]] | None:
@@ -159,7 +172,7 @@ def _sources(steps, index) -> list[tuple[int, Dequantize]] | None:
     touches these or what they are made of in between."""
     after = steps[index]
     start, end = span(after.source)
-    before, left, made = [], end - start, [after.target]
+    before, left, made = [], end - start, []
     for at in range(index - 1, -1, -1):
         step = steps[at]
         if step.writes is None:

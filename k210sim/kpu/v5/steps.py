@@ -20,6 +20,7 @@ from k210sim.kpu.v5 import ops
 from k210sim.kpu.v5.ops import BINARY, F32, FLOAT
 from k210sim.kpu.v5.views import MAX_ELEMENTS
 
+ROOM, LEAST = 1 << 14, 1 << 10  # bytes: what goes through work memory at once; a piece worth a step
 IEEE = 6  # the first of BINARY: add, subtract, multiply, divide, minimum, maximum
 
 
@@ -195,12 +196,54 @@ class Requantize(Node):
 
     __slots__ = ()
 
-    def __init__(self, before: Dequantize, after: Quantize, target):
+    def __init__(self, before: Dequantize, after: Quantize, source, target):
         from k210sim.kpu.kernels import graph_code
 
-        super().__init__(graph_code.REQUANTIZE_V5, before.source, target,
+        # The target may be work memory, which nothing else keeps.
+        super().__init__(graph_code.REQUANTIZE_V5, source, target,
                          [target.size, int(before.signed),
-                          *(bits(v) for v in (*before.numbers, *after.numbers))])
+                          *(bits(v) for v in (*before.numbers, *after.numbers))], (target,))
+
+
+def keeps_bytes(before: Dequantize, after: Quantize) -> bool:
+    """Whether both give every byte back."""
+    from k210sim.kpu.kernels import tensors
+
+    every = np.arange(256).astype(np.uint8)
+    found = np.empty_like(every)
+    tensors.requantize(every, before.signed, *(F32(v) for v in (*before.numbers, *after.numbers)),
+                       found)
+    return bool((found == every).all())
+
+
+def requantized(before: Dequantize, after: Quantize, target) -> list | None:
+    """Steps from the bytes of a Dequantize to those `after` makes of its floats. These may lie
+    where the source does, or begin before it; None for other overlaps."""
+    source, distance = before.source, address(before.source) - address(target)
+    if keeps_bytes(before, after):
+        if not distance:
+            return []
+        def step(source, target):
+            return [Move(source, target)]
+    else:
+        def step(source, target):
+            return [Requantize(before, after, source, target)]
+    if apart(target, source):
+        return step(source, target)
+    room = None
+    if not distance:
+        room = np.empty(min(ROOM, source.size), np.uint8)
+        distance = ROOM
+    if distance < LEAST:
+        return None
+    steps = []
+    for at in range(0, source.size, distance):
+        here, there = source[at : at + distance], target[at : at + distance]
+        if room is None:
+            steps += step(here, there)
+        else:
+            steps += [*step(here, room[: here.size]), Move(room[: here.size], there)]
+    return steps
 
 
 class Binary:
