@@ -12,6 +12,7 @@ from numba import cfunc, njit
 
 from k210sim.kpu.kernels import dense, quant, team_code
 from k210sim.kpu.kernels.atomic import copy, matrix, numbers, vector
+from k210sim.kpu.kernels.rows import second
 
 RECORD = 2  # word of a step, behind its function and number of pieces
 ROOM = 22  # words of the longest record
@@ -19,7 +20,7 @@ ROOM = 22  # words of the longest record
 MOVE, FILL = 0, 1
 # layers
 (DEQUANTIZE_V3, QUANTIZE_V3, QUANTIZED_ADD, TABLE, FULLY_CONNECTED, SOFTMAX, L2_NORMALIZE,
- GLOBAL_AVERAGE, CHANNELWISE_DEQUANTIZE) = range(9)
+ GLOBAL_AVERAGE) = range(8)
 
 
 @njit(inline="always")
@@ -38,12 +39,15 @@ def move(r):
             for c in range(r[6]):
                 to = r[1] + a * r[8] + b * r[9] + c * r[10]
                 at = r[2] + a * r[12] + b * r[13] + c * r[14]
+                done = np.int64(0)
+                if (size == 1 or size == 4) and r[11] == size and r[15] == 2 * size:
+                    done = second(to, at, n3, size)
                 if size == 1:
-                    for d in range(n3):
+                    for d in range(done, n3):
                         vector(to + d * r[11], 1, np.uint8)[0] = vector(at + d * r[15], 1,
                                                                         np.uint8)[0]
                 elif size == 4:
-                    for d in range(n3):
+                    for d in range(done, n3):
                         vector(to + d * r[11], 1, np.int32)[0] = vector(at + d * r[15], 1,
                                                                         np.int32)[0]
                 else:
@@ -101,13 +105,7 @@ def layers(job, step, piece, member):
                       vector(to, count, np.float32))
     elif kind == L2_NORMALIZE:
         dense.l2_normalize(vector(source, count, np.float32), vector(to, count, np.float32))
-    elif kind == GLOBAL_AVERAGE:
+    else:
         dense.global_average(matrix(source, count, r[4], np.float32),
                              vector(to, count, np.float32))
-    else:
-        size = r[4]
-        for c in range(count):
-            params = vector(r[5] + 8 * c, 2, np.float32)
-            quant.dequantize(vector(source + c * size, size, np.uint8), params[0], params[1],
-                             vector(to + 4 * c * size, size, np.float32))
     return 1
