@@ -36,6 +36,16 @@ def dequantize(b, net):
                  net.main.u8(b.src, b.count, "src"), b.count, bits(b.scale), bits(b.bias))
 
 
+def channelwise_dequantize(b, net):
+    from k210sim.kpu.kernels import node_code
+
+    size = b.channels * b.channel_size
+    params = np.require(b.params, np.float32, "CA")
+    return _part(node_code.CHANNELWISE_DEQUANTIZE, _floats(net, b.dst, size, "dst"),
+                 net.main.u8(b.src, size, "src"), b.channels, b.channel_size, address(params),
+                 keep=(params,))
+
+
 def quantize(b, net):
     from k210sim.kpu.kernels import node_code
 
@@ -156,10 +166,10 @@ def remove_padding(b, net):
 
 
 MAKERS = {
-    kl.Dequantize: dequantize, kl.Quantize: quantize, kl.QuantizedAdd: quantized_add,
-    kl.Requantize: requantize, kl.FullyConnected: fully_connected, kl.Softmax: softmax,
-    kl.L2Normalization: l2_normalize, kl.GlobalAveragePool2d: global_average,
-    kl.TensorflowFlatten: flatten, kl.QuantizedTensorflowFlatten: flatten, kl.Concat: concat,
-    kl.QuantizedConcat: concat, kl.Upload: upload, kl.AddPadding: add_padding,
-    kl.RemovePadding: remove_padding,
+    kl.Dequantize: dequantize, kl.ChannelwiseDequantize: channelwise_dequantize,
+    kl.Quantize: quantize, kl.QuantizedAdd: quantized_add, kl.Requantize: requantize,
+    kl.FullyConnected: fully_connected, kl.Softmax: softmax, kl.L2Normalization: l2_normalize,
+    kl.GlobalAveragePool2d: global_average, kl.TensorflowFlatten: flatten,
+    kl.QuantizedTensorflowFlatten: flatten, kl.Concat: concat, kl.QuantizedConcat: concat,
+    kl.Upload: upload, kl.AddPadding: add_padding, kl.RemovePadding: remove_padding,
 }

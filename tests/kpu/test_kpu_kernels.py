@@ -29,6 +29,28 @@ def run_layer(kernels, x, weights, bn, act, *, depthwise=False, kind=0, rule="ev
     return kernels.prepare(params).run(x)
 
 
+@pytest.mark.parametrize("outputs", range(1, 14))
+def test_sums_of_so_many_outputs(outputs):
+    """Each number that the last block may have, with its rows behind left alone where a tile is
+    smaller, against NumPy."""
+    if "avx2" not in table.available():
+        pytest.skip("this host has no AVX2")
+    from k210sim.kpu.kernels import dot_avx2
+
+    rng = np.random.default_rng(outputs)
+    steps, count, blocks = 5, 40, -(-outputs // dot_avx2.ROWS)
+    x = rng.integers(0, 256, (steps, count, 2)).astype(np.int16)
+    weights = rng.integers(-255, 256, (blocks, steps, dot_avx2.ROWS, 2)).astype(np.int16)
+    offsets = np.arange(steps) * count * 4
+    acc = np.full((blocks * dot_avx2.ROWS + 1, count), 77, np.int32)
+    dot_avx2.by_outputs.ctypes(x.ctypes.data, offsets.ctypes.data, steps, weights.ctypes.data,
+                               outputs, count, acc.ctypes.data, 4 * count)
+    want = np.einsum("spk,bsrk->brp", x.astype(int), weights.astype(int)).reshape(-1, count)
+    assert np.array_equal(acc[:outputs], want[:outputs])
+    rows = {1: 2, 2: 2, 3: 4, 4: 4}.get(outputs % 6, 6) - outputs % 6 if outputs % 6 else 0
+    assert (acc[outputs + rows :] == 77).all()
+
+
 @pytest.fixture(scope="module", params=table.available())
 def kernels(request):
     return table.load(request.param)

@@ -9,6 +9,7 @@ from test_kpu_v4 import NONE, WINDOW, one_node
 from k210sim.kpu import KModel
 from k210sim.kpu.kernels import chain, neutral, team, tensors
 from k210sim.kpu.kmodel import nodes as nd
+from k210sim.kpu.kmodel.writer import ModelBuilder, Quant
 from k210sim.kpu.node_parts import filled, moved
 from k210sim.kpu.placed import joined
 
@@ -129,6 +130,24 @@ def test_a_node_in_a_chain_equals_its_function(name):
         assert model.run(x)[0].tobytes() == want
     ((last, calls),) = model.net._groups.values()
     assert last == 0 and len(calls) == 1
+
+
+def test_channelwise_dequantize_in_a_chain_equals_its_twin():
+    """Each channel by a scale and an offset of its own, the product rounded before the sum."""
+    rng = np.random.default_rng(5)
+    scale, bias = rng.normal(size=(2, 7)).astype(F)
+    b = ModelBuilder((3, 6, 20))
+    x = b.add_quantized_conv(b.input, rng.integers(0, 256, (7, 3, 1, 1)), scale=0.01, zero=128,
+                             in_quant=Quant(0.05, 0), out_quant=Quant(0.05, 128))
+    b.output(b.add_channelwise_dequantize(x, scale, bias))
+    model = KModel.from_bytes(b.build())
+    x = rng.integers(0, 256, model.input_shape, dtype=np.uint8)
+    outputs, layers = model.run(x, layers=True)
+    want = (layers[0].value.astype(F) * scale[:, None, None]).astype(F) + bias[:, None, None]
+    for _ in range(2):
+        assert model.run(x)[0].tobytes() == outputs[0].tobytes() == want.tobytes()
+    ((last, calls),) = model.net._groups.values()
+    assert last == 1 and len(calls) == 1
 
 
 @pytest.mark.parametrize("name, rest", [

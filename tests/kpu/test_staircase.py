@@ -15,6 +15,7 @@ from k210sim.kpu.kernels import (
     chain,
     dot_conv,
     maps,
+    short_code,
     stair_fit,
     staircase,
     table,
@@ -198,6 +199,27 @@ def test_rows_of_any_length_go_the_short_way(seed, count, more):
     assert ints[0, 4] & staircase.SHORT
 
 
+@pytest.mark.parametrize("count", [31, 700, 32 * short_code.MARKS + 77])
+def test_any_number_of_sums_may_be_left_to_the_places(count):
+    """Early lines where nearly every sum lies just before or at a step."""
+    starts, *rest = LEAKY
+    norm, low, high = [(1234, 70001, 15, 3000)], [-100000], [300000]
+    ints, *tables = fit(norm, low, high, leaky(starts, *rest), "even")
+    assert ints[0, 4] & staircase.NEAR
+    sums = np.arange(-100000, 150000, dtype=np.int32)
+    out = np.zeros((1, len(sums)), np.uint8)
+    staircase.finish(sums[None], len(sums), np.zeros(0, np.int64), 0, ints, *tables, out)
+    steps = np.flatnonzero(np.diff(out[0].astype(int)))
+    near = (sums[steps][:, None] + np.arange(-3, 5)).ravel()
+    sums = np.ascontiguousarray(np.resize(near, (1, count)).astype(np.int32))
+    got, want = np.zeros((2, 1, count), np.uint8)
+    staircase.finish(sums, count, np.zeros(0, np.int64), 0, ints, *tables, got)
+    for i in range(0, count, 7):  # fewer than a vector are done one by one
+        part = np.ascontiguousarray(sums[:, i : i + 7])
+        staircase.finish(part, part.shape[1], np.zeros(0, np.int64), i, ints, *tables, want)
+    assert len(steps) > 100 and np.array_equal(got, want)
+
+
 @COMMON
 @given(seed=st.integers(0, 2**32 - 1), fine=st.integers(4, 16), falls=st.booleans(),
        rule=st.sampled_from(("even", "up")))
@@ -362,6 +384,17 @@ def test_words_hold_the_framed_map(seed, height, width, channels, wide, stride, 
             for k, part in enumerate((framed[-1], beside)):
                 part = part[a::stride, b::stride]
                 assert np.array_equal(got[-1, n, : len(part), : part.shape[1], k], part)
+    some = planes[planes[:, 1] == rng.integers(stride)]  # one column of a stride alone
+    column = np.zeros((len(out), len(some) * rows * row + 32), np.int32)
+    maps.words(ram.data, ai_ram.place(3, x.shape), np.array(x.shape, np.int64), frame, some, wide,
+               0, rows, 0, column)
+    got = column[:, : len(some) * rows * row].copy().view(dtype).reshape(
+        len(out), len(some), rows, row, group)
+    for n, (a, b) in enumerate(some):
+        part = framed[:, a::stride, b::stride]
+        for c in range(channels):
+            seen = got[c // group, n, : part.shape[1], : part.shape[2], c % group]
+            assert np.array_equal(seen, part[c])
     pixels = np.zeros((channels, height * width), np.uint8)
     pixels[:] = x.reshape(channels, -1)
     other = ai_ram.AiRam()

@@ -19,6 +19,9 @@ WINOGRAD = winograd_part.layer  # 3x3 layers may go this way, for which pairs of
 PHASES = 4  # of a 2x2 pool, whose sums `greatest` makes two by two
 dot_tile, half_tile = (dot_code.tile(8, ROWS, vectors, "vpmaddwd $2, $1, $0", "=x,x,x", False)
                        for vectors in (VECTORS, 1))
+(four_tile, four_half), (two_tile, two_half) = (
+    [dot_code.tile(8, rows, vectors, "vpmaddwd $2, $1, $0", "=x,x,x", False, of_rows=ROWS)
+     for vectors in (VECTORS, 1)] for rows in (4, 2))
 (six_rows, six_more), (four_rows, four_more), (two_rows, two_more) = (
     [dot_code.tile(8, rows, 1, "vpmaddwd $2, $1, $0", "=x,x,x", False, 2, merge, ROWS)
      for merge in (False, True)] for rows in (ROWS, 4, 2))
@@ -36,6 +39,34 @@ def sums(x, offsets, steps, weights, blocks, count, acc, row):
             dot_tile(x + 4 * p, offsets, steps, here, to + 4 * p, row)
         for p in range(whole, count, 8):
             half_tile(x + 4 * p, offsets, steps, here, to + 4 * p, row)
+
+
+@cfunc(SUMS, cache=True)
+def by_outputs(x, offsets, steps, weights, outputs, count, acc, row):
+    """As `sums`, for a number of output channels, not of blocks: the last block's rows that are no
+    channels are not summed up, as far as tiles of four or two leave them out. See sums.py."""
+    rest = outputs % ROWS
+    blocks = outputs // ROWS if 0 < rest <= 4 else (outputs + ROWS - 1) // ROWS
+    whole = count // (8 * VECTORS) * (8 * VECTORS)
+    for block in range(blocks):
+        here, to = weights + block * steps * 4 * ROWS, acc + block * ROWS * row
+        for p in range(0, whole, 8 * VECTORS):
+            dot_tile(x + 4 * p, offsets, steps, here, to + 4 * p, row)
+        for p in range(whole, count, 8):
+            half_tile(x + 4 * p, offsets, steps, here, to + 4 * p, row)
+    if blocks * ROWS >= outputs:
+        return
+    here, to = weights + blocks * steps * 4 * ROWS, acc + blocks * ROWS * row
+    if rest > 2:
+        for p in range(0, whole, 8 * VECTORS):
+            four_tile(x + 4 * p, offsets, steps, here, to + 4 * p, row)
+        for p in range(whole, count, 8):
+            four_half(x + 4 * p, offsets, steps, here, to + 4 * p, row)
+    else:
+        for p in range(0, whole, 8 * VECTORS):
+            two_tile(x + 4 * p, offsets, steps, here, to + 4 * p, row)
+        for p in range(whole, count, 8):
+            two_half(x + 4 * p, offsets, steps, here, to + 4 * p, row)
 
 
 @cfunc(SUMS, cache=True)

@@ -153,10 +153,11 @@ def layer(function, source, source_place, shape, planes, taps, frame, numbers, s
     int64[phases, n] in bytes, offsets of what each output phase adds up. numbers: int64[14] = wide,
     multiple of positions, rows of a band, rows below it, rows and columns of the output, arg_x,
     shr_x, what was taken off the weights, activation rule, whether channels need the tables of
-    conv2d.py (norm to spans), ROWS, address of a set's `greatest` or 0 where phases are summed one
-    by one, how the words of maps.py hold the channels. weights: of some blocks; channel: their
-    first output channel. ints to buckets: see staircase.py. x, acc [copies, rows, positions], extra
-    [phases, positions or 0] and result [rows, positions] are room to work in.
+    conv2d.py (norm to spans), ROWS, address of a set's `greatest` or `by_outputs`, or 0 where
+    phases are summed one by one by blocks, how the words of maps.py hold the channels. weights: of
+    some blocks; channel: their first output channel. ints to buckets: see staircase.py. x, acc
+    [copies, rows, positions], extra [phases, positions or 0] and result [rows, positions] are room
+    to work in.
     """
     wide, step = numbers[0] != 0, numbers[1]
     row = np.int64(acc.shape[2] * 4)

@@ -118,6 +118,14 @@ class DotConv:
         self.last = chain.single(self.last, self, source_place, target_place)
         self.last.run(source, target, threads)
 
+    def _by_outputs(self) -> int:
+        """The address of a set's function that counts output channels, not blocks, or 0."""
+        f = self.layout
+        if f.size or f.copies > 1:
+            return 0
+        function = getattr(self.kernels, "greatest" if len(f.steps) > 1 else "by_outputs", None)
+        return 0 if function is None else function.address
+
     def parts(self, threads: int, source_place, target_place) -> chain.Parts:
         """The sums and all that follows without the pool behind them; see dot_part.py."""
         from k210sim.kpu.kernels import dot_part
@@ -159,7 +167,7 @@ class DotConv:
             at(spans),
             bands, cut.by_blocks, cut.per_piece, *places, self.wide, k.STEP, cut.band, f.below,
             f.rows, f.columns, p.arg_x, p.shr_x, self.shift, p.rule, not s.complete, k.ROWS,
-            k.greatest.address if len(f.steps) > f.copies == 1 and not f.size else 0,
+            self._by_outputs(),
             maps.PAIRS if f.pairs else maps.WIDE if self.wide else maps.BYTES]
         keep = [] if s.complete else [ints, factors, *longer]
         part = dot_part.layer

@@ -175,6 +175,105 @@ def beside16(typingctx, out, row, following):
     return types.void(types.int64, types.int64, types.int32), codegen
 
 
+def _columns(builder, row):
+    """16 bytes at an address as eight 16-bit numbers, each an even pixel below an odd one."""
+    some = builder.load(builder.inttoptr(row, ir.VectorType(ir.IntType(16), 8).as_pointer()))
+    some.align = 1
+    return some
+
+
+def _put_words(builder, to, halves, mask):
+    """Store eight words of two vectors of their lower and upper 16 bits."""
+    i32 = ir.IntType(32)
+    turns = ir.Constant(ir.VectorType(i32, 16), [i // 2 + i % 2 * 8 for i in range(16)])
+    words = builder.bitcast(builder.shuffle_vector(*halves, turns), ir.VectorType(i32, 8))
+    alone = builder.insert_element(ir.Constant(words.type, ir.Undefined), mask,
+                                   ir.Constant(i32, 0))
+    every = builder.shuffle_vector(alone, alone, ir.Constant(words.type, [0] * 8))
+    store = builder.store(builder.and_(words, every),
+                          builder.inttoptr(to, words.type.as_pointer()))
+    store.align = 1
+
+
+@intrinsic
+def halve16(typingctx, even, odd, row0, row1, row2, row3, wide, mask):
+    """Words as of mix16 of the eight even pixels to `even` and of the odd ones to `odd`."""
+    def codegen(context, builder, sig, args):
+        i16 = ir.VectorType(ir.IntType(16), 8)
+        low, high = ir.Constant(i16, [0x00FF] * 8), ir.Constant(i16, [0xFF00] * 8)
+        eight = ir.Constant(i16, [8] * 8)
+
+        def both(rows):
+            """Even and odd pixels of two rows, those of the second above those of the first."""
+            a, b = (_columns(builder, row) for row in rows)
+            return (builder.or_(builder.and_(a, low), builder.shl(b, eight)),
+                    builder.or_(builder.lshr(a, eight), builder.and_(b, high)))
+
+        with builder.if_else(args[6]) as (two, four):
+            with two:
+                rows = [_columns(builder, row) for row in args[2:4]]
+                _put_words(builder, args[0], [builder.and_(row, low) for row in rows], args[7])
+                _put_words(builder, args[1], [builder.lshr(row, eight) for row in rows], args[7])
+            with four:
+                for to, halves in zip(args[:2], zip(both(args[2:4]), both(args[4:6]), strict=True),
+                                      strict=True):
+                    _put_words(builder, to, halves, args[7])
+        return context.get_dummy_value()
+
+    return types.void(*[types.int64] * 6, types.boolean, types.int32), codegen
+
+
+@intrinsic
+def halve_beside16(typingctx, even, odd, row, following):
+    """Words as of beside16 of the eight even pixels to `even` and of the odd ones to `odd`."""
+    def codegen(context, builder, sig, args):
+        i8, i16, i32 = ir.IntType(8), ir.IntType(16), ir.IntType(32)
+        pixels = ir.VectorType(i8, 16)
+        some = builder.load(builder.inttoptr(args[2], pixels.as_pointer()))
+        some.align = 1
+        last = builder.insert_element(ir.Constant(pixels, ir.Undefined),
+                                      builder.trunc(args[3], i8), ir.Constant(i32, 0))
+        turns = ir.Constant(ir.VectorType(i32, 16), list(range(1, 17)))
+        for to, row in ((args[0], some), (args[1], builder.shuffle_vector(some, last, turns))):
+            words = builder.zext(row, ir.VectorType(i16, 16))
+            builder.store(words, builder.inttoptr(to, words.type.as_pointer())).align = 1
+        return context.get_dummy_value()
+
+    return types.void(*[types.int64] * 3, types.int32), codegen
+
+
+@njit("void(int64, int64, int64, int64, int64, boolean, int32, boolean, int32, int64, int64, "
+      "int64)", cache=True, nogil=True)
+def halve_row(at0, at1, at2, at3, width, wide, mask, alone, pad, border, to0, to1):
+    """The words of a row with its border, even columns to the address to0 and odd ones to to1.
+    width: even and at least 16; pad: of a pixel. The words right of the row are left to others."""
+    even, odd = to0, to1
+    if border == 1:
+        even, odd = to1, to0 + 4
+        if alone:
+            vector(to0, 1, np.int32)[0] = pad | np.int32(vector(at0, 1, np.uint8)[0]) << 16
+    for some in range(0, width, 16):
+        j = min(some, width - 16)
+        if alone:
+            following = pad
+            if j + 16 < width:
+                following = np.int32(vector(at0 + j + 16, 1, np.uint8)[0])
+            halve_beside16(even + 2 * j, odd + 2 * j, at0 + j, following)
+        else:
+            halve16(even + 2 * j, odd + 2 * j, at0 + j, at1 + j, at2 + j, at3 + j, wide, mask)
+
+
+@njit("void(int64, int64, int64, int64, int64, int64, int64)", cache=True, nogil=True)
+def pair_rows(to, to_pitch, row0, row1, pitch, rows, size):
+    """Words of rows of `size` pixels of two channels, at least 16, from address to address;
+    to_pitch and pitch: bytes from row to row."""
+    for _ in range(rows):
+        for some in range(0, size, 16):
+            j = min(some, size - 16)
+            pair16(to + 4 * j, row0 + j, row1 + j)
+        to, row0, row1 = to + to_pitch, row0 + pitch, row1 + pitch
+
+
 @njit("void(int64, int64, int32, int64)", cache=True, nogil=True)
 def beside(row, width, pad, to):
     """The words of a row whose channel is alone (PAIRS); row, to: addresses."""
@@ -255,6 +354,7 @@ def words(cells, place, shape, frame, planes, kind, first, rows, group_from, out
     for n in range(planes.shape[0]):
         at_once = at_once and planes[n, 0] * stride + planes[n, 1] == n
     to_framed, to_out = np.int64(framed.ctypes.data), np.int64(out.ctypes.data)
+    halved = stride == 2 and width >= 16 and width % 2 == 0
     for g in range(out.shape[0]):
         c = (group_from + g) * group
         mask = np.int32(-1)
@@ -288,8 +388,12 @@ def words(cells, place, shape, frame, planes, kind, first, rows, group_from, out
             for k in range(1, min(group, shape[0] - c - group)):
                 if (slot + k) % place[1] == 0:
                     fetch_rows(base + at + k * place[2] + to_group, place[4], top, below, width)
+        if wide and mask == -1 and not alone and stride == 1 and border == 0 and size >= 16:
+            pair_rows(to_out + 4 * g * out.shape[1], 4 * row, base + at0 + first * place[4],
+                      base + at1 + first * place[4], place[4], rows, size)
+            continue
         for i in range(rows):
-            done = np.int64(-1)  # the row that `framed` holds
+            done = np.int64(-1)  # the row that `framed` holds, or that was halved
             for n in range(planes.shape[0]):
                 start = n * frame[4] + i * row
                 y = (first + i) * stride + planes[n, 0] - border
@@ -304,6 +408,26 @@ def words(cells, place, shape, frame, planes, kind, first, rows, group_from, out
                     if planes[n, 1] == 0:
                         split_row(base + x + at0, base + x + at1, width, stride, row, frame[4],
                                   to_out + 4 * (g * out.shape[1] + start), around)
+                    continue
+                if halved:
+                    if y == done:
+                        continue
+                    done = y
+                    # Both columns at once; one that nobody wants goes where it does no harm.
+                    to0 = to1 = to_framed
+                    for m in range(n, planes.shape[0]):
+                        if planes[m, 0] == planes[n, 0]:
+                            to = to_out + 4 * (g * out.shape[1] + m * frame[4] + i * row)
+                            if planes[m, 1] == 0:
+                                to0 = to
+                            else:
+                                to1 = to
+                    z = base + x
+                    if border == 1:
+                        vector(to0, 1, np.int32)[0] = around
+                        vector(to1 + 4 * (row - 1), 1, np.int32)[0] = around
+                    halve_row(z + at0, z + at1, z + at2, z + at3, width, wide, mask, alone, pad,
+                              border, to0, to1)
                     continue
                 to = to_framed + 4 * border
                 if stride == 1:

@@ -20,7 +20,7 @@ ROOM = 22  # words of the longest record
 MOVE, FILL = 0, 1
 # layers
 (DEQUANTIZE_V3, QUANTIZE_V3, QUANTIZED_ADD, TABLE, FULLY_CONNECTED, SOFTMAX, L2_NORMALIZE,
- GLOBAL_AVERAGE) = range(8)
+ GLOBAL_AVERAGE, CHANNELWISE_DEQUANTIZE) = range(9)
 
 
 @njit(inline="always")
@@ -105,7 +105,13 @@ def layers(job, step, piece, member):
                       vector(to, count, np.float32))
     elif kind == L2_NORMALIZE:
         dense.l2_normalize(vector(source, count, np.float32), vector(to, count, np.float32))
-    else:
+    elif kind == GLOBAL_AVERAGE:
         dense.global_average(matrix(source, count, r[4], np.float32),
                              vector(to, count, np.float32))
+    else:
+        size = r[4]
+        for c in range(count):
+            params = vector(r[5] + 8 * c, 2, np.float32)
+            quant.dequantize(vector(source + c * size, size, np.uint8), params[0], params[1],
+                             vector(to + 4 * c * size, size, np.float32))
     return 1

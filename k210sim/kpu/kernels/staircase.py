@@ -98,10 +98,10 @@ def channel(at, more, to, count, o, ints, factors, lines, edges, buckets, t):
         second = start + many - 1
         a, b, a1, b1 = lines[start, 1], lines[start, 2], lines[second, 1], lines[second, 2]
         if near != 0:
-            slack, slack1 = slack_of(ends, 16), slack_of(ends, 23)
+            slack = max(slack_of(ends, 16), slack_of(ends, 23))
             places = np.int64(lines.ctypes.data) + 12 * (second + 1)
             short_code.near_lines(at, more, to, count, const, ends, factor, magic, minus, a, b,
-                                  slack, lines[second, 0], a1, b1, slack1, places)
+                                  lines[second, 0], a1, b1, slack, places, np.int64(t.ctypes.data))
         elif many == 1:
             short_code.one_line(at, more, to, count, const, ends, factor, magic, minus, a, b)
         else:

@@ -6,8 +6,10 @@ offsets, ROWS] in words; blocks; positions, a multiple of STEP; address of the i
 blocks rows, and the bytes from one to the next. A word is what one 32-bit lane of the instruction
 multiplies: two numbers of 16 bits, or four of 8.
 
-A set may have a second one, `greatest`, that takes the offsets of PHASES outputs, one after the
-other, and gives the greatest of their sums; instead of blocks it takes the output channels.
+A set may have two more that take the output channels instead of blocks: `by_outputs`, the same
+sums, without those of rows of the last block that are no channels where that saves work; and
+`greatest`, that takes the offsets of PHASES outputs, one after the other, and gives the greatest of
+their sums.
 """
 
 from llvmlite import ir
