@@ -157,11 +157,13 @@ def layer(function, source, source_place, shape, planes, taps, frame, numbers, s
     phases are summed one by one by blocks, how the words of maps.py hold the channels. weights: of
     some blocks; channel: their first output channel. ints to buckets: see staircase.py. x, acc
     [copies, rows, positions], extra [phases, positions or 0] and result [rows, positions] are room
-    to work in.
+    to work in; rows: output channels, whole blocks, that are summed and become pixels before the
+    next ones, so that their sums stay in the cache.
     """
     wide, step = numbers[0] != 0, numbers[1]
-    row = np.int64(acc.shape[2] * 4)
-    blocks = np.int64(acc.shape[1]) // numbers[11]
+    row, channels = np.int64(acc.shape[2] * 4), np.int64(ints.shape[0])
+    some = np.int64(acc.shape[1])
+    block_bytes = np.int64(weights.shape[0]) // ((channels + numbers[11] - 1) // numbers[11])
     none = np.zeros(0, np.int64)
     for band in range(first, end):
         y = band * numbers[2]
@@ -175,19 +177,26 @@ def layer(function, source, source_place, shape, planes, taps, frame, numbers, s
             maps.word_sums(x, wide, taps, count, numbers[6], numbers[7], numbers[8], extra)
             if steps.shape[0] == 1:
                 added = extra[0, 0:count]
-        if numbers[12] != 0:
-            call_sums(numbers[12], np.int64(x.ctypes.data), np.int64(steps.ctypes.data),
-                      np.int64(steps.shape[1]), np.int64(weights.ctypes.data),
-                      np.int64(ints.shape[0]), count, np.int64(acc.ctypes.data), row)
-        else:
-            for n in range(steps.shape[0]):
-                call_sums(function, np.int64(x.ctypes.data), np.int64(steps[n].ctypes.data),
-                          np.int64(steps.shape[1]), np.int64(weights.ctypes.data), blocks, count,
-                          np.int64(acc[min(n, 1)].ctypes.data), row)
-                if n > 0:
-                    keep_greater(acc[0], acc[1], count, extra, n, n == 1)
-        staircase.finish(acc[0], count, added, 0, ints, factors, lines, edges, buckets, result)
-        if numbers[10] != 0:
-            conv2d.finish_rows(acc[0], count, added, 0, norm, seg, fnorm, fseg, spans, numbers[9],
-                               ints, result)
-        maps.store(result, frame[3], channel, y, rows, numbers[5], target_place, target)
+        for o in range(0, channels, some):
+            n_out = min(some, channels - o)
+            here = np.int64(weights.ctypes.data) + o // numbers[11] * block_bytes
+            if numbers[12] != 0:
+                call_sums(numbers[12], np.int64(x.ctypes.data), np.int64(steps.ctypes.data),
+                          np.int64(steps.shape[1]), here, n_out, count, np.int64(acc.ctypes.data),
+                          row)
+            else:
+                for n in range(steps.shape[0]):
+                    call_sums(function, np.int64(x.ctypes.data), np.int64(steps[n].ctypes.data),
+                              np.int64(steps.shape[1]), here,
+                              (n_out + numbers[11] - 1) // numbers[11], count,
+                              np.int64(acc[min(n, 1)].ctypes.data), row)
+                    if n > 0:
+                        keep_greater(acc[0], acc[1], count, extra, n, n == 1)
+            part, table = result[0:n_out], ints[o : o + n_out]
+            staircase.finish(acc[0], count, added, 0, table, factors[o : o + n_out], lines, edges,
+                             buckets, part)
+            if numbers[10] != 0:
+                conv2d.finish_rows(acc[0], count, added, 0, norm[o : o + n_out], seg,
+                                   fnorm[o : o + n_out], fseg, spans[o : o + n_out], numbers[9],
+                                   table, part)
+            maps.store(part, frame[3], channel + o, y, rows, numbers[5], target_place, target)

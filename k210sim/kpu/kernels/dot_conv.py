@@ -137,13 +137,12 @@ class DotConv:
         outputs, kept = p.out_shape[0], self.weights.shape[1]
         blocks = cut.per_piece if cut.by_blocks else f.blocks
         bands = -(-f.rows // cut.band)
-        phases, rows = len(f.steps), blocks * k.ROWS
+        phases, some = len(f.steps), min(f.together, blocks)
+        rows = some * k.ROWS
         if f.size:
             from k210sim.kpu.kernels import winograd
 
             # All words at once would be as many as in the frame; sums are of a patch's outputs.
-            some = min(f.together, blocks)
-            rows = some * k.ROWS
             sizes = (4 * f.batch * f.pitch + 4 * f.steps.size * f.positions,
                      4 * f.edge**2 * rows * f.positions, 0, f.edge**2 * rows * f.positions,
                      phases * winograd.kind_bytes(f.groups, rows)
@@ -168,7 +167,7 @@ class DotConv:
             bands, cut.by_blocks, cut.per_piece, *places, self.wide, k.STEP, cut.band, f.below,
             f.rows, f.columns, p.arg_x, p.shr_x, self.shift, p.rule, not s.complete, k.ROWS,
             self._by_outputs(),
-            maps.PAIRS if f.pairs else maps.WIDE if self.wide else maps.BYTES]
+            maps.PAIRS if f.pairs else maps.WIDE if self.wide else maps.BYTES, some]
         keep = [] if s.complete else [ints, factors, *longer]
         part = dot_part.layer
         if f.size:

@@ -13,7 +13,8 @@ import numpy as np
 from k210sim.kpu.kernels import portable
 from k210sim.kpu.kernels.schemes import BY_SIZE
 
-BAND_BYTES = 384 * 1024
+BAND_BYTES = 384 << 10
+SUM_BYTES = 64 << 10  # of the sums of blocks that become pixels before the next, and their bytes
 # Of Winograd's: words of the map made at once; products kept at once; transformed inputs of a band,
 # whose positions are some at least, since every band reads all weights.
 WORD_BYTES, PRODUCT_BYTES, INPUT_BYTES, LEAST_POSITIONS = 24 << 10, 128 << 10, 256 << 10, 48
@@ -41,9 +42,9 @@ class Frame(NamedTuple):
     """shape to steps: as dot_code.layer takes them, read only by agreement; pitch: words of a group
     of channels; copies: sums kept at once; pool_after: whether the pool is not computed here;
     pairs: whether a channel that is left alone lies beside its right neighbours (maps.PAIRS), so
-    that two taps of a row are one step. Of Winograd's way, else 0: size: outputs along the side of
-    a patch; edge: those kept; together: blocks worked on at once; batch: groups whose
-    words are made at once. Rows and columns are of patches then."""
+    that two taps of a row are one step; together: blocks worked on at once. Of Winograd's way,
+    else 0: size: outputs along the side of a patch; edge: those kept; batch: groups whose words
+    are made at once. Rows and columns are of patches then."""
 
     shape: np.ndarray
     planes: np.ndarray
@@ -62,9 +63,9 @@ class Frame(NamedTuple):
     pitch: int
     pool_after: bool
     pairs: bool = False
+    together: int = 0
     size: int = 0
     edge: int = 0
-    together: int = 0
     batch: int = 0
 
 
@@ -96,12 +97,14 @@ def of(in_shape, outputs, taps, pool, on_sums, pad_value, group, per_block, step
     groups, blocks = -(-channels // group), -(-outputs // per_block)
     copies = 1 if len(phases) in (1, at_once) else 2
     pairs = pairs and border == 1 and channels % group == 1
-    # Words, sums and bytes of a band should stay in the second cache.
-    each = row * (groups * len(used) * 4 + blocks * per_block * (4 * copies + 1))
+    # Words of a band, sums and bytes of a block should stay in the second cache.
+    block = per_block * (4 * copies + 1)
+    each = row * (groups * len(used) * 4 + block)
     band = min(rows, max(1, BAND_BYTES // each - below))
     band = -(-rows // -(-rows // band))  # bands of about the same height
     positions = -(-((band - 1) * row + columns) // step) * step
     positions += -positions % 16  # rows of sums begin at a cache line
+    together = min(blocks, max(1, SUM_BYTES // (block * positions)))
     plane = max((band + below) * row, positions + below * row + 2)
     # Room for rows that are written too far (maps.words), and an odd number of cache lines
     # from one group to the next, which spreads them over the cache.
@@ -116,7 +119,7 @@ def of(in_shape, outputs, taps, pool, on_sums, pad_value, group, per_block, step
     return Frame(np.array(in_shape, np.int64), np.array(list(used), np.int64), where,
                  np.array([border, pad_value, stride, row, plane], np.int64), steps, groups, blocks,
                  copies, band, -(-rows // band), below, rows, columns, positions, pitch,
-                 not (picks or on_sums), pairs=pairs)
+                 not (picks or on_sums), pairs=pairs, together=together)
 
 
 @lru_cache(maxsize=32)

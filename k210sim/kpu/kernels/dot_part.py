@@ -18,7 +18,8 @@ from k210sim.kpu.kernels.atomic import cube, matrix, numbers, vector
  OUTPUTS, INTS, FACTORS, LINES, LINE_COUNT, EDGES, EDGE_COUNT, BUCKETS, BUCKET_COUNT,
  LONGER, NORM, SEGMENTS, SEGMENT_COUNT, FNORM, FSEG, FSEG_COUNT, SPANS, BANDS, BY_BLOCKS,
  PER_PIECE, WORDS_AT, ACC_AT, EXTRA_AT, RESULT_AT, WEIGHTS_AT, NUMBERS) = range(47)
-RECORD_WORDS = NUMBERS + 14  # the last are what dot_code.layer calls numbers
+TOGETHER = 14  # the last of the numbers: blocks summed and made pixels before the next
+RECORD_WORDS = NUMBERS + TOGETHER + 1  # the others of the last are dot_code.layer's numbers
 RECORD = 2  # word of a step, behind its function and number of pieces
 
 
@@ -73,7 +74,7 @@ def layer(job, step, piece, member):
         weights = vector(room + r[WEIGHTS_AT], 2 * blocks * size, np.uint8)
     first = block * n[11]
     count = min(blocks * n[11], r[OUTPUTS] - first)
-    width = r[POSITIONS]
+    width, rows = r[POSITIONS], min(blocks, n[TOGETHER]) * n[11]
     ints, factors, lines, edges, packed = proofs(r, first, count)
     norm, seg, fnorm, fseg, spans = tables(r, first, count)
     dot_code.layer(
@@ -83,9 +84,9 @@ def layer(job, step, piece, member):
         matrix(r[TAPS], r[PHASES], r[TAP_COUNT], np.int64), numbers(r[FRAME], 5), n,
         matrix(r[STEPS], r[PHASES], r[STEP_COUNT], np.int64), weights,
         matrix(room + r[WORDS_AT], r[GROUPS], r[PITCH], np.int32),
-        cube(room + r[ACC_AT], r[COPIES], blocks * n[11], width, np.int32),
+        cube(room + r[ACC_AT], r[COPIES], rows, width, np.int32),
         matrix(room + r[EXTRA_AT], r[PHASES], width * r[ADDS], np.int64),
-        matrix(room + r[RESULT_AT], count, width, np.uint8),
+        matrix(room + r[RESULT_AT], rows, width, np.uint8),
         ints, factors, lines, edges, packed, norm, seg, fnorm, fseg, spans,
         vector(j[team_code.TARGET], j[team_code.TARGET_SIZE], np.uint8),
         numbers(r[TARGET_PLACE], 5),
