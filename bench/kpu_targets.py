@@ -170,12 +170,13 @@ def _patches(plan):
     k, f, kinds = plan.kernels, plan.layout, len(plan.layout.steps)
     row, count = 4 * f.positions, -(-f.band * f.columns // k.STEP) * k.STEP
     kind = winograd.kind_bytes(f.groups, k.ROWS * f.together)
-    x = tiles.scratch("words", (f.batch * f.pitch + f.steps.size * f.positions,), np.int32)
+    x = tiles.scratch("words", (int(f.steps[-1, -1]) // 4 + f.positions,), np.int32)
     acc = tiles.scratch("acc", (f.together * k.ROWS, f.edge**2 * f.positions), np.int32)
-    kept = tiles.scratch("kept", (kinds, f.together * k.ROWS, f.positions), np.int32)
+    each = winograd.apart(f.together * k.ROWS * row)
+    kept = tiles.scratch("kept", (kinds * each,), np.uint8)
     made = np.empty(kinds * kind, np.uint8)
     at = [chain.address(one) for one in (x, made, kept, acc)]
-    each = f.together * k.ROWS * row
+    inputs, x_kind = at[0] + int(f.steps[0, 0]), int(f.steps[1, 0] - f.steps[0, 0])
     winograd.weights(f.size, chain.address(plan.weights), f.together, 2 * f.groups * k.ROWS,
                      plan.factor, at[1], kind)
 
@@ -183,11 +184,11 @@ def _patches(plan):
         for _ in range(f.bands):
             for g in range(0, f.groups, f.batch):
                 winograd.inputs(f.size, at[0], min(f.batch, f.groups - g), 4 * f.pitch, f.frame,
-                                f.band, f.columns, at[0] + f.steps[0, g], f.groups * row, row)
+                                f.band, f.columns, inputs + g * row, x_kind, row)
             for c in range(0, f.blocks, f.together):
                 some = min(f.together, f.blocks - c)
-                winograd.products(k.sums.address, f.size, at[0], f.steps, at[1], kind, some, count,
-                                  at[2], each, row)
+                winograd.products(k.even.address, f.size, inputs, x_kind, row, f.groups, at[1],
+                                  kind, some * k.ROWS, count, at[2], each, row)
                 winograd.outputs(f.size, f.edge, at[2], each, row, some * k.ROWS, count, at[3],
                                  4 * acc.shape[1])
 

@@ -205,3 +205,21 @@ def test_patches_are_stored_as_a_map(edge):
         maps.store_patches(rows, edge, columns, count, 1, 1, 3 if edge > 1 else 1, height, width,
                            place, cells.reshape(-1))
         assert np.array_equal(cells, want)
+
+
+@pytest.mark.parametrize("outputs", range(1, 14))
+def test_even_steps_give_the_sums(outputs):
+    """Each number of channels the last block may have, against NumPy."""
+    from k210sim.kpu.kernels import dot_avx2
+
+    rng = np.random.default_rng(outputs)
+    steps, count, rows = 5, 40, dot_avx2.ROWS
+    blocks = -(-outputs // rows)
+    x = rng.integers(0, 256, (steps, count, 2)).astype(np.int16)
+    weights = rng.integers(-255, 256, (blocks, steps, rows, 2)).astype(np.int16)
+    acc = np.full((blocks * rows + 1, count), 77, np.int32)
+    dot_avx2.even.ctypes(chain.address(x), 4 * count, steps, chain.address(weights), outputs, count,
+                         chain.address(acc), 4 * count)
+    want = np.einsum("spk,bsrk->brp", x.astype(int), weights.astype(int)).reshape(-1, count)
+    assert np.array_equal(acc[:outputs], want[:outputs])
+    assert (acc[blocks * rows :] == 77).all()

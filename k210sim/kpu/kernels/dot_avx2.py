@@ -22,6 +22,9 @@ dot_tile, half_tile = (dot_code.tile(8, ROWS, vectors, "vpmaddwd $2, $1, $0", "=
 (four_tile, four_half), (two_tile, two_half) = (
     [dot_code.tile(8, rows, vectors, "vpmaddwd $2, $1, $0", "=x,x,x", False, of_rows=ROWS)
      for vectors in (VECTORS, 1)] for rows in (4, 2))
+(even_tile, even_half), (even_four, even_four_half), (even_two, even_two_half) = (
+    [dot_code.tile(8, rows, vectors, "vpmaddwd $2, $1, $0", "=x,x,x", False, of_rows=ROWS,
+                   even=True) for vectors in (VECTORS, 1)] for rows in (ROWS, 4, 2))
 (six_rows, six_more), (four_rows, four_more), (two_rows, two_more) = (
     [dot_code.tile(8, rows, 1, "vpmaddwd $2, $1, $0", "=x,x,x", False, 2, merge, ROWS)
      for merge in (False, True)] for rows in (ROWS, 4, 2))
@@ -87,3 +90,26 @@ def greatest(x, offsets, steps, weights, outputs, count, acc, row):
             for p in range(0, count, 8):
                 two_rows(x + 4 * p, offsets, steps, here, to + 4 * p, row)
                 two_more(x + 4 * p, more, steps, here, to + 4 * p, row)
+
+
+@cfunc(SUMS, cache=True)
+def even(x, step, steps, weights, outputs, count, acc, row):
+    """See sums.py."""
+    whole = count // (8 * VECTORS) * (8 * VECTORS)
+    for first in range(0, outputs, ROWS):
+        here, to, rows = weights + first * steps * 4, acc + first * row, outputs - first
+        if rows > 4:
+            for p in range(0, whole, 8 * VECTORS):
+                even_tile(x + 4 * p, step, steps, here, to + 4 * p, row)
+            for p in range(whole, count, 8):
+                even_half(x + 4 * p, step, steps, here, to + 4 * p, row)
+        elif rows > 2:
+            for p in range(0, whole, 8 * VECTORS):
+                even_four(x + 4 * p, step, steps, here, to + 4 * p, row)
+            for p in range(whole, count, 8):
+                even_four_half(x + 4 * p, step, steps, here, to + 4 * p, row)
+        else:
+            for p in range(0, whole, 8 * VECTORS):
+                even_two(x + 4 * p, step, steps, here, to + 4 * p, row)
+            for p in range(whole, count, 8):
+                even_two_half(x + 4 * p, step, steps, here, to + 4 * p, row)

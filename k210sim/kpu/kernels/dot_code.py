@@ -17,7 +17,7 @@ llvm.initialize_native_asmparser()  # without it LLVM ends the process at inline
 
 
 def tile(lanes: int, rows: int, vectors: int, code: str, constraints: str, fused: bool,
-         phases: int = 1, merge: bool = False, of_rows: int | None = None):
+         phases: int = 1, merge: bool = False, of_rows: int | None = None, even: bool = False):
     """A numba intrinsic: sums of `rows` output channels by `vectors * lanes` positions.
 
     Its arguments are int64. x: address of the first position's 32-bit word; offsets: address of
@@ -26,7 +26,8 @@ def tile(lanes: int, rows: int, vectors: int, code: str, constraints: str, fused
     code: one instruction. fused: it adds to its first operand; else its result is added after.
     phases: with more than one, `vectors` is 1, there are `count` offsets of each phase, and what is
     stored is the greatest of the phases' sums; merge: and of what lies there. of_rows: words of a
-    step's weights, of which the first `rows` are used.
+    step's weights, of which the first `rows` are used. even: `offsets` is the bytes from a step to
+    the next instead: with nothing to look up, a tenth faster.
     """
     of_rows = of_rows or rows
 
@@ -56,12 +57,18 @@ def tile(lanes: int, rows: int, vectors: int, code: str, constraints: str, fused
                 phi = builder.phi(vector)
                 phi.add_incoming(ir.Constant(vector, [0] * lanes), entry)
                 sums.append(phi)
+            if even:
+                place = builder.phi(i64)
+                place.add_incoming(x, entry)
             inputs = []
             for n in range(phases):
-                step = builder.add(k, builder.mul(count, ir.Constant(i64, n)))
-                eight = builder.mul(step, ir.Constant(i64, 8))
-                offset = builder.load(pointer(builder.add(offsets, eight), i64))
-                start = builder.add(x, offset)
+                if even:
+                    start = place
+                else:
+                    step = builder.add(k, builder.mul(count, ir.Constant(i64, n)))
+                    eight = builder.mul(step, ir.Constant(i64, 8))
+                    offset = builder.load(pointer(builder.add(offsets, eight), i64))
+                    start = builder.add(x, offset)
                 for v in range(vectors):
                     where = builder.add(start, ir.Constant(i64, 4 * lanes * v))
                     load = builder.load(pointer(where, vector))
@@ -85,6 +92,8 @@ def tile(lanes: int, rows: int, vectors: int, code: str, constraints: str, fused
                         following.append(builder.add(total, product))
             after = builder.add(k, ir.Constant(i64, 1))
             k.add_incoming(after, loop)
+            if even:
+                place.add_incoming(builder.add(place, offsets), loop)
             for phi, value in zip(sums, following, strict=True):
                 phi.add_incoming(value, loop)
             builder.cbranch(builder.icmp_signed("<", after, count), loop, done)

@@ -143,11 +143,11 @@ class DotConv:
             from k210sim.kpu.kernels import winograd
 
             # All words at once would be as many as in the frame; sums are of a patch's outputs.
-            sizes = (4 * f.batch * f.pitch + 4 * f.steps.size * f.positions,
+            sizes = (int(f.steps[-1, -1]) + 4 * f.positions,
                      4 * f.edge**2 * rows * f.positions, 0, f.edge**2 * rows * f.positions,
                      phases * winograd.kind_bytes(f.groups, rows)
                      * (-(-blocks // some) if bands > 1 else 1),
-                     4 * phases * rows * f.positions)
+                     phases * winograd.apart(4 * rows * f.positions))
         else:
             sizes = (4 * f.groups * f.pitch, 4 * f.copies * rows * f.positions,
                      8 * phases * f.positions * self.adds, rows * f.positions,
@@ -157,8 +157,9 @@ class DotConv:
         *places, products, own = chain.room_for(*sizes)
         at = chain.address
         record = [
-            k.sums.address, at(source_place), at(target_place), at(f.shape), at(f.planes),
-            len(f.planes), at(f.taps), *f.taps.shape, at(f.frame), at(f.steps), f.steps.shape[1],
+            (k.even if f.size else k.sums).address, at(source_place), at(target_place),
+            at(f.shape), at(f.planes), len(f.planes), at(f.taps), *f.taps.shape, at(f.frame),
+            at(f.steps), f.steps.shape[1],
             at(self.weights), f.blocks, kept, self.factor, f.groups, f.pitch, f.copies,
             f.positions, self.adds, outputs, at(ints), at(factors), at(s.lines),
             len(s.lines), at(s.edges), len(s.edges), at(s.buckets), len(s.buckets),
@@ -172,7 +173,8 @@ class DotConv:
         part = dot_part.layer
         if f.size:
             part = k.WINOGRAD
-            record += [f.size, f.edge, some, f.batch, *p.out_shape[1:], products]
+            record += [f.size, f.edge, some, f.batch, *p.out_shape[1:], f.steps[0, 0],
+                       f.steps[1, 0] - f.steps[0, 0], products]
         return chain.Parts([int(word) for word in record], [(part.address, cut.pieces)], own, keep)
 
 

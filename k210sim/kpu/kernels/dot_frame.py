@@ -11,13 +11,15 @@ from typing import NamedTuple
 import numpy as np
 
 from k210sim.kpu.kernels import portable
-from k210sim.kpu.kernels.schemes import BY_SIZE
+from k210sim.kpu.kernels.schemes import BY_SIZE, apart
 
 BAND_BYTES = 384 << 10
 SUM_BYTES = 64 << 10  # of the sums of blocks that become pixels before the next, and their bytes
-# Of Winograd's: words of the map made at once; products kept at once; transformed inputs of a band,
-# whose positions are some at least, since every band reads all weights.
-WORD_BYTES, PRODUCT_BYTES, INPUT_BYTES, LEAST_POSITIONS = 24 << 10, 128 << 10, 256 << 10, 48
+# Of Winograd's: words of the map made at once; products kept at once; weights of all kinds that a
+# map of one band makes at once; transformed inputs of a band, whose positions are some at least,
+# since every band reads all weights.
+WORD_BYTES, PRODUCT_BYTES, WEIGHT_BYTES = 24 << 10, 192 << 10, 192 << 10
+INPUT_BYTES, LEAST_POSITIONS = 448 << 10, 48
 # Picoseconds, measured with the AVX2 kernels; they only choose between ways to the same bytes.
 DIRECT = 167  # of a group of channels, a block and a position: a tap's products
 
@@ -147,9 +149,12 @@ def winograd(in_shape, outputs, on_sums, pad_value, group, per_block, step, size
     pitch = size * size * plane + 32
     pitch += (16 - pitch) % 32
     batch = min(groups, max(1, WORD_BYTES // (4 * pitch)))
-    kind = np.arange(kinds)[:, None] * groups
-    steps = (batch * pitch + (kind + np.arange(groups)) * positions) * 4
-    together = min(blocks, max(1, PRODUCT_BYTES // (kinds * per_block * positions * 4)))
+    kind = apart(groups * positions * 4)
+    steps = (batch * pitch + np.arange(groups) * positions) * 4 + np.arange(kinds)[:, None] * kind
+    together = PRODUCT_BYTES // (kinds * per_block * positions * 4)
+    if band == rows:
+        together = min(together, WEIGHT_BYTES // (kinds * per_block * groups * 4))
+    together = min(blocks, max(1, together))
     planes = np.array([(a, b) for a in range(size) for b in range(size)], np.int64)
     return Frame(np.array(in_shape, np.int64), planes, np.zeros((kinds, 1), np.int64),
                  np.array([1, pad_value, size, row, plane], np.int64), steps.astype(np.int64),

@@ -113,8 +113,8 @@ def _interleave(edge, lanes):
     return interleave
 
 
-(_two16, _two8, _two4, _two2), (_four16, _four8, _four4, _four2) = (
-    [_interleave(edge, lanes) for lanes in (16, 8, 4, 2)] for edge in (2, 4))
+(_two16, _two8, _two4, _two2, _two1), (_four16, _four8, _four4, _four2, _four1) = (
+    [_interleave(edge, lanes) for lanes in (16, 8, 4, 2, 1)] for edge in (2, 4))
 
 
 def _split(stride):
@@ -525,14 +525,11 @@ def store(rows, row, channel, first, count, width, place, cells):
         copy_rows(at, place[4], line, row, count, width)
 
 
-@njit("void(int64, int64, int64, int64, int64)", cache=True, nogil=True)
-def join_row(edge, source, apart, width, to):
-    """`width` pixels from `edge` rows by turns, 2 or 4, `apart` bytes from one to the next."""
-    whole = width // edge
-    lanes = np.int64(16)
-    while lanes > whole:
-        lanes //= 2
-    for some in range(0, whole, max(lanes, 1)):
+@njit("void(int64, int64, int64, int64, int64, int64, int64)", cache=True, nogil=True)
+def join_row(edge, lanes, source, apart, whole, rest, to):
+    """A row of pixels from `edge` rows by turns, 2 or 4, `apart` bytes from one to the next:
+    `whole` from each, by `lanes` at once, and one more from the first `rest`."""
+    for some in range(0, whole, lanes):
         j = min(some, whole - lanes)
         here, there = to + edge * j, source + j
         if edge == 4:
@@ -544,6 +541,8 @@ def join_row(edge, source, apart, width, to):
                 _four4(here, there, apart)
             elif lanes == 2:
                 _four2(here, there, apart)
+            else:
+                _four1(here, there, apart)
         elif lanes == 16:
             _two16(here, there, apart)
         elif lanes == 8:
@@ -552,10 +551,11 @@ def join_row(edge, source, apart, width, to):
             _two4(here, there, apart)
         elif lanes == 2:
             _two2(here, there, apart)
-    pixels = vector(to, width, np.uint8)
-    done = edge * whole if lanes > 1 else np.int64(0)
-    for j in range(done, width):
-        pixels[j] = vector(source + j % edge * apart, whole + 1, np.uint8)[j // edge]
+        else:
+            _two1(here, there, apart)
+    pixels = vector(to + edge * whole, rest, np.uint8)
+    for j in range(rest):
+        pixels[j] = vector(source + j * apart + whole, 1, np.uint8)[0]
 
 
 @njit("void(uint8[:, ::1], int64, int64, int64, int64, int64, int64, int64, int64, int64[::1], "
@@ -565,11 +565,16 @@ def store_patches(rows, edge, columns, phase, channel, first, count, height, wid
     `first` on, into channels from `channel` on of a map of height x width. rows: uint8[channels,
     n]: the patches' first pixels, those to their right, ..., `phase` bytes apart."""
     source, to = np.int64(rows.ctypes.data), np.int64(cells.ctypes.data)
+    whole, rest = width // edge, width % edge
+    lanes = np.int64(16)
+    while lanes > max(whole, 1):
+        lanes //= 2
     for c in range(rows.shape[0]):
         at, line = to + byte_of(place, channel + c), source + c * rows.shape[1]
         if edge == 1:
             copy_rows(at + first * place[4], place[4], line, columns, count, width)
             continue
-        for y in range(edge * first, min(edge * (first + count), height)):
-            of = line + y % edge * edge * phase + (y // edge - first) * columns
-            join_row(edge, of, phase, width, at + y * place[4])
+        for y in range(count):
+            for i in range(min(edge, height - edge * (first + y))):
+                join_row(edge, lanes, line + i * edge * phase + y * columns, phase, whole, rest,
+                         at + (edge * (first + y) + i) * place[4])

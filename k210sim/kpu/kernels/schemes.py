@@ -59,6 +59,12 @@ def most(matrix) -> int:
     return max(sum(map(abs, row)) for row in matrix)
 
 
+def apart(size: int) -> int:
+    """Bytes from one kind to the next, of which each has `size`: an odd number of cache lines,
+    since places of all kinds are worked on at once and should not share sets of the cache."""
+    return ((size + 63) // 64 | 1) * 64
+
+
 TWO = Scheme(
     2,
     ((1, 0, -1, 0), (0, 1, 1, 0), (0, -1, 1, 0), (0, 1, 0, -1)),

@@ -3,14 +3,14 @@
 The map lies split by rows and columns modulo the scheme's size (maps.py): patches that are
 neighbours are neighbours in every plane. Transformed inputs lie kind by kind, in each group by
 group; patches of a row follow those of the row before without a gap. Products of one kind are the
-work of a set's `sums`. A kind's weights are those of all blocks worked on at once.
+work of a set's `even`. A kind's weights are those of all blocks worked on at once.
 
 size: which scheme, by its outputs along a side. All places are addresses and all steps are bytes.
 """
 
-import numpy as np
 from numba import njit
 
+from k210sim.kpu.kernels import schemes
 from k210sim.kpu.kernels.sums import call_sums
 from k210sim.kpu.kernels.winograd_code import (
     LANES,
@@ -24,12 +24,14 @@ from k210sim.kpu.kernels.winograd_code import (
     weight_two,
 )
 
+apart = njit("int64(int64)", cache=True, nogil=True)(schemes.apart)
+
 
 @njit("int64(int64, int64)", cache=True, nogil=True)
 def kind_bytes(groups, rows):
     """Bytes of the weights of one kind for some rows of output channels."""
     # The last register may be wider than what is left: what is written too much needs room.
-    return (groups * rows * 4 + 32 + 63) // 64 * 64
+    return apart(groups * rows * 4 + 32)
 
 
 @njit("void(int64, int64, int64, int64, int64, int64, int64)", cache=True, nogil=True)
@@ -63,15 +65,17 @@ def inputs(size, x, groups, pitch, frame, rows, columns, out, kind, group):
                     input_two(at + p, plane, row, to + p, kind)
 
 
-@njit("void(int64, int64, int64, int64[:, ::1], int64, int64, int64, int64, int64, int64, int64)",
-      cache=True, nogil=True)
-def products(function, size, x, steps, made, made_kind, blocks, count, out, kind, row):
-    """Products of `count` patches with some blocks' weights, summed over the channels, int32[kinds,
-    channels, count]. function: a set's `sums`; x: what steps[kind, group] count from; made,
-    made_kind: as `weights` gives them; kind, row: from one to the next in `out`."""
+@njit("void(int64, int64, int64, int64, int64, int64, int64, int64, int64, int64, int64, int64, "
+      "int64)", cache=True, nogil=True)
+def products(function, size, x, x_kind, group, groups, made, made_kind, channels, count, out, kind,
+             row):
+    """Products of `count` patches with the weights of some output channels, summed over the input
+    channels: int32[kinds, channels, count]. function: a set's `even` (sums.py); x, x_kind, group:
+    as `inputs` gives them; made, made_kind: as `weights` does; kind, row: from one to the next in
+    `out`."""
     for t in range((size + 2) ** 2):
-        call_sums(function, x, np.int64(steps[t].ctypes.data), np.int64(steps.shape[1]),
-                  made + t * made_kind, blocks, count, out + t * kind, row)
+        call_sums(function, x + t * x_kind, group, groups, made + t * made_kind, channels, count,
+                  out + t * kind, row)
 
 
 @njit("void(int64, int64, int64, int64, int64, int64, int64, int64, int64)", cache=True, nogil=True)

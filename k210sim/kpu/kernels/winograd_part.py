@@ -13,9 +13,10 @@ from k210sim.kpu.kernels import conv2d, dot_part, maps, staircase, team_code, wi
 from k210sim.kpu.kernels.atomic import matrix, numbers, vector
 
 # Behind the words of dot_part.py: size and edge as winograd.py takes them, blocks worked on at
-# once, groups whose words are made at once, height and width of the output, room for products.
-(SIZE, EDGE, TOGETHER, BATCH, HEIGHT, WIDTH, PRODUCTS_AT) = range(
-    dot_part.RECORD_WORDS, dot_part.RECORD_WORDS + 7)
+# once, groups whose words are made at once, height and width of the output, bytes from the words to
+# transformed inputs and from one kind of these to the next, room for products.
+(SIZE, EDGE, TOGETHER, BATCH, HEIGHT, WIDTH, TRANSFORMED, INPUT_KIND, PRODUCTS_AT) = range(
+    dot_part.RECORD_WORDS, dot_part.RECORD_WORDS + 9)
 RECORD_WORDS = PRODUCTS_AT + 1
 
 
@@ -27,7 +28,6 @@ def layer(job, step, piece, member):
     n = r[dot_part.NUMBERS :]
     frame = numbers(r[dot_part.FRAME], 5)
     groups, pitch, per_block = r[dot_part.GROUPS], r[dot_part.PITCH], n[11]
-    steps = matrix(r[dot_part.STEPS], r[dot_part.PHASES], groups, np.int64)
     source = vector(j[team_code.SOURCE], j[team_code.SOURCE_SIZE], np.uint8)
     target = vector(j[team_code.TARGET], j[team_code.TARGET_SIZE], np.uint8)
     target_place = numbers(r[dot_part.TARGET_PLACE], 5)
@@ -38,7 +38,7 @@ def layer(job, step, piece, member):
     room = j[team_code.ROOM] + member * j[team_code.ROOM_SIZE]
     words, kept = room + r[dot_part.WORDS_AT], room + r[PRODUCTS_AT]
     row = 4 * r[dot_part.POSITIONS]
-    transformed, each = words + steps[0, 0], groups * row
+    transformed, x_kind = words + r[TRANSFORMED], r[INPUT_KIND]
     width = edge * edge * r[dot_part.POSITIONS]
     # Weights of one band need not be kept; a member's first band makes those of the others.
     keeps, made = r[dot_part.BANDS] > 1, numbers(room, 1)
@@ -54,7 +54,7 @@ def layer(job, step, piece, member):
                        frame, matrix(r[dot_part.PLANES], r[dot_part.PLANE_COUNT], 2, np.int64),
                        maps.WIDE, y, rows + n[3], g, matrix(words, some, pitch, np.int32))
             winograd.inputs(size, words, some, 4 * pitch, frame, rows, n[5],
-                            transformed + g * row, each, row)
+                            transformed + g * row, x_kind, row)
         for c in range(0, blocks, r[TOGETHER]):
             some = min(r[TOGETHER], blocks - c)
             weights = room + r[dot_part.WEIGHTS_AT]
@@ -64,13 +64,14 @@ def layer(job, step, piece, member):
                 laid = r[dot_part.KEPT] + (block + c) * r[dot_part.KEPT_BYTES]
                 winograd.weights(size, laid, some, 2 * groups * per_block, r[dot_part.FACTOR],
                                  weights, kind)
-            winograd.products(r[dot_part.FUNCTION], size, words, steps, weights, kind, some, count,
-                              kept, some * per_block * row, row)
             first = (block + c) * per_block
             channels = min(some * per_block, r[dot_part.OUTPUTS] - first)
+            each = winograd.apart(some * per_block * row)
+            winograd.products(r[dot_part.FUNCTION], size, transformed, x_kind, row, groups, weights,
+                              kind, channels, count, kept, each, row)
             acc = matrix(room + r[dot_part.ACC_AT], channels, width, np.int32)
             result = matrix(room + r[dot_part.RESULT_AT], channels, width, np.uint8)
-            winograd.outputs(size, edge, kept, some * per_block * row, row, channels, count,
+            winograd.outputs(size, edge, kept, each, row, channels, count,
                              room + r[dot_part.ACC_AT], 4 * width)
             ints, factors, lines, edges, packed = dot_part.proofs(r, first, channels)
             staircase.finish(acc, edge * edge * count, none, 0, ints, factors, lines, edges, packed,
