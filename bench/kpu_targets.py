@@ -187,8 +187,8 @@ def _patches(plan):
                                 f.band, f.columns, inputs + g * row, x_kind, row)
             for c in range(0, f.blocks, f.together):
                 some = min(f.together, f.blocks - c)
-                winograd.products(k.even.address, f.size, inputs, x_kind, row, f.groups, at[1],
-                                  kind, some * k.ROWS, count, at[2], each, row)
+                winograd.products(k.even.address, f.size, at[0], chain.address(f.steps),
+                                  f.groups, at[1], kind, some * k.ROWS, count, at[2], each, row)
                 winograd.outputs(f.size, f.edge, at[2], each, row, some * k.ROWS, count, at[3],
                                  4 * acc.shape[1])
 

@@ -218,8 +218,9 @@ def test_even_steps_give_the_sums(outputs):
     x = rng.integers(0, 256, (steps, count, 2)).astype(np.int16)
     weights = rng.integers(-255, 256, (blocks, steps, rows, 2)).astype(np.int16)
     acc = np.full((blocks * rows + 1, count), 77, np.int32)
-    dot_avx2.even.ctypes(chain.address(x), 4 * count, steps, chain.address(weights), outputs, count,
-                         chain.address(acc), 4 * count)
+    offsets = np.arange(-1, steps - 1) * 4 * count
+    dot_avx2.even.ctypes(chain.address(x) + 4 * count, chain.address(offsets), steps,
+                         chain.address(weights), outputs, count, chain.address(acc), 4 * count)
     want = np.einsum("spk,bsrk->brp", x.astype(int), weights.astype(int)).reshape(-1, count)
     assert np.array_equal(acc[:outputs], want[:outputs])
     assert (acc[blocks * rows :] == 77).all()

@@ -6,9 +6,11 @@ make one 32-bit sum, and 9 * 1024 of them stay below 2**31. Signed weights with 
 input sum in them fit as well, where the whole sum fits 32 bits.
 """
 
+import numpy as np
 from numba import cfunc
 
 from k210sim.kpu.kernels import dot_code, winograd_part
+from k210sim.kpu.kernels.atomic import numbers
 from k210sim.kpu.kernels.sums import SUMS
 
 ROWS = 6  # output channels of one register tile
@@ -93,8 +95,11 @@ def greatest(x, offsets, steps, weights, outputs, count, acc, row):
 
 
 @cfunc(SUMS, cache=True)
-def even(x, step, steps, weights, outputs, count, acc, row):
-    """See sums.py."""
+def even(x, offsets, steps, weights, outputs, count, acc, row):
+    """As `by_outputs`, for offsets that are as far apart as the first two. See sums.py."""
+    at = numbers(offsets, steps)
+    x += at[0]
+    step = at[1] - at[0] if steps > 1 else np.int64(0)
     whole = count // (8 * VECTORS) * (8 * VECTORS)
     for first in range(0, outputs, ROWS):
         here, to, rows = weights + first * steps * 4, acc + first * row, outputs - first

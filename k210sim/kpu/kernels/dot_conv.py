@@ -123,7 +123,10 @@ class DotConv:
         f = self.layout
         if f.size or f.copies > 1:
             return 0
-        function = getattr(self.kernels, "greatest" if len(f.steps) > 1 else "by_outputs", None)
+        name = "greatest" if len(f.steps) > 1 else "by_outputs"
+        if len(f.steps) == 1 and len(set(np.diff(f.steps[0]))) <= 1 and self.kernels.WINOGRAD:
+            name = "even"
+        function = getattr(self.kernels, name, None)
         return 0 if function is None else function.address
 
     def parts(self, threads: int, source_place, target_place) -> chain.Parts:

@@ -9,8 +9,8 @@ multiplies: two numbers of 16 bits, or four of 8.
 A set may have two more that take the output channels instead of blocks: `by_outputs`, the same
 sums, without those of rows of the last block that are no channels where that saves work; and
 `greatest`, that takes the offsets of PHASES outputs, one after the other, and gives the greatest of
-their sums. A set with WINOGRAD has `even` as well, like `by_outputs` but with the bytes from one
-step's word to the next's instead of offsets.
+their sums. A set with WINOGRAD has `even` as well, which is `by_outputs` for offsets that are all
+as far apart.
 """
 
 from llvmlite import ir

@@ -65,17 +65,16 @@ def inputs(size, x, groups, pitch, frame, rows, columns, out, kind, group):
                     input_two(at + p, plane, row, to + p, kind)
 
 
-@njit("void(int64, int64, int64, int64, int64, int64, int64, int64, int64, int64, int64, int64, "
-      "int64)", cache=True, nogil=True)
-def products(function, size, x, x_kind, group, groups, made, made_kind, channels, count, out, kind,
-             row):
+@njit("void(int64, int64, int64, int64, int64, int64, int64, int64, int64, int64, int64, int64)",
+      cache=True, nogil=True)
+def products(function, size, x, steps, groups, made, made_kind, channels, count, out, kind, row):
     """Products of `count` patches with the weights of some output channels, summed over the input
-    channels: int32[kinds, channels, count]. function: a set's `even` (sums.py); x, x_kind, group:
-    as `inputs` gives them; made, made_kind: as `weights` does; kind, row: from one to the next in
-    `out`."""
+    channels: int32[kinds, channels, count]. function: a set's `even` (sums.py); steps: int64[kinds,
+    groups], where from x on transformed inputs are; made, made_kind: as `weights` gives them; kind,
+    row: from one to the next in `out`."""
     for t in range((size + 2) ** 2):
-        call_sums(function, x + t * x_kind, group, groups, made + t * made_kind, channels, count,
-                  out + t * kind, row)
+        call_sums(function, x, steps + t * groups * 8, groups, made + t * made_kind, channels,
+                  count, out + t * kind, row)
 
 
 @njit("void(int64, int64, int64, int64, int64, int64, int64, int64, int64)", cache=True, nogil=True)

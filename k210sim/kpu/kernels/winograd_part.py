@@ -67,7 +67,7 @@ def layer(job, step, piece, member):
             first = (block + c) * per_block
             channels = min(some * per_block, r[dot_part.OUTPUTS] - first)
             each = winograd.apart(some * per_block * row)
-            winograd.products(r[dot_part.FUNCTION], size, transformed, x_kind, row, groups, weights,
+            winograd.products(r[dot_part.FUNCTION], size, words, r[dot_part.STEPS], groups, weights,
                               kind, channels, count, kept, each, row)
             acc = matrix(room + r[dot_part.ACC_AT], channels, width, np.int32)
             result = matrix(room + r[dot_part.RESULT_AT], channels, width, np.uint8)
