@@ -23,10 +23,10 @@ def run_ms(layers, repeats: int) -> float:
     from onnx import TensorProto, helper, numpy_helper
 
     nodes, inputs, outputs, constants, feed = [], [], [], [], {}
-    for i, (plan, _, source) in enumerate(layers):
+    for i, (plan, body, source) in enumerate(layers):
         p = plan.p
         out, side = p.out_shape[0], 3 if p.taps == 9 else 1
-        weights = (p.weights.astype(np.int16) - 128).astype(np.int8)
+        weights = (body.weights.astype(np.int16) - 128).astype(np.int8)
         weights = weights.reshape(out, 1 if p.depthwise else p.in_shape[0], side, side)
         names = {}
         for key, value in (("xs", np.float32(0.02)), ("xz", np.uint8(0)), ("w", weights),

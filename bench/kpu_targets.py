@@ -9,20 +9,17 @@ are marked.
 
 from __future__ import annotations
 
-import gc
-import tracemalloc
-
 import numpy as np
 
 from bench import dot_peak, int8_peer, kpu_threads
 from bench.kpu import _convs, _input, best, models, plain_ms
+from bench.kpu_memory import SMALL_FILE, held_bytes
 from k210sim.kpu.kernels import chain, table, tiles, winograd
 from k210sim.kpu.kernels.dot_conv import DotConv
 from k210sim.kpu.warmup import warmup
 
 COLUMNS = ("target", "wanted", "measured", "holds")
 CHIP, MEMORY = 3, 3
-SMALL_FILE = 64 * 1024  # below, Python's own objects outweigh any model
 
 
 def measure(options):
@@ -39,7 +36,8 @@ def measure(options):
         x = _input(model)
         host = best(lambda m=model, v=x: m.run(v, threads=1), repeats)
         if model.file_size > SMALL_FILE:
-            heaviest = max(heaviest, (name, _memory(model_of, kernels)), key=lambda pair: pair[1])
+            held = held_bytes(model_of, kernels) / model.file_size
+            heaviest = max(heaviest, (name, held), key=lambda pair: pair[1])
         if model.version == 5:
             continue
         model.run(x, threads=1)
@@ -103,30 +101,6 @@ def _two_threads(options):
                    "measured": row["host"]}
 
 
-def _memory(model_of, kernels) -> float:
-    """Bytes a loaded model holds after a run, divided by its file's size: the file's own, which
-    were read before, and all others without the chip's own memories and what a V5 model has from
-    its caller. The least of three, of which the first does not count, so that what belongs to the
-    process is nobody's: imported modules, the work arrays all models share (kernels/tiles.py),
-    tables of the interpreter that happen to grow."""
-    least = float("inf")
-    for counts in (False, True, True):
-        gc.collect()
-        tracemalloc.start()
-        model = model_of(kernels)
-        model.run(_input(model))
-        gc.collect()
-        held, _ = tracemalloc.get_traced_memory()
-        tracemalloc.stop()
-        own = (2 << 20) + model.net.main_mem_usage
-        if model.version == 5:
-            own += model.net.caller_bytes
-        if counts:
-            least = min(least, (held - own) / model.file_size + 1)
-        del model
-    return least
-
-
 def _row(target, wanted, measured):
     return {"target": target, "wanted": wanted, "measured": float(measured),
             "holds": "yes" if measured >= wanted else "no"}
@@ -136,15 +110,15 @@ def _deep(layers, repeats) -> tuple[float, float]:
     """Milliseconds of the sums alone in layers of 64 channels or more on both sides, and their
     multiplications, done one by one (those of the positions really computed)."""
     total, macs = 0.0, 0.0
-    for plan, _, source in layers:
+    for plan, body, source in layers:
         p = plan.p
         if not isinstance(plan, DotConv) or min(p.in_shape[0], p.out_shape[0]) < 64:
             continue
         plan.run(source)  # fills the work arrays
         k, f = plan.kernels, plan.layout
         if f.size:
-            run, one = _patches(plan)
-            macs += one
+            run = _patches(plan)
+            macs += body.weights.size * f.size**2 * f.rows * f.columns
         else:
             x = tiles.scratch("words", (f.groups, f.pitch), np.int32)
             acc = tiles.scratch("acc", (f.copies, f.blocks * k.ROWS, f.positions), np.int32)
@@ -159,14 +133,14 @@ def _deep(layers, repeats) -> tuple[float, float]:
                                       weights.ctypes.data, f.blocks, f.positions,
                                       acc.ctypes.data, 4 * f.positions)
 
-            macs += p.weights.size * f.positions * f.bands * len(f.steps)
+            macs += body.weights.size * f.positions * f.bands * len(f.steps)
         total += best(run, repeats)
     return total, macs
 
 
 def _patches(plan):
     """What makes the sums of a layer by Winograd's way from words of the map and transformed
-    weights, and the multiplications of the direct way."""
+    weights."""
     k, f, kinds = plan.kernels, plan.layout, len(plan.layout.steps)
     row, count = 4 * f.positions, -(-f.band * f.columns // k.STEP) * k.STEP
     kind = winograd.kind_bytes(f.groups, k.ROWS * f.together)
@@ -192,4 +166,4 @@ def _patches(plan):
                 winograd.outputs(f.size, f.edge, at[2], each, row, some * k.ROWS, count, at[3],
                                  4 * acc.shape[1])
 
-    return run, plan.p.weights.size * f.size**2 * f.rows * f.columns
+    return run

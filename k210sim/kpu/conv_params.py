@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import threading
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
+from functools import lru_cache
 
 import numpy as np
 
@@ -15,7 +16,8 @@ from k210sim.kpu.layer_regs import Activation, BatchNorm, LayerRegs
 RULES = {"even": 0, "up": 1}
 LINES = 1 << 20  # as in kernels/conv2d.py, which is not imported here: it compiles
 MOST_LINES = 4
-NO_SEGMENTS = np.zeros((0, 5), np.int64)
+NO_WEIGHTS = np.zeros(0, np.uint8)
+NO_NORM, NO_SEGMENTS = np.zeros((0, 4), np.int64), np.zeros((0, 5), np.int64)
 _making = threading.Lock()
 
 
@@ -80,9 +82,11 @@ class ConvParams:
         return (self.norm[at].astype(np.int64), self.segments, self.fnorm[at], self.fseg,
                 self.spans[at].astype(np.int64))
 
-    def without_tables(self) -> ConvParams:
-        """The layer without what only conv2d.py's ways would read."""
-        return replace(self, norm=np.zeros((0, 4), np.int64), segments=NO_SEGMENTS)
+
+    def numbers_alone(self) -> ConvParams:
+        """The layer without its arrays, one for all layers of these numbers. Nobody changes it."""
+        return _numbers_alone(self.in_shape, self.out_shape, self.taps, self.depthwise, self.pool,
+                              self.pad_value, self.arg_x, self.shr_x, self.rule)
 
     def sums(self) -> tuple[np.ndarray, np.ndarray]:
         """int64 bounds of each output channel's sum of products and inputs, without the constant.
@@ -188,6 +192,12 @@ class ConvParams:
         return cls(regs.in_shape, regs.out_shape, taps, regs.depthwise, regs.pool_type,
                    regs.pad_value, regs.arg_x, regs.shr_x, weights, np.ascontiguousarray(norm),
                    segments(Activation.unpack(act), rule), RULES[rule])
+
+
+@lru_cache(maxsize=1024)
+def _numbers_alone(*numbers) -> ConvParams:
+    *most, rule = numbers
+    return ConvParams(*most, NO_WEIGHTS, NO_NORM, NO_SEGMENTS, rule)
 
 
 def segments(act: Activation, rule: str) -> np.ndarray:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import struct
 from array import array
+from functools import lru_cache
 
 import numpy as np
 
@@ -18,6 +19,12 @@ from k210sim.errors import KmodelError
 WORDS = 12
 SIZE = WORDS * 8
 MASK64 = (1 << 64) - 1
+
+
+@lru_cache(maxsize=1024)
+def _shape(channels: int, height: int, width: int) -> tuple[int, int, int]:
+    """One tuple for all maps of a shape: prepared layers keep theirs."""
+    return channels, height, width
 
 
 class Bits:
@@ -188,12 +195,12 @@ class LayerRegs:
     @property
     def in_shape(self) -> tuple[int, int, int]:
         """(channels, height, width) of the input map."""
-        return self.in_channels, self.in_height, self.in_width
+        return _shape(self.in_channels, self.in_height, self.in_width)
 
     @property
     def out_shape(self) -> tuple[int, int, int]:
         """(channels, height, width) of the output map, after pooling."""
-        return self.out_channels, self.out_height, self.out_width
+        return _shape(self.out_channels, self.out_height, self.out_width)
 
     @property
     def weight_count(self) -> int:

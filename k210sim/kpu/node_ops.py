@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 import struct
+from functools import lru_cache
 
 import numpy as np
 
@@ -48,7 +49,8 @@ def _clamp(values, limits):
 
 
 def windows(n):
-    """int64[8]: pad top, left, stride h, w, dilation h, w, filter h, w; and the output size."""
+    """int64[8]: pad top, left, stride h, w, dilation h, w, filter h, w, shared, so nobody changes
+    it; and the output size."""
     if min(n.stride_h, n.stride_w, n.dilation_h, n.dilation_w, n.filter_h, n.filter_w) <= 0:
         raise KmodelError("a stride, dilation or filter size is not positive", field="stride_h")
     size = []
@@ -56,9 +58,13 @@ def windows(n):
             (n.in_shape[2], n.pad_h, n.filter_h, n.stride_h, n.dilation_h),
             (n.in_shape[3], n.pad_w, n.filter_w, n.stride_w, n.dilation_w)):
         size.append((dim + before + after - ((f - 1) * d + 1) + s) // s)
-    numbers = np.array([n.pad_h[0], n.pad_w[0], n.stride_h, n.stride_w, n.dilation_h, n.dilation_w,
-                        n.filter_h, n.filter_w], np.int64)
-    return numbers, size
+    return _numbers(n.pad_h[0], n.pad_w[0], n.stride_h, n.stride_w, n.dilation_h, n.dilation_w,
+                    n.filter_h, n.filter_w), size
+
+
+@lru_cache(maxsize=64)
+def _numbers(*values: int) -> np.ndarray:
+    return np.array(values, np.int64)
 
 
 def _check_steps(count: int):
@@ -301,10 +307,15 @@ def memory_copy(n, net):
 
 
 def nearest_picks(n) -> list[np.ndarray]:
-    """Which rows and which columns are taken."""
-    return [np.minimum(np.floor(np.arange(out, dtype=F32) * (F32(size) / F32(out)))
-                       .astype(np.int64), size - 1)
+    """Which rows and which columns are taken. Shared: nobody changes them."""
+    return [_nearest(out, size)
             for out, size in zip((n.out_h, n.out_w), n.in_shape[2:], strict=True)]
+
+
+@lru_cache(maxsize=64)
+def _nearest(out: int, size: int) -> np.ndarray:
+    steps = np.arange(out, dtype=F32) * (F32(size) / F32(out))
+    return np.minimum(np.floor(steps).astype(np.int64), size - 1)
 
 
 def resize_image(n, net):

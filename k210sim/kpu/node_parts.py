@@ -17,7 +17,7 @@ AXES = 4
 
 class NodePart:
     """What a chain takes in a layer's place (placed.py), and its own plan. record: int64 words as
-    node_code.py reads them; keep: arrays whose addresses are in it and that nobody else keeps."""
+    node_code.py reads them; keep: arrays whose addresses are in it, but those of memories."""
 
     __slots__ = ("function", "record", "keep", "work")
     chains, source_place, target_place = True, None, None

@@ -7,6 +7,8 @@ bytes: the whole input is read before the first output is written, or none of it
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from k210sim.errors import KmodelError
 from k210sim.kpu import ai_ram
 
@@ -86,11 +88,13 @@ class PlacedChain:
 
     __slots__ = ("chain",)
 
-    def __init__(self, layers: list[PlacedConv | PlacedTransfer]):
+    def __init__(self, layers: list[PlacedConv | PlacedPart],
+                 again: Callable[[], list] | None = None):
+        """again: makes the same layers anew, as chain.Chain wants it."""
         from k210sim.kpu.kernels import chain  # compiles
 
-        self.chain = chain.Chain([(one.plan, one.source_place, one.target_place)
-                                  for one in layers])
+        self.chain = chain.Chain(_as_in_chains(layers),
+                                 again and (lambda: _as_in_chains(again())))
 
     def run(self, ram: ai_ram.AiRam, threads: int) -> None:
         """As PlacedConv.run, one layer after the other."""
@@ -101,20 +105,30 @@ class PlacedChain:
         self.chain.expect(threads)
 
 
-def joined(layers: list) -> list:
-    """The same layers and other parts in as few calls as possible."""
+def _as_in_chains(layers: list) -> list[tuple]:
+    return [(one.plan, one.source_place, one.target_place) for one in layers]
+
+
+def joined(layers: list, again: Callable[[], list] | None = None) -> list:
+    """The same layers and other parts in as few calls as possible.
+
+    again: makes all of them anew; then those in a chain are not kept longer than it needs them."""
     found, row = [], []
-    for layer in [*layers, None]:
+    for n, layer in enumerate([*layers, None]):
         if layer is not None and layer.chains:
             row.append(layer)
             continue
         if row:
             alone = len(row) == 1 and isinstance(row[0], PlacedConv)
-            found += row if alone else [PlacedChain(row)]
+            found += row if alone else [PlacedChain(row, again and _cut(again, n - len(row), n))]
         row = []
         if layer is not None:
             found.append(layer)
     return found
+
+
+def _cut(again: Callable[[], list], first: int, end: int) -> Callable[[], list]:
+    return lambda: again()[first:end]
 
 
 def group(known: dict[int, tuple[int, list]], first: int, end: int, parts_of) -> tuple[int, list]:
@@ -138,7 +152,10 @@ def group(known: dict[int, tuple[int, list]], first: int, end: int, parts_of) ->
             break
         parts += more
         index += 1
-    known[first] = (index - 1, joined(parts)) if index > first else (first, [])
+    def again():
+        return [part for n in range(first, index) for part in parts_of(n)]
+
+    known[first] = (index - 1, joined(parts, again)) if index > first else (first, [])
     return known[first]
 
 

@@ -41,9 +41,10 @@ class NetV4(KpuCalls):
         self.ai_ram = ram or ai_ram.AiRam()
         self.constants = np.frombuffer(model.constants, np.uint8)
         self._kernels, self.threads = kernels, check_threads(threads)
-        self._plans: dict[int, list[PlacedConv]] = {}
+        self._plans: dict[int, tuple[PlacedConv, ...]] = {}
         self._groups: dict[int, tuple[int, list]] = {}
         self._memories: tuple = (None, None)  # those the groups know
+        self._lone: dict[int, nd.Node] = {}
         self._slots: dict[int, tuple[int, int, int]] = {}
         self._keep = False  # whether a node's output is wanted, not only its effect
 
@@ -174,22 +175,32 @@ class NetV4(KpuCalls):
         """Run all nodes on input 0; returns every node's result if asked. With keep_layers every
         node runs by itself, and before(index, node) is called before each."""
         self._place_input(np.asarray(x))
-        results, self._keep, index = [], keep_layers, -1
-        while index + 1 < len(self.model.nodes):
+        results, self._keep, index, end = [], keep_layers, -1, self.total_layers
+        while index + 1 < end:
             index, together = (index + 1, []) if keep_layers else self._group(index + 1)
             for layer in together:
                 layer.run(self.ai_ram, self.threads)
-            node = self.model.nodes[index]
-            if before is not None and not together:
+            if together:
+                continue
+            node = self._by_itself(index)
+            if before is not None:
                 before(index, node)
             try:
-                value = None if together else self._execute(index, node)
+                value = self._execute(index, node)
             except KmodelError as error:
                 error.args = (f"{error.args[0]}, in node {index} ({node.NAME})",)
                 raise
             if keep_layers:
                 results.append(LayerResult(index, node.NAME, np.array(value)))
         return results
+
+    def _by_itself(self, index):
+        """A node that runs by itself; kept where all runs need it, since to read it takes time."""
+        if self._keep:
+            return self.model.nodes[index]
+        if index not in self._lone:
+            self._lone[index] = self.model.nodes[index]
+        return self._lone[index]
 
     def _place_input(self, x):
         if not self.model.inputs:
@@ -246,7 +257,7 @@ class NetV4(KpuCalls):
         return [*layers, *(PlacedTransfer(maps[n], shape, layer.target, True)
                            for n, layer in enumerate(layers))]
 
-    def _placed(self, index) -> list[PlacedConv]:
+    def _placed(self, index) -> tuple[PlacedConv, ...]:
         """The prepared KPU layer, one for each map of its batch."""
         node = self.model.nodes[index]
         layers = self._plans.get(index)
@@ -256,8 +267,8 @@ class NetV4(KpuCalls):
             # The last maps reach farthest: a broken file is refused before anything is prepared.
             PlacedConv(None, node.regs, node.batches - 1)
             plan = self._prepare(node)
-            layers = self._plans[index] = [PlacedConv(plan, node.regs, n)
-                                           for n in range(node.batches)]
+            layers = self._plans[index] = tuple(PlacedConv(plan, node.regs, n)
+                                                for n in range(node.batches))
         return layers
 
     def _is_kpu(self, index) -> bool:

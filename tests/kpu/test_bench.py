@@ -64,6 +64,13 @@ def test_every_target_is_measured(folder, capsys):
         assert found["sums of 1x1 and 3x3 with 64 channels or more, part of the peak"]["wanted"]
 
 
+def test_memory_of_models(folder, capsys):
+    (row,) = rows(folder, capsys, "kpu_memory")
+    size = (folder / "small.kmodel").stat().st_size
+    assert row["small"] and row["file_bytes"] == size
+    assert row["held_bytes"] > size and row["held"] == pytest.approx(row["held_bytes"] / size)
+
+
 def test_layers_alone_get_the_maps_that_runs_give_them():
     net_model = KModel.from_bytes(model())
     layers = _convs(net_model, _input(net_model))

@@ -5,6 +5,7 @@ A plan that can be in a chain has `parts(threads, source_place, target_place)`, 
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -20,7 +21,8 @@ NOTHING = np.zeros(0, np.uint8)
 class Parts(NamedTuple):
     """What a layer is in a chain. record: its int64 words; steps: (address of a part, pieces,
     a further word of the step) in order; own: bytes of a member's work arrays; keep: arrays whose
-    addresses are in the record and that neither the plan nor the chain keeps."""
+    addresses are in the record, but those of memories, of the places of a KPU layer and of its
+    plan."""
 
     record: list[int]
     steps: list[tuple]
@@ -30,13 +32,18 @@ class Parts(NamedTuple):
 
 class Chain:
     """layers: (plan, source_place, target_place) in order; all read from one array of flat bytes
-    and write to one, so either these are the same or there is one layer."""
+    and write to one, so either these are the same or there is one layer.
 
-    __slots__ = ("layers", "work", "_alone", "_shared")
+    again: makes the same layers anew, from plans of KPU layers and places that it keeps. Then they
+    are not kept here once what runs is made of them, which is all that is needed until another
+    number of threads is asked for."""
 
-    def __init__(self, layers):
+    __slots__ = ("layers", "work", "_again", "_alone", "_shared")
+
+    def __init__(self, layers, again: Callable[[], Iterable[tuple]] | None = None):
         self.layers = tuple(layers)
         self.work = sum(plan.work for plan, _, _ in layers)
+        self._again = again
         # Jobs: (words and count as team_code.alone takes them, bytes of a room, arrays to keep).
         self._alone: tuple | None = None
         self._shared: tuple | None = None  # number of threads, job
@@ -76,7 +83,8 @@ class Chain:
 
     def _make(self, count: int) -> tuple | None:
         """None where a step has too many pieces for members to share."""
-        parts = [plan.parts(count, source, target) for plan, source, target in self.layers]
+        layers = self.layers or self._again()
+        parts = [plan.parts(count, source, target) for plan, source, target in layers]
         if count > 1 and max(step[1] for part in parts for step in part.steps) >= team_code.MOST:
             return None
         steps = sum(len(part.steps) for part in parts)
@@ -90,6 +98,8 @@ class Chain:
                 next(rows)[: len(row)] = row
             at += len(part.record)
         keep = tuple(one for part in parts for one in part.keep)
+        if self._again is not None:
+            self.layers = ()
         return words, steps, max([64, *(part.own for part in parts)]), keep
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from k210sim.kpu.kernels import chain, depthwise, portable, stairs
@@ -22,14 +24,18 @@ def prepare(p):
 class DepthConv:
     """One layer; see depthwise.py."""
 
-    __slots__ = ("p", "stairs", "shape", "work", "last")
+    __slots__ = ("p", "stairs", "weights", "shape", "last")
     pool_after = None
 
     def __init__(self, p, tables):
-        self.p, self.stairs = p.without_tables(), tables
+        self.p, self.stairs, self.weights = p.numbers_alone(), tables, p.weights
         self.shape = np.array(p.out_shape, np.int64)
-        self.work = 64 * int(np.prod(p.out_shape))
         self.last = None
+
+    @property
+    def work(self) -> int:
+        """As chain.WORTH counts it."""
+        return 64 * math.prod(self.p.out_shape)
 
     def run(self, x: np.ndarray, threads: int = 1) -> np.ndarray:
         """uint8 (C, H, W) in and out."""
@@ -47,10 +53,10 @@ class DepthConv:
     def parts(self, threads: int, source_place, target_place) -> chain.Parts:
         """See depthwise.py."""
         p, s = self.p, self.stairs
-        channels = len(p.weights)
+        channels = len(self.weights)
         each = -(-channels // (1 if threads == 1 else PIECES * threads))
         at = chain.address
-        record = [at(source_place), at(target_place), at(self.shape), p.pad_value, at(p.weights),
+        record = [at(source_place), at(target_place), at(self.shape), p.pad_value, at(self.weights),
                   s.factor, channels, at(s.ints), at(s.factors), at(s.lines), len(s.lines),
                   at(s.edges), len(s.edges), at(s.buckets), len(s.buckets)]
         return chain.Parts([int(word) for word in record],

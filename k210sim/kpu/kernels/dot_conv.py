@@ -22,8 +22,8 @@ class DotConv:
     way. fold: whether the factor of the input sum may go into the weights.
     """
 
-    __slots__ = ("p", "kernels", "wide", "group", "shift", "stairs", "work", "layout",
-                 "pool_after", "weights", "factor", "adds", "last")
+    __slots__ = ("p", "kernels", "wide", "group", "shift", "stairs", "layout", "pool_after",
+                 "weights", "factor", "adds", "last")
 
     def __init__(self, p, kernels: str, wide: bool, shift: int | None = None,
                  winograd: tuple = (0, *BY_SIZE), fold: bool = True):
@@ -34,8 +34,6 @@ class DotConv:
         self.group = 2 if wide else 4
         self.shift = (0 if wide else 128) if shift is None else shift
         self.stairs = stairs.Stairs(p)
-        if self.stairs.complete:
-            self.p = p.without_tables()
         # The factor of the input sum goes into the weights where they have room for it.
         factor = self.stairs.factor
         folded = (fold and self.kernels.SIGNED and factor is not None and abs(factor) < 1 << 14
@@ -45,8 +43,15 @@ class DotConv:
         self.layout = self._place_pixels(winograd)
         self.pool_after = p.pool if self.layout.pool_after else None
         self._lay_out_weights()
-        self.work = p.in_shape[1] * p.in_shape[2] * (p.weights.size + 32 * p.out_shape[0])
+        if self.stairs.complete:
+            self.p = p.numbers_alone()
         self.last = None
+
+    @property
+    def work(self) -> int:
+        """As chain.WORTH counts it."""
+        (channels, height, width), outputs = self.p.in_shape, self.p.out_shape[0]
+        return height * width * outputs * (channels * self.p.taps + 32)
 
     def _place_pixels(self, wanted) -> dot_frame.Frame:
         p, k = self.p, self.kernels
@@ -90,7 +95,8 @@ class DotConv:
             whole[:, [-9, -6, -3], :, 1] = whole[:, [-8, -5, -2], :, 0]
             whole[:, [-7, -4, -1], :, 1] = -self.factor
             whole = np.delete(whole, [-8, -5, -2], axis=1)
-        self.weights = np.ascontiguousarray(whole).reshape(blocks, -1)
+        self.weights = np.empty((blocks, whole[0].size), dtype)
+        self.weights.reshape(whole.shape)[...] = whole
 
     def run(self, x: np.ndarray, threads: int = 1) -> np.ndarray:
         """uint8 (C, H, W) in, uint8 (C, H, W) after the pool out."""

@@ -191,7 +191,8 @@ class FloatConv:
                         max(1, -(-(PIECES * threads if threads > 1 else 1) // chunks)))
             pieces, more = chunks * bands, [0, bands]
         room = 4 * inputs * filter_h * filter_w * min(per_out, LANES)
-        return chain.Parts(record + more, [(part.address, pieces)], chain.room_for(room)[-1], [])
+        return chain.Parts(record + more, [(part.address, pieces)], chain.room_for(room)[-1],
+                           [w, self.bias, g, self.limits])
 
 
 def conv2d(x, w, bias, g, low, high, out, threads: int = 1) -> None:

@@ -44,4 +44,5 @@ class Transfer:
         each = -(-channels // (1 if threads == 1 else PIECES * threads))
         record = [chain.address(self.rows), channels, self.height, self.width,
                   chain.address(self.place), int(self.down)]
-        return chain.Parts(record, [(part.address, -(-channels // each), each)], 0, [])
+        return chain.Parts(record, [(part.address, -(-channels // each), each)], 0,
+                           [self.place])

@@ -63,9 +63,8 @@ class Node(metaclass=NodeType):
         cls.SIZE = sum(code.size for _, _, code in cls._codes)
 
     @classmethod
-    def read(cls, data, offset: int, end: int, known: dict):
-        """Parse the body at [offset, end) of the file. known: values of other nodes, which are
-        shared where equal: what one writes the next reads."""
+    def read(cls, data, offset: int, end: int):
+        """Parse the body at [offset, end) of the file."""
         if offset + cls.SIZE > end:
             raise KmodelError(f"{cls.NAME} needs {cls.SIZE} bytes, its body has {end - offset}",
                               offset=offset)
@@ -74,7 +73,6 @@ class Node(metaclass=NodeType):
             values = code.unpack_from(data, at)
             if kind == "R":
                 value = MemoryRange(*values)
-                value = known.setdefault(value, value)
             elif kind == "D":
                 value = LayerRegs.parse(values[0])
             else:
@@ -317,7 +315,8 @@ class KpuConv2d(Node):
     @property
     def weights(self) -> np.ndarray:
         """uint8 in memory order."""
-        return np.frombuffer(self.rest, np.uint8, self.regs.weight_count, self._starts[2])
+        # frombuffer would make a memoryview more, which prepared layers keep as long as this
+        return np.ndarray(self.regs.weight_count, np.uint8, self.rest, self._starts[2])
 
 
 NODES = {cls.OPCODE: cls for cls in (

@@ -6,6 +6,9 @@ Ref: nncase v0.2.0-beta4 src/common/include/runtime/model.h, src/codegen/codegen
 
 from __future__ import annotations
 
+from array import array
+from collections.abc import Sequence
+
 from k210sim.errors import KmodelError
 from k210sim.kpu.kmodel.header import CUT_OFF, LDMK
 from k210sim.kpu.kmodel.nodes import NODES, KpuConv2d, MemoryRange, RawNode
@@ -64,20 +67,46 @@ class NodeHeader(Record):
     body_size = U32()
 
 
+class Nodes(Sequence):
+    """The nodes of a file, each read whenever it is asked for: a model may have hundreds, of which
+    nobody wants many after its first run, and their fields take more than their bytes."""
+
+    __slots__ = ("_data", "_opcodes", "_starts")
+
+    def __init__(self, data: bytes):
+        self._data, self._opcodes, self._starts = data, array("I"), array("Q", [0])
+
+    def add(self, opcode: int, start: int, end: int, index: int, strict: bool) -> None:
+        """The next node, which is read once to see whether that goes well."""
+        _read_node(self._data, opcode, start, end, strict, index)
+        self._opcodes.append(opcode)
+        self._starts[-1] = start
+        self._starts.append(end)
+
+    def __len__(self):
+        return len(self._opcodes)
+
+    def __getitem__(self, index):
+        if isinstance(index, slice):
+            return [self[i] for i in range(*index.indices(len(self)))]
+        index = range(len(self))[index]
+        return _read_node(self._data, self._opcodes[index], self._starts[index],
+                          self._starts[index + 1], False, index)
+
+
 class ModelV4:
     """A parsed file: header, inputs, input_shapes, outputs, constants, nodes, body_sizes."""
 
     version = 4
     eight_bit = True
 
-    def __init__(self, header):
+    def __init__(self, header, data: bytes):
         self.header = header
         self.inputs: list[RangeV4] = []
         self.input_shapes: list[ShapeV4] = []
         self.outputs: list[RangeV4] = []
         self.constants = b""
-        self.nodes: list = []
-        self.body_sizes: list[int] = []
+        self.nodes, self.body_sizes = Nodes(data), array("I")
         self.missing_tail, self.trailing = 0, b""
 
     @property
@@ -98,7 +127,7 @@ def parse(data: bytes, *, strict: bool = True) -> ModelV4:
     cannot be read as RawNode with the error, to be met when they run."""
     data = bytes(data)
     header = HeaderV4.parse(data)
-    model = ModelV4(header)
+    model = ModelV4(header, data)
     if header.target > 1:
         raise KmodelError(f"target {header.target}, expected 0 (CPU) or 1 (K210)", offset=12,
                           field="HeaderV4.target")
@@ -120,7 +149,6 @@ def parse(data: bytes, *, strict: bool = True) -> ModelV4:
     for _ in range(header.nodes):
         headers.append(NodeHeader.parse(data, at))
         at += NodeHeader.SIZE
-    known: dict = {}
     for i, entry in enumerate(headers):
         end = at + entry.body_size
         if end > len(data):
@@ -130,19 +158,19 @@ def parse(data: bytes, *, strict: bool = True) -> ModelV4:
                                   hint=CUT_OFF,
                                   offset=at, field="NodeHeader.body_size")
             end = len(data)
-        model.nodes.append(_read_node(data, entry.opcode, at, end, strict, i, known))
+        model.nodes.add(entry.opcode, at, end, i, strict)
         model.body_sizes.append(entry.body_size)
         at += entry.body_size
     model.trailing = data[at:]
     return model
 
 
-def _read_node(data, opcode, at, end, strict, index, known):
+def _read_node(data, opcode, at, end, strict, index):
     cls = NODES.get(opcode)
     if cls is None:
         return RawNode(opcode, memoryview(data)[at:end])
     try:
-        return cls.read(data, at, end, known)
+        return cls.read(data, at, end)
     except KmodelError as error:
         if strict:
             error.args = (f"{error.args[0]}, in node {index}",)
