@@ -1,8 +1,8 @@
 """Compile every kernel before it is needed, and say so.
 
 The kernels have explicit signatures and an on-disk cache: importing a kernel file compiles it (the
-first time on a machine, some seconds in all) or loads it from the cache. After `warmup()` nothing
-is compiled while a model runs.
+first time on a machine, some seconds in all); what the cache has is loaded when it is first called
+(kernels/late_numba.py). After `warmup()` or `ready()` nothing is compiled while a model runs.
 """
 
 from __future__ import annotations
@@ -71,13 +71,14 @@ def warmup(report: Callable[[str], None] | None = None) -> float:
             teller.pending = (f"compiling KPU kernels for this machine, once: {what} "
                               f"({i + 1}/{len(FILES)})")
             importlib.import_module(f"k210sim.kpu.kernels.{name}")
-        from k210sim.kpu.kernels import table
+        from k210sim.kpu.kernels import late_numba, table
 
         # Only the set this host will use: the others compile when somebody asks for them.
         dots = DOT_FILES.get(table.default().NAME)
         if dots is not None:
             teller.pending = f"and those for this processor: {dots[1]}"
             importlib.import_module(f"k210sim.kpu.kernels.{dots[0]}")
+        late_numba.load_all()
     took = time.perf_counter() - started
     if report and teller.compiled and took > SLOW_S:
         report(f"compiled in {took:.1f} s; the next start takes them from the cache")
@@ -85,7 +86,7 @@ def warmup(report: Callable[[str], None] | None = None) -> float:
 
 
 def ready(version: int) -> None:
-    """Have everything a model of this version may need compiled or loaded, once in a process.
+    """Have everything a model of this version may need compiled, once in a process.
 
     A real compilation is told on the host's stderr (k210sim/compiling.py), so that no first
     inference pauses without a word. V3 needs no kernels of V4's nodes.
@@ -105,6 +106,10 @@ def ready(version: int) -> None:
         dots = DOT_FILES.get(table.default().NAME)
         if dots is not None:
             importlib.import_module(f"k210sim.kpu.kernels.{dots[0]}")
+        from k210sim.kpu.kernels import late_numba, team_code
+
+        if team_code.alone.stats.cache_misses:  # needed by all; the cache is of another host
+            late_numba.load_all()
         _done.add(nodes)
 
 

@@ -23,7 +23,8 @@ edges behind it.
 """
 
 import numpy as np
-from numba import njit
+
+from k210sim.kpu.kernels.late_numba import njit
 
 MOST_CHANGES = 1024
 MOST_CELLS = 4096

@@ -7,9 +7,10 @@ memory: to take the indices of a vector's cells out of it would cost more than t
 
 import numpy as np
 from llvmlite import ir
-from numba import njit, types
+from numba import types
 from numba.extending import intrinsic
 
+from k210sim.kpu.kernels.late_numba import njit
 from k210sim.kpu.kernels.line_code import LANES
 from k210sim.kpu.kernels.vector_code import I8, I32, I64, call, load, spread
 

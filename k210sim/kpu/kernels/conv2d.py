@@ -22,7 +22,8 @@ Source: nncase src/common/include/kernels/k210/k210_kernels.h and runtime_op_uti
 """
 
 import numpy as np
-from numba import njit
+
+from k210sim.kpu.kernels.late_numba import njit
 
 TILE = 512
 RULE_EVEN, RULE_UP = 0, 1

@@ -9,7 +9,8 @@ so that every host gives the same bits.
 import math
 
 import numpy as np
-from numba import njit
+
+from k210sim.kpu.kernels.late_numba import njit
 
 # Division by zero gives infinity or NaN, as on the chip, and no exception.
 OPTIONS = {"cache": True, "nogil": True, "error_model": "numpy"}

@@ -5,11 +5,12 @@ and its sums stay in the first cache.
 """
 
 import numpy as np
-from numba import cfunc, njit, types
+from numba import types
 
 from k210sim.kpu.kernels import maps, staircase, team_code
 from k210sim.kpu.kernels.atomic import matrix, numbers, vector
 from k210sim.kpu.kernels.buckets import opened
+from k210sim.kpu.kernels.late_numba import cfunc, njit
 from k210sim.kpu.kernels.rows import copy_rows
 from k210sim.kpu.kernels.stair_fit import READ_ONLY
 from k210sim.kpu.kernels.tap_code import WIDE, add_taps

@@ -3,9 +3,9 @@
 As kernels/dot512.py, with the shorter encoding processors without AVX-512 have.
 """
 
-from numba import cfunc
 
 from k210sim.kpu.kernels import dot_code
+from k210sim.kpu.kernels.late_numba import cfunc
 from k210sim.kpu.kernels.sums import SUMS
 
 ROWS = 6  # output channels of one register tile

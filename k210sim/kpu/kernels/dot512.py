@@ -6,9 +6,9 @@ the caller adds 128 times the sum of inputs. Exact: 9 * 1024 products of at most
 below 2**31, and the instruction without "S" does not saturate.
 """
 
-from numba import cfunc
 
 from k210sim.kpu.kernels import dot_code
+from k210sim.kpu.kernels.late_numba import cfunc
 from k210sim.kpu.kernels.sums import SUMS
 
 ROWS = 6  # output channels of one register tile

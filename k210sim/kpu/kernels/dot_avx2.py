@@ -7,10 +7,10 @@ input sum in them fit as well, where the whole sum fits 32 bits.
 """
 
 import numpy as np
-from numba import cfunc
 
 from k210sim.kpu.kernels import dot_code, winograd_part
 from k210sim.kpu.kernels.atomic import numbers
+from k210sim.kpu.kernels.late_numba import cfunc
 from k210sim.kpu.kernels.sums import SUMS
 
 ROWS = 6  # output channels of one register tile

@@ -7,10 +7,11 @@ signatures between versions.
 import llvmlite.binding as llvm
 import numpy as np
 from llvmlite import ir
-from numba import njit, types
+from numba import types
 from numba.extending import intrinsic
 
 from k210sim.kpu.kernels import conv2d, maps, staircase
+from k210sim.kpu.kernels.late_numba import njit
 from k210sim.kpu.kernels.sums import call_sums
 
 llvm.initialize_native_asmparser()  # without it LLVM ends the process at inline assembly

@@ -5,9 +5,9 @@ of them since 255 * 255 fits, and UADALP adds them, as unsigned pairs, to four 3
 products stay below 2**31.
 """
 
-from numba import cfunc
 
 from k210sim.kpu.kernels import arm, dot_code
+from k210sim.kpu.kernels.late_numba import cfunc
 from k210sim.kpu.kernels.sums import SUMS
 
 ROWS = 5  # output channels of one register tile

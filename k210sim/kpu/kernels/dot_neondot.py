@@ -4,9 +4,9 @@ The instruction adds four products of unsigned bytes to each of four 32-bit sums
 weights stay as they are: 9 * 1024 products of at most 255 * 255 stay below 2**31.
 """
 
-from numba import cfunc
 
 from k210sim.kpu.kernels import arm, dot_code
+from k210sim.kpu.kernels.late_numba import cfunc
 from k210sim.kpu.kernels.sums import SUMS
 
 ROWS = 6  # output channels of one register tile

@@ -8,10 +8,10 @@ all, since to fetch what another core wrote takes longer.
 """
 
 import numpy as np
-from numba import cfunc, njit
 
 from k210sim.kpu.kernels import buckets, dot_code, team_code
 from k210sim.kpu.kernels.atomic import cube, matrix, numbers, vector
+from k210sim.kpu.kernels.late_numba import cfunc, njit
 
 (FUNCTION, SOURCE_PLACE, TARGET_PLACE, SHAPE, PLANES, PLANE_COUNT, TAPS, PHASES, TAP_COUNT, FRAME,
  STEPS, STEP_COUNT, KEPT, BLOCKS, KEPT_BYTES, FACTOR, GROUPS, PITCH, COPIES, POSITIONS, ADDS,

@@ -9,10 +9,11 @@ g: int64[7] = pad top, pad left, stride h, w, dilation h, w, groups.
 """
 
 import numpy as np
-from numba import cfunc, njit, types
+from numba import types
 
 from k210sim.kpu.kernels import chain, team_code
 from k210sim.kpu.kernels.atomic import cube, matrix, numbers, vector
+from k210sim.kpu.kernels.late_numba import cfunc, njit
 
 F32, I64 = types.float32, types.int64
 CUBE = types.float32[:, :, ::1]

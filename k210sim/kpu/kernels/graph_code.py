@@ -6,10 +6,10 @@ What is computed, and in which order, is that of neutral.py and tensors.py.
 from __future__ import annotations
 
 import numpy as np
-from numba import cfunc, njit
 
 from k210sim.kpu.kernels import neutral, team_code, tensors
 from k210sim.kpu.kernels.atomic import cube, matrix, numbers, vector
+from k210sim.kpu.kernels.late_numba import cfunc, njit
 from k210sim.kpu.kernels.node_code import RECORD, ROOM, real
 
 (DEQUANTIZE, QUANTIZE, QUANTIZED_BINARY, MATMUL, REDUCE, REDUCE_WINDOW, NEAREST, BINARY,

@@ -6,9 +6,10 @@ same code works on one sum at a time.
 """
 
 from llvmlite import ir
-from numba import njit, types
+from numba import types
 from numba.extending import intrinsic
 
+from k210sim.kpu.kernels.late_numba import njit
 from k210sim.kpu.kernels.vector_code import F32, I8, I32, call, load, spread
 
 LANES = 8

@@ -13,10 +13,11 @@ Source: as ai_ram.py.
 
 import numpy as np
 from llvmlite import ir
-from numba import njit, types
+from numba import types
 from numba.extending import intrinsic
 
 from k210sim.kpu.kernels.atomic import fetch, vector
+from k210sim.kpu.kernels.late_numba import njit
 from k210sim.kpu.kernels.rows import copy_rows
 from k210sim.kpu.kernels.vector_code import load
 

@@ -8,7 +8,8 @@ kernels are exact in 64 bits. The chip's build fuses products and sums; these do
 import math
 
 import numpy as np
-from numba import njit
+
+from k210sim.kpu.kernels.late_numba import njit
 
 OPTIONS = {"cache": True, "nogil": True, "error_model": "numpy"}
 

@@ -8,10 +8,10 @@ computed, and in which order, is that of quant.py and dense.py; sources and targ
 from __future__ import annotations
 
 import numpy as np
-from numba import cfunc, njit
 
 from k210sim.kpu.kernels import dense, quant, team_code
 from k210sim.kpu.kernels.atomic import copy, matrix, numbers, vector
+from k210sim.kpu.kernels.late_numba import cfunc, njit
 from k210sim.kpu.kernels.rows import second
 
 RECORD = 2  # word of a step, behind its function and number of pieces

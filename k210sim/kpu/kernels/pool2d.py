@@ -8,7 +8,8 @@ on (Sipeed's comment says row 1: open).
 """
 
 import numpy as np
-from numba import njit
+
+from k210sim.kpu.kernels.late_numba import njit
 
 
 @njit("void(uint8[:, ::1], int64, int64, int64, uint8[:, :, ::1])", cache=True, nogil=True)

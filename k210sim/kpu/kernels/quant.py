@@ -7,7 +7,8 @@ Source: kendryte-standalone-sdk lib/drivers/kpu.c. The chip's build may fuse a p
 import math
 
 import numpy as np
-from numba import njit
+
+from k210sim.kpu.kernels.late_numba import njit
 
 # Division by zero gives infinity or NaN, as on the chip, and no exception.
 OPTIONS = {"cache": True, "nogil": True, "error_model": "numpy"}

@@ -6,7 +6,8 @@ partition into less, equal, greater); which revision the firmware links is not k
 """
 
 import numpy as np
-from numba import njit
+
+from k210sim.kpu.kernels.late_numba import njit
 
 # Division by zero gives infinity or NaN, as on the chip, and no exception.
 OPTIONS = {"cache": True, "nogil": True, "error_model": "numpy"}

@@ -3,10 +3,11 @@ of a narrow map takes longer than the row."""
 
 import numpy as np
 from llvmlite import ir
-from numba import njit, types
+from numba import types
 from numba.extending import intrinsic
 
 from k210sim.kpu.kernels.atomic import copy
+from k210sim.kpu.kernels.late_numba import njit
 from k210sim.kpu.kernels.vector_code import I8, I32, load
 
 

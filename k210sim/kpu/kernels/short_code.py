@@ -6,11 +6,12 @@ of a row is done by a vector that ends where the row does, some sums a second ti
 
 import numpy as np
 from llvmlite import ir
-from numba import njit, types
+from numba import types
 from numba.extending import intrinsic
 
 from k210sim.kpu.kernels.atomic import vector
 from k210sim.kpu.kernels.host import host_has
+from k210sim.kpu.kernels.late_numba import njit
 from k210sim.kpu.kernels.vector_code import F32, I8, I32, I64, call, load, spread
 
 WIDE, FEW = 32, 8

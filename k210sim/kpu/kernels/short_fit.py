@@ -10,8 +10,8 @@ step, then all sums are on the right side of every step.
 """
 
 import numpy as np
-from numba import njit
 
+from k210sim.kpu.kernels.late_numba import njit
 from k210sim.kpu.kernels.staircase import (
     MAGIC,
     MANY,

@@ -1,9 +1,10 @@
 """What staircase.py needs to know of a layer, found and proved when the layer is prepared."""
 
 import numpy as np
-from numba import njit, types
+from numba import types
 
 from k210sim.kpu.kernels import buckets, short_fit
+from k210sim.kpu.kernels.late_numba import njit
 from k210sim.kpu.kernels.line_code import FEW
 from k210sim.kpu.kernels.staircase import BUCKETS, MANY, MOST, normal, on_line
 

@@ -31,12 +31,13 @@ NEAR as well, above these the slacks of the two lines in parts of a byte, and be
 """
 
 import numpy as np
-from numba import njit, types
+from numba import types
 from numba.extending import intrinsic
 
 from k210sim.kpu.kernels import cell_code, line_code, short_code
 from k210sim.kpu.kernels.buckets import HEAD, RAMP
 from k210sim.kpu.kernels.cell_code import TILE
+from k210sim.kpu.kernels.late_numba import njit
 
 MOST = 16  # lines of one table
 BUCKETS, SHORT, NEAR = 64, 128, 256

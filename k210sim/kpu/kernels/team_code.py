@@ -19,9 +19,10 @@ front and others from the back: so each meets what it wrote itself in the step b
 """
 
 import numpy as np
-from numba import njit, types
+from numba import types
 
 from k210sim.kpu.kernels.atomic import call4, call_lock, fetch_add, load, pause, store, swap
+from k210sim.kpu.kernels.late_numba import njit
 
 PART = types.int64(*[types.int64] * 4)
 STEP_WORDS, JOB_WORDS, WORDS = 4, 8, 16

@@ -1,7 +1,8 @@
 """Loops behind tensor functions of kmodel V5 over flat arrays (kpu/v5/plans.py)."""
 
 import numpy as np
-from numba import njit
+
+from k210sim.kpu.kernels.late_numba import njit
 
 OPTIONS = {"cache": True, "nogil": True}
 

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from numba import cfunc
-
 from k210sim.kpu.kernels import chain, maps, rows, team_code
 from k210sim.kpu.kernels.atomic import numbers
+from k210sim.kpu.kernels.late_numba import cfunc
 
 ROWS, CHANNELS, HEIGHT, WIDTH, PLACE, DOWN, RECORD_WORDS = range(7)
 RECORD, PER_PIECE = 2, 3  # words of a step, behind its function and number of pieces

@@ -8,9 +8,8 @@ work of a set's `even`. A kind's weights are those of all blocks worked on at on
 size: which scheme, by its outputs along a side. All places are addresses and all steps are bytes.
 """
 
-from numba import njit
-
 from k210sim.kpu.kernels import schemes
+from k210sim.kpu.kernels.late_numba import njit
 from k210sim.kpu.kernels.sums import call_sums
 from k210sim.kpu.kernels.winograd_code import (
     LANES,

@@ -7,10 +7,10 @@ by the first band, for the others.
 """
 
 import numpy as np
-from numba import cfunc
 
 from k210sim.kpu.kernels import conv2d, dot_part, maps, staircase, team_code, winograd
 from k210sim.kpu.kernels.atomic import matrix, numbers, vector
+from k210sim.kpu.kernels.late_numba import cfunc
 
 # Behind the words of dot_part.py: size and edge as winograd.py takes them, blocks worked on at
 # once, groups whose words are made at once, height and width of the output, bytes from the words to
