@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from functools import cached_property
 from pathlib import Path
 from typing import NamedTuple
@@ -194,8 +195,8 @@ class KModel:
         if is_float:
             out = raw[: raw.size // 4 * 4].view("<f4")
         else:
-            out = raw if shape is None else raw[: int(np.prod(shape))]
-        return out.reshape(shape) if shape and out.size == int(np.prod(shape)) else out
+            out = raw if shape is None else raw[: math.prod(shape)]
+        return out.reshape(shape) if shape and out.size == math.prod(shape) else out
 
     @cached_property
     def _written(self) -> dict[int, tuple]:
@@ -216,7 +217,7 @@ class KModel:
             elif isinstance(body, kl.Softmax | kl.Logistic | kl.L2Normalization):
                 count = body.channels
             shape = None
-            if source is not None and count == int(np.prod(source)):
+            if source is not None and count == math.prod(source):
                 shape = source
             elif isinstance(body, kl.QuantizedMaxPool2d):
                 shape = (body.out_channels, body.out_height, body.out_width)

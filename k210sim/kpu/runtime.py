@@ -273,7 +273,7 @@ class Net(KpuCalls):
                                 "connected layer")
         if dtype == np.uint8:
             ai_ram.check_map(first.regs.image_src_addr, shape)
-        if x.dtype != dtype or x.size != int(np.prod(shape)):
+        if x.dtype != dtype or x.size != math.prod(shape):
             raise KmodelError(f"input is {x.dtype} {x.shape}, the model takes {dtype} {shape}")
         if dtype == np.uint8:
             self.ai_ram.store_map(first.regs.image_src_addr, x.reshape(shape))

@@ -86,7 +86,7 @@ def test_kept_functions_wait_until_they_are_used(tmp_path, monkeypatch):
                       "17 True"]
     later = path.stat().st_mtime_ns + 600 * 10**9
     os.utime(path, ns=(later, later))
-    assert run(tmp_path)[0] == first[0]
+    assert "[False, False, False]" in run(tmp_path)[0]  # left to numba
 
 
 def test_compiled_functions_may_call_those_that_wait(tmp_path, monkeypatch):
