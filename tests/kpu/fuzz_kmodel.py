@@ -1,9 +1,11 @@
-"""Mutations of model files: `python tests/kpu/fuzz_kmodel.py [CASES] [FILE ...]`.
+"""Mutations of model files: `python tests/kpu/fuzz_kmodel.py [--both] [CASES] [FILE ...]`.
 
 The FILE "v5" stands for a small written kmodel V5, "functions" for one per tensor function.
 
 Every case must end in a KmodelError or a run inside the model's own memory. The test suite runs a
-few hundred; this script as many as wanted, on a small written model and on any files given.
+few hundred; this script as many as wanted, on a small written model and on any files given. With
+--both every run is repeated layer by layer with the portable kernels: what compiled chains read or
+write beside their places would show in the outputs.
 """
 
 from __future__ import annotations
@@ -40,8 +42,9 @@ def small_model(seed=0) -> bytes:
     return b.build()
 
 
-def try_everything(data: bytes) -> str:
-    """Parse, build and run; the only acceptable failure is a KmodelError."""
+def try_everything(data: bytes, both: bool = False) -> str:
+    """Parse, build and run; the only acceptable failure is a KmodelError. both: twice, with equal
+    outputs."""
     try:
         if data[:4] == b"\3\0\0\0":
             assert v3.build(v3.parse(data)) == data
@@ -51,7 +54,13 @@ def try_everything(data: bytes) -> str:
         model = KModel.from_bytes(data)
         if np.prod(model.input_shape, dtype=float) > 1 << 22:
             return "refused"
-        model.run(np.zeros(model.input_shape, model.input_dtype))
+        x = np.random.default_rng(len(data)).integers(0, 256, model.input_shape)
+        x = x.astype(model.input_dtype)
+        outputs = model.run(x) if both else model.run(np.zeros_like(x))
+        if both:
+            plain = KModel.from_bytes(data, kernels="portable").run(x)
+            for one, other in zip(outputs, plain, strict=True):
+                np.testing.assert_array_equal(one, other)
         return "ran"
     except KmodelError as error:
         assert str(error)
@@ -80,6 +89,8 @@ def mutate(data: bytes, rng) -> bytes:
 
 
 def main(argv) -> int:
+    both = "--both" in argv
+    argv = [word for word in argv if word != "--both"]
     cases = int(argv[0]) if argv else 2000
     files = []
     for name in argv[1:]:
@@ -97,7 +108,7 @@ def main(argv) -> int:
         data = mutate(files[case % len(files)], rng)
         begun = time.perf_counter()
         try:
-            seen[try_everything(data)] += 1
+            seen[try_everything(data, both)] += 1
         except Exception:
             Path(f"failed_{case}.kmodel").write_bytes(data)
             print(f"case {case} failed; kept as failed_{case}.kmodel")
