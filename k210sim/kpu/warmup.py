@@ -35,14 +35,9 @@ FILES = (
     ("region", "yolo2 boxes"),
 )
 NODES = {"neutral", "float_conv", "tensors", "graph_code"}  # only of V4 and V5
-# Kernel set -> its file of dot products, and what they are.
-DOT_FILES = {
-    "vnni": ("dot512", "dot products with AVX-512 VNNI"),
-    "avxvnni": ("dot256", "dot products with AVX-VNNI"),
-    "avx2": ("dot_avx2", "dot products with AVX2"),
-    "neondot": ("dot_neondot", "dot products of ARMv8.2"),
-    "neon": ("dot_neon", "dot products with NEON"),
-}
+# Kernel set -> its file of dot products.
+DOT_FILES = {"vnni": "dot512", "avxvnni": "dot256", "avx2": "dot_avx2", "neondot": "dot_neondot",
+             "neon": "dot_neon"}
 SLOW_S = 0.3
 _ready = threading.Lock()
 _done: set[bool] = set()
@@ -74,10 +69,10 @@ def warmup(report: Callable[[str], None] | None = None) -> float:
         from k210sim.kpu.kernels import late_numba, table
 
         # Only the set this host will use: the others compile when somebody asks for them.
+        teller.pending = "compiling those for this processor"
         dots = DOT_FILES.get(table.default().NAME)
         if dots is not None:
-            teller.pending = f"and those for this processor: {dots[1]}"
-            importlib.import_module(f"k210sim.kpu.kernels.{dots[0]}")
+            importlib.import_module(f"k210sim.kpu.kernels.{dots}")
         late_numba.load_all()
     took = time.perf_counter() - started
     if report and teller.compiled and took > SLOW_S:
@@ -105,7 +100,7 @@ def ready(version: int) -> None:
             importlib.import_module(module)
         dots = DOT_FILES.get(table.default().NAME)
         if dots is not None:
-            importlib.import_module(f"k210sim.kpu.kernels.{dots[0]}")
+            importlib.import_module(f"k210sim.kpu.kernels.{dots}")
         from k210sim.kpu.kernels import late_numba, team_code
 
         if team_code.alone.stats.cache_misses:  # needed by all; the cache is of another host
