@@ -18,7 +18,7 @@ from typing import Any
 # Package below k210sim -> what a person calls it, and about how long it takes one processor.
 PARTS = {
     "micropython": ("the interpreter", 20), "heap": ("the interpreter", 20),
-    "kpu": ("the KPU's arithmetic", 90), "imaging": ("the image functions", 20),
+    "kpu": ("the KPU's arithmetic", 100), "imaging": ("the image functions", 20),
 }
 _listener = None
 _told: set[str] = set()

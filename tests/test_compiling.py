@@ -26,7 +26,7 @@ def test_each_part_is_told_once():
     done = subprocess.run([sys.executable, "-c", textwrap.dedent(SCRIPT)], capture_output=True,
                           text=True, timeout=120, check=True)
     assert json.loads(done.stdout) == [
-        "compiling the KPU's arithmetic for this machine, once (about 90 s)",
+        "compiling the KPU's arithmetic for this machine, once (about 100 s)",
         "compiling the image functions for this machine, once (about 20 s)"]
     assert done.stderr == "k210sim: a line\n"
 
