@@ -83,12 +83,8 @@ def _bytes(name: str) -> int:
 def _is_cold(path: Path) -> bool:
     """Whether numba's cache, where it usually lies, has no function of a file. A folder that
     cannot be written is not where it lies."""
-    named = os.environ.get("NUMBA_CACHE_DIR")
-    pattern = f"{path.stem}.*.{sys.implementation.cache_tag.replace('cpython-', 'py')}.nbi"
-    if named:
-        return not any(Path(named).rglob(pattern))
-    return os.access(path.parent, os.W_OK) and not any(
-        (path.parent / "__pycache__").glob(pattern))
+    usual = os.environ.get("NUMBA_CACHE_DIR") or os.access(path.parent, os.W_OK)
+    return bool(usual) and not kernel_cache.kept(path)
 
 
 def _order(modules: list[str]) -> dict[str, set[str]]:

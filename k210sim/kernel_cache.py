@@ -13,11 +13,30 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
 ROOT = Path(__file__).parent
 STAMP = "kernels.json"  # in the package's __pycache__
+TAG = sys.implementation.cache_tag.replace("cpython-", "py")  # of Python, in numba's names
+
+
+def index(path: Path, function: str) -> str:
+    """Name of the file by which numba finds a function of a source.
+
+    function : its qualified name, a minus and its first line; or a pattern
+    """
+    return f"{path.stem}.{function}.{TAG}.nbi"
+
+
+def kept(path: Path, function: str = "*") -> bool:
+    """Whether numba's cache, where it usually lies, has a function of a source, compiled on
+    whatever host; see `index`."""
+    named = os.environ.get("NUMBA_CACHE_DIR")
+    if named:
+        return any(Path(named).rglob(index(path, function)))
+    return any((path.parent / "__pycache__").glob(index(path, function)))
 
 
 def check(folder: str | Path) -> str | None:

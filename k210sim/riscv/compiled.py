@@ -15,6 +15,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from k210sim import kernel_cache
 from k210sim.errors import GivenUp
 from k210sim.riscv import core_object, jit_cache, jit_native
 from k210sim.riscv.core_object import Functions
@@ -86,9 +87,7 @@ def _by_numba() -> dict[str, object]:
 
 def _is_cold() -> bool:
     """Whether numba's cache, where it usually lies, has nothing for the interpreter's loop."""
-    named = os.environ.get("NUMBA_CACHE_DIR")
-    cache = Path(named) if named else Path(__file__).parent / "__pycache__"
-    return not any(cache.rglob("execute.run-*.nbi"))
+    return not kernel_cache.kept(Path(__file__).with_name("execute.py"), "run-*")
 
 
 def _compile_in_child(unwanted: Callable[[], bool]) -> None:

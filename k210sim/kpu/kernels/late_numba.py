@@ -8,11 +8,12 @@ lacks is compiled where it is defined, as by numba's own decorators.
 from __future__ import annotations
 
 import os
-import sys
 import threading
 from pathlib import Path
 
 import numba
+
+from k210sim import kernel_cache
 
 _loading = threading.RLock()
 _waiting: list[Late] = []
@@ -88,8 +89,7 @@ def _is_kept(function) -> bool:
         return False
     code = function.__code__
     path = Path(code.co_filename)
-    tag = sys.implementation.cache_tag.replace("cpython-", "py")
-    name = f"{path.stem}.{function.__qualname__}-{code.co_firstlineno}.{tag}.nbi"
+    name = kernel_cache.index(path, f"{function.__qualname__}-{code.co_firstlineno}")
     try:
         index = os.stat(path.parent / "__pycache__" / name)
         return index.st_mtime_ns >= os.stat(path).st_mtime_ns
